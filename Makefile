@@ -1,0 +1,77 @@
+# `make demo` shows the library at work; `make check` runs all that CI runs.
+# Everything is installed in .venv; nothing outside this folder is used but Python, pip and git.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -I -m pip --disable-pip-version-check --quiet install
+# The tests use two processes; `make test JOBS=0` uses one.
+JOBS ?= 2
+
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
+export PYTHONNOUSERSITE := 1
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types docs bench check clean .venv
+
+help:
+	@echo "make demo    train a small network on handwritten digits"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff"
+	@echo "make types   mypy"
+	@echo "make docs    run the examples in the documents"
+	@echo "make bench   measure against other libraries (large downloads)"
+	@echo "make check   all that CI runs: lint, types, test (documents' examples included)"
+	@echo "make clean   remove .venv and what the tools leave behind"
+
+demo: $(VENV)/demo.stamp
+	$(PY) -m pullback run examples/digits.py
+
+test: $(VENV)/test.stamp
+	$(PY) -I -m pytest -n $(JOBS) tests
+
+lint: $(VENV)/lint.stamp
+	$(PY) -I -m ruff check .
+
+types: $(VENV)/lint.stamp
+	$(PY) -I -m mypy
+
+docs: $(VENV)/test.stamp
+	$(PY) -I -m pytest tests/test_docs.py
+
+bench: $(VENV)/bench.stamp
+	$(PY) -m benchmarks
+
+check: lint types test
+
+# --- the environment: a stamp says what is installed; a changed requirement installs again ---
+
+.venv: $(VENV)/test.stamp $(VENV)/lint.stamp
+
+$(VENV)/made.stamp:
+	@command -v $(PYTHON) > /dev/null || \
+	  { echo "Pullback needs Python 3.11 or newer, and '$(PYTHON)' is not here. Give one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Pullback needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Give another: make PYTHON=python3.12" >&2; exit 1; }
+	@# Some systems ship venv without ensurepip; there the system's pip puts pip into .venv.
+	@$(PYTHON) -I -m venv --clear $(VENV) > /dev/null 2>&1 || \
+	  { $(PYTHON) -I -m venv --clear --without-pip $(VENV) && \
+	    $(PYTHON) -I -m pip --python $(PY) --disable-pip-version-check --quiet install pip; }
+	@touch $@
+
+$(VENV)/run.stamp: $(VENV)/made.stamp pyproject.toml requirements/build.txt requirements/run.txt requirements/constraints.txt
+	$(PIP) -r requirements/build.txt -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/%.stamp: $(VENV)/run.stamp requirements/%.txt
+	$(PIP) -r requirements/$*.txt
+	@touch $@
+
+# test.txt reads demo.txt.
+$(VENV)/test.stamp: requirements/demo.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find pullback tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2> /dev/null || true

@@ -1,0 +1,246 @@
+"""What a user calls: grad, jvp, vjp, linearize. Trees end here; below, all is flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import checks
+from .core import dtypes
+from .core.array import Array, HostArray
+from .core.trace import type_of
+from .linear import JVP, VJP
+from .transforms import forward, reverse
+from .tree import PyTreeDef, flatten
+
+def grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
+) -> Callable[..., Any]:
+    """The function that gives the gradient of scalar-valued `fun`.
+
+    Args:
+      fun: a function whose result is a scalar array (shape ``()``), or with `has_aux` a pair of it
+        and anything else.
+      argnums: the positional argument, or the several, to differentiate with respect to. Each may be
+        a pytree of arrays.
+      has_aux: whether `fun` returns ``(value, auxiliary data)``; the gradient is then a pair too.
+      holomorphic: promise that `fun` is holomorphic: inputs and the output must be complex.
+      allow_int: whether integer arguments are allowed; their gradient has dtype ``float0``.
+      reduce_axes: accepted for compatibility; must be empty.
+
+    Returns:
+      A function of the same arguments; its result has the structure, shapes and dtypes of the
+      arguments named by `argnums`.
+
+    Raises:
+      TypeError: the output is not a scalar, or an input or the output has a dtype without derivatives.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> print(pullback.grad(jnp.tanh)(2.0))
+      0.070650816
+    """
+    value_and_gradient = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = value_and_gradient(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return checks.named_like(gradient, fun, "grad")
+
+
+def value_and_grad(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    reduce_axes: Sequence[Any] = (),
+) -> Callable[..., Any]:
+    """As `grad`, with the value: the result is ``(fun(*args), gradient)``.
+
+    Example:
+      >>> import pullback
+      >>> value, gradient = pullback.value_and_grad(lambda x: x * x)(3.0)
+      >>> print(value, gradient)
+      9.0 6.0
+    """
+    checks.callable_(fun, "grad")
+    positions = checks.positions(argnums)
+
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        chosen = checks.chosen_arguments(args, positions, argnums, "grad")
+        leaves, treedef = _flatten_one(chosen)
+        for i, x in enumerate(leaves):
+            if not isinstance(x, Array):
+                leaves[i] = x = checks.input_array(x, "grad")
+            if holomorphic or x.dtype.kind != "f":
+                checks.grad_input(x, holomorphic, allow_int)
+        aux: list[PyTreeDef] = []
+
+        def flat(*leaves: Any) -> list[Any]:
+            given = leaves[0] if treedef is None else treedef.unflatten(leaves)
+            out = fun(*checks.replaced_arguments(args, positions, argnums, given), **kwargs)
+            if has_aux:
+                out, extra = checks.pair(out, "grad")
+                extra, structure = flatten(extra)
+                aux.append(structure)
+                return [checks.scalar_output(out) if not isinstance(out, Array) else out, *extra]
+            return [out if isinstance(out, Array) else checks.scalar_output(out)]
+
+        wrt = [dtypes.is_inexact(x.dtype) for x in leaves]
+        outs, tape, places = reverse.linearize(flat, leaves, wrt)
+        y = outs[0]
+        checks.grad_output(y, holomorphic)
+        one = HostArray(y.dtype.type(1), y.weak_type)
+        found = iter(tape.pull(places[:1], [one], consume=True))
+        gradients = [_filled(next(found) if w else None, x) for w, x in zip(wrt, leaves, strict=True)]
+        gradient = gradients[0] if treedef is None else treedef.unflatten(gradients)
+        return ((y, aux[0].unflatten(outs[1:])) if has_aux else y), gradient
+
+    return checks.named_like(value_and_gradient, fun, "value_and_grad")
+
+
+def jvp(
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False
+) -> tuple[Any, ...]:
+    """The value of `fun` at `primals` and its derivative in the direction `tangents`.
+
+    Args:
+      fun: a function of positional arguments; its result is a pytree of arrays.
+      primals: a tuple or list of arguments.
+      tangents: a tuple or list of the same structure, shapes and dtypes (float0 for integers).
+      has_aux: whether `fun` returns ``(value, auxiliary data)``.
+
+    Returns:
+      ``(primals_out, tangents_out)``, or with `has_aux` ``(primals_out, tangents_out, aux)``.
+
+    Raises:
+      TypeError: primals and tangents differ in structure, shape or dtype.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> y, dy = pullback.jvp(jnp.sin, (0.0,), (1.0,))
+      >>> print(y, dy)
+      0.0 1.0
+    """
+    checks.callable_(fun, "jvp")
+    checks.sequence(primals, "primals")
+    checks.sequence(tangents, "tangents")
+    leaves, treedef = flatten(tuple(primals))
+    tangent_leaves, tangent_tree = flatten(tuple(tangents))
+    checks.structure("the tangents of jvp", tangent_tree, treedef, "the primals")
+    leaves = [checks.input_array(x, "jvp") for x in leaves]
+    dxs = [
+        checks.tangent_array(type_of(x), t) for x, t in zip(leaves, tangent_leaves, strict=True)
+    ]
+    trees: list[PyTreeDef] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        out = fun(*treedef.unflatten(leaves))
+        out, extra = checks.pair(out, "jvp") if has_aux else (out, None)
+        outs, out_tree = flatten(out)
+        extras, extra_tree = flatten(extra)
+        trees.extend([out_tree, extra_tree])
+        return [checks.output_array(y, "jvp") for y in outs] + extras
+
+    outs, dys = forward.jvp(flat, leaves, dxs)
+    out_tree, extra_tree = trees
+    n = out_tree.num_leaves
+    dys = [_filled(t, y) for t, y in zip(dys[:n], outs[:n], strict=True)]
+    result = out_tree.unflatten(outs[:n]), out_tree.unflatten(dys)
+    return (*result, extra_tree.unflatten(outs[n:])) if has_aux else result
+
+
+def vjp(
+    fun: Callable[..., Any], *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Any] = ()
+) -> tuple[Any, ...]:
+    """The value of `fun` at `primals`, and the function that carries cotangents back.
+
+    Args:
+      fun: a function of positional arguments; its result is a pytree of arrays.
+      *primals: the arguments.
+      has_aux: whether `fun` returns ``(value, auxiliary data)``.
+      reduce_axes: accepted for compatibility; must be empty.
+
+    Returns:
+      ``(value, pullback)`` or ``(value, pullback, aux)``. `pullback` takes a cotangent of the
+      structure of the value and gives a tuple with one cotangent for each primal. It is a pytree of
+      residuals: it can be passed to and returned from jitted and vmapped functions.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> y, pullback_fn = pullback.vjp(lambda x, y: x * y, 3.0, 4.0)
+      >>> print(*pullback_fn(1.0))
+      4.0 3.0
+    """
+    checks.callable_(fun, "vjp")
+    outs, tape, places, avals, in_tree, trees = _linearize(fun, primals, has_aux, "vjp")
+    out_tree, extra_tree = trees
+    n = out_tree.num_leaves
+    types = [type_of(y) for y in outs[:n]]
+    pulled = VJP(tape, places[:n], avals, in_tree, types, out_tree)
+    value = out_tree.unflatten(outs[:n])
+    return (value, pulled, extra_tree.unflatten(outs[n:])) if has_aux else (value, pulled)
+
+
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The value of `fun` at `primals`, and its derivative there as a linear function.
+
+    Unlike `jvp`, the work at the point is done once, however many tangents follow.
+
+    Returns:
+      ``(value, f_jvp)`` or ``(value, f_jvp, aux)``; `f_jvp` takes one tangent for each primal.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> y, f_jvp = pullback.linearize(jnp.exp, 0.0)
+      >>> print(y, f_jvp(2.0))
+      1.0 2.0
+    """
+    checks.callable_(fun, "linearize")
+    outs, tape, places, avals, in_tree, trees = _linearize(fun, primals, has_aux, "linearize")
+    out_tree, extra_tree = trees
+    n = out_tree.num_leaves
+    types = [type_of(y) for y in outs[:n]]
+    pushed = JVP(tape, places[:n], avals, in_tree, types, out_tree)
+    value = out_tree.unflatten(outs[:n])
+    return (value, pushed, extra_tree.unflatten(outs[n:])) if has_aux else (value, pushed)
+
+
+def _linearize(fun: Any, primals: Any, has_aux: bool, name: str) -> Any:
+    leaves, in_tree = flatten(primals)
+    leaves = [x if isinstance(x, Array) else checks.input_array(x, name) for x in leaves]
+    trees: list[PyTreeDef] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        out = fun(*in_tree.unflatten(leaves))
+        out, extra = checks.pair(out, name) if has_aux else (out, None)
+        outs, out_tree = flatten(out)
+        extras, extra_tree = flatten(extra)
+        trees.extend([out_tree, extra_tree])
+        return [y if isinstance(y, Array) else checks.output_array(y, name) for y in outs] + extras
+
+    wrt = [dtypes.is_inexact(x.dtype) for x in leaves]
+    outs, tape, places = reverse.linearize(flat, leaves, wrt)
+    return outs, tape, places, [type_of(x) for x in leaves], in_tree, trees
+
+
+def _flatten_one(x: Any) -> tuple[list[Any], PyTreeDef | None]:
+    """`flatten`, without the cost of it where `x` is an array or a float: then there is no tree."""
+    if isinstance(x, Array) or type(x) is float:
+        return [x], None
+    return flatten(x)
+
+
+def _filled(t: Any, x: Any) -> Any:
+    return t if t is not None else checks.zero_filled(None, type_of(x))

@@ -1,0 +1,339 @@
+"""Array, what a user holds: HostArray has its value in memory, a Tracer stands for a value.
+
+Both are immutable and both are `Array`. Operators and NumPy-style methods are the same for both;
+`numpy/operators.py` installs them, so that this file knows no operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .errors import (
+    ConcretizationTypeError,
+    TracerArrayConversionError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+    error,
+)
+from .types import ArrayType, Shape, array_type
+
+
+class Array:
+    """An immutable n-dimensional array: `jax.Array`.
+
+    `isinstance(x, Array)` holds for values and for the stand-ins seen under a transformation.
+    """
+
+    __slots__ = ("__weakref__",)
+    __array_priority__ = 100
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis."""
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the elements."""
+        return self.aval.dtype
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether the dtype yields to others, as that of a Python scalar does."""
+        return self.aval.weak_type
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return int(self.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of unsized object")
+        return shape[0]
+
+    def block_until_ready(self) -> Array:
+        """This array: here every result is ready when it is returned."""
+        return self
+
+
+class HostArray(Array):
+    """An array whose elements are in the memory of this process, as a NumPy array."""
+
+    __slots__ = ("_aval", "_value", "_weak")
+
+    def __init__(self, value: Any, weak_type: bool = False) -> None:
+        self._value, self._weak = value, weak_type
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness."""
+        try:
+            return self._aval
+        except AttributeError:
+            value = self._value
+            self._aval: ArrayType = array_type(value.shape, value.dtype, self._weak)
+            return self._aval
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis."""
+        return self._value.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the elements."""
+        return self._value.dtype  # type: ignore[no-any-return]
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether the dtype yields to others, as that of a Python scalar does."""
+        return self._weak
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._value.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(self._value.size)
+
+    # ---- to NumPy and to Python
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if dtypes.is_key(self._value.dtype):
+            raise error(
+                TypeError,
+                "random keys have no NumPy form.",
+                got=self.aval.str_short(),
+                fix="use random.key_data(keys) for their bits.",
+            )
+        view = np.asarray(self._value).view()
+        if dtype is not None and dtype != view.dtype:
+            return view.astype(dtype)
+        if copy:
+            return view.copy()
+        view.flags.writeable = False
+        return view
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return np.array(self._value, copy=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def item(self, *index: Any) -> Any:
+        """The one element, or that at `index`, as a Python number."""
+        return np.asarray(self._value).item(*index)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._value.tolist()
+
+    def tobytes(self, order: str = "C") -> bytes:
+        """The elements as bytes."""
+        return bytes(np.asarray(self._value).tobytes(order))  # type: ignore[arg-type]
+
+    def _scalar(self) -> Any:
+        value = self._value
+        if value.ndim and value.size == 1:
+            raise TypeError("Only scalar arrays can be converted to Python scalars; "
+                            f"got shape {value.shape}. Use .item() or index the array.")
+        return value
+
+    def __bool__(self) -> bool:
+        if self._value.size == 1:
+            return bool(self._value)
+        raise error(
+            ValueError,
+            "the truth value of an array with more than one element is ambiguous."
+            if self._value.size
+            else "the truth value of an empty array is ambiguous.",
+            got=self.aval.str_short(),
+            fix="use .any() or .all().",
+        )
+
+    def __int__(self) -> int:
+        return int(self._scalar())
+
+    def __float__(self) -> float:
+        return float(self._scalar())
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar())
+
+    def __index__(self) -> int:
+        if dtypes.kind(self._value.dtype) not in "iu" or self._value.ndim:
+            raise TypeError("only integer scalar arrays can be converted to a scalar index; "
+                            f"got {self.aval.str_short()}.")
+        return int(self._value)
+
+    def __iter__(self) -> Iterator[Any]:
+        value = self._value
+        if value.ndim == 0:
+            raise TypeError("iteration over a 0-d array")
+        weak = self._weak
+        return iter([HostArray(row, weak) for row in value])
+
+    # ---- printing, copying, devices
+
+    def __repr__(self) -> str:
+        value = self._value
+        if dtypes.is_key(value.dtype):
+            return f"Array({value.shape}, dtype={dtypes.long_name(value.dtype)}) overlaying:\n{_key_bits(value)}"
+        kind = f"dtype={dtypes.long_name(value.dtype)}" + (", weak_type=True)" if self._weak else ")")
+        width = np.get_printoptions()["linewidth"]
+        if value.size == 0:
+            text = f"[], shape={value.shape}"
+        else:
+            text = np.array2string(
+                np.asarray(value), prefix="Array(", suffix=",", separator=", ", max_line_width=width
+            )
+        last = len(text) - text.rfind("\n") + 1
+        gap = " " if last + len(kind) + 1 <= width else "\n" + " " * len("Array(")
+        return f"Array({text},{gap}{kind}"
+
+    def __str__(self) -> str:
+        if dtypes.is_key(self._value.dtype):
+            return repr(self)
+        return str(self._value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value[()] if self._value.ndim == 0 else self._value, spec)
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (np.asarray(self._value), self._weak)
+
+    def __copy__(self) -> HostArray:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> HostArray:
+        return HostArray(self._value.copy(), self._weak)
+
+
+def _rebuild(value: np.ndarray, weak_type: bool) -> HostArray:
+    return HostArray(value, weak_type)
+
+
+def _key_bits(value: Any) -> np.ndarray:
+    name = value.dtype.names[0]
+    return np.asarray(value)[name]
+
+
+class Tracer(Array):
+    """A stand-in for a value, seen by a function while it is transformed."""
+
+    __slots__ = ("trace",)
+    trace: Any
+
+    def known(self) -> Any:
+        """The value where it is already known (under `grad` without `jit`), else None."""
+        return None
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise error(
+            TracerArrayConversionError,
+            "a traced value has no NumPy array: a NumPy function, or np.asarray, was called on it.",
+            got=self.describe(),
+            fix="use the function of the same name in pullback.numpy (jax.numpy).",
+        )
+
+    def _concrete(self, kind: type[TypeError], what: str, fix: str) -> Any:
+        value = self.known()
+        if value is None:
+            raise error(kind, what, got=self.describe(), fix=fix)
+        return value
+
+    def __bool__(self) -> bool:
+        return bool(
+            self._concrete(
+                TracerBoolConversionError,
+                "a traced value was used as a bool; its value is not known while tracing.",
+                "use jnp.where or lax.cond instead of `if`, lax.while_loop instead of `while`, or "
+                "make the argument static (static_argnums).",
+            )
+        )
+
+    def __int__(self) -> int:
+        return int(self._concrete(ConcretizationTypeError, *_number("int", ".astype(int)")))
+
+    def __float__(self) -> float:
+        return float(self._concrete(ConcretizationTypeError, *_number("float", ".astype(float)")))
+
+    def __complex__(self) -> complex:
+        return complex(
+            self._concrete(ConcretizationTypeError, *_number("complex", ".astype(complex)"))
+        )
+
+    def __index__(self) -> int:
+        value = self._concrete(
+            TracerIntegerConversionError,
+            "a traced value was used as a Python integer: an index, a size or an axis.",
+            "make the argument static (static_argnums), or index a pullback array with it.",
+        )
+        return value.__index__()
+
+    def item(self, *index: Any) -> Any:
+        """The one element as a Python number, where it is known."""
+        return self._concrete(
+            ConcretizationTypeError, *_number("Python number", "the array itself")
+        ).item(*index)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers, where they are known."""
+        return self._concrete(
+            ConcretizationTypeError, *_number("list of numbers", "the array itself")
+        ).tolist()
+
+    def describe(self) -> str:
+        """The type of this value and the transformation it belongs to."""
+        return f"{self.aval.str_short()} traced by {self.trace.describe()}"
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.aval.str_short()}>with<{type(self.trace).__name__}>"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self
+
+    def __copy__(self) -> Tracer:
+        return self
+
+
+def _number(name: str, instead: str) -> tuple[str, str]:
+    return (
+        f"a traced value was converted to a {name}; its value is not known while tracing.",
+        f"use {instead}, or make the argument static (static_argnums).",
+    )

@@ -1,0 +1,214 @@
+"""A primitive is one class that holds all of its rules. Calling it hands it to the current trace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from .array import HostArray, Tracer
+from .errors import MissingRule, error
+from .trace import Trace, host_array, inside, quiet, state
+from .types import ArrayType
+
+RULES = ("typing", "eval", "jvp", "transpose", "vmap", "lower")
+
+
+class Primitive:
+    """Base of every primitive. A member settles each name in RULES, or its definition fails.
+
+    | rule | signature | answers |
+    |---|---|---|
+    | `typing` | `(*types, **params) -> type` | what comes out, before it exists; raises user errors |
+    | `eval` | `(*arrays, **params) -> array` | the meaning, in NumPy |
+    | `jvp` | `(primals, tangents, out, **params) -> tangent` | forward; a tangent of None is zero |
+    | `transpose` | `(ct, *args, **params) -> list` | one cotangent or None for each argument; linear
+      ones are `Linear` |
+    | `vmap` | `(size, args, axes, **params) -> out, axis` | an axis of None is not mapped |
+    | `lower` | `CORE`, or `(*args, **params) -> out` | CORE: every compiled engine knows it; else the
+      same meaning by other primitives |
+
+    With `multiple_results`, `typing`, `eval` and the outputs of `jvp` and `vmap` are lists.
+    """
+
+    name: ClassVar[str]
+    multiple_results: ClassVar[bool] = False
+    weak_from: ClassVar[tuple[int, ...] | str | None] = None
+    """The arguments that decide whether the result is weak: all if None, never weak if ().
+
+    With "typing", the eager call asks `typing`, which costs about 1 us.
+    """
+
+    def __init_subclass__(cls, family: bool = False, name: str | None = None) -> None:
+        cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        missing = [] if family else [rule for rule in RULES if not hasattr(cls, rule)]
+        if missing:
+            raise error(
+                MissingRule,
+                f"primitive {cls.__name__} settles no rule for: {', '.join(missing)}.",
+                got=f"class {cls.__qualname__}",
+                fix="write the rule in the class, or write `rule = Absent('the reason')`.",
+            )
+
+    def __init__(self) -> None:
+        _instances[type(self)] = self
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        return state.trace.process(self, args, params)
+
+    def evaluate(self, args: Sequence[Any], params: Any) -> Any:
+        """Outside every transformation: unwrap, `eval`, wrap. Used where there are many results."""
+        arrays = [host_array(a) for a in args]
+        with quiet():
+            outs = self.eval(*[a._value for a in arrays], **params)  # type: ignore[attr-defined]
+        types = self.typing(*[a.aval for a in arrays], **params)  # type: ignore[attr-defined]
+        return [HostArray(y, t.weak_type) for y, t in zip(outs, types, strict=True)]
+
+    def enter_program(self, record: Any, args: Sequence[Any], params: Any) -> tuple[Any, Any]:
+        """Arguments and parameters for the equation in a program. Functions become programs here."""
+        return args, params
+
+    def called_program(self, params: Any) -> Any:
+        """The program whose equations could stand in place of this one, if there is one."""
+        return None
+
+    def forward(self, trace: Any, primals: list[Any], tangents: list[Any], params: Any) -> Any:
+        """Output and tangent. `trace.parent` does the primal, `trace.tangents` the tangent."""
+        out = trace.parent.process(self, primals, params)
+        before = state.trace
+        state.trace = trace.tangents
+        try:
+            return out, self.jvp(primals, tangents, out, **params)  # type: ignore[attr-defined]
+        finally:
+            state.trace = before
+
+    def record(self, tape: Any, args: list[Any], params: Any) -> Any:
+        """Enter this operation on a tape; those of `args` that are Linear are its linear inputs.
+
+        Primitives over programs override this: they split into what can be computed now and
+        what is linear.
+        """
+        return tape.enter(self, args, params)
+
+    def batch(self, trace: Any, values: list[Any], axes: list[Any], params: Any) -> Any:
+        """Output and its mapped axis, computed in the trace around the `vmap`."""
+        with inside(trace.parent):
+            return self.vmap(trace.size, values, axes, **params)  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> Any:
+        return _find, (type(self),)
+
+
+_instances: dict[type[Primitive], Primitive] = {}
+
+
+def _find(cls: type[Primitive]) -> Primitive:
+    return _instances[cls]
+
+
+def all_primitives() -> list[Primitive]:
+    """Every primitive that has been made, in the order of its making."""
+    return list(_instances.values())
+
+
+class Absent:
+    """A rule that is missing on purpose, with the reason. Calling it raises MissingRule."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.where = "this rule"
+
+    def __set_name__(self, owner: type[Primitive], name: str) -> None:
+        self.where = f"the {name} rule of {owner.__name__}"
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        raise error(
+            MissingRule,
+            f"{self.where} does not exist: {self.reason}.",
+            got=", ".join(str(getattr(a, "aval", a)) for a in args if not isinstance(a, (list, int))),
+            fix="rewrite the function without this step, or define its derivative with custom_jvp.",
+        )
+
+
+class _Core:
+    """Marks a primitive that every compiled engine knows by name."""
+
+    def __repr__(self) -> str:
+        return "core"
+
+
+CORE = _Core()
+
+class Method:
+    """Settles a rule that another method of the class takes over, with the reason."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+
+    def __repr__(self) -> str:
+        return f"see {self.name}: {self.reason}"
+
+
+NOT_LINEAR = Absent("it is not linear, so it cannot stand in the transposed part of a program")
+
+
+class Linear:
+    """An input that an operation is linear in, on a tape and in a transpose rule.
+
+    It is also the tape's entry: the operation that made it, or None for the tape's inputs.
+    """
+
+    __slots__ = ("_aval", "args", "count", "index", "params", "primitive")
+
+    def __init__(
+        self, index: int, count: int, primitive: Any, args: Any, params: Any, aval: Any
+    ) -> None:
+        self.index, self.count = index, count
+        self.primitive, self.args, self.params = primitive, args, params
+        self._aval = aval
+
+    @property
+    def aval(self) -> ArrayType:
+        """The type, computed only when a rule asks for it."""
+        if self._aval is None:
+            types = [a.aval for a in self.args]
+            self._aval = self.primitive.typing(*types, **self.params)
+        return self._aval  # type: ignore[no-any-return]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.aval.shape)
+
+
+def is_linear(x: Any) -> bool:
+    """Whether `x`, in a transpose rule, is an input to find the cotangent of."""
+    return type(x) is Linear
+
+
+__all__ = [
+    "CORE",
+    "NOT_LINEAR",
+    "RULES",
+    "Absent",
+    "Linear",
+    "Method",
+    "Primitive",
+    "Trace",
+    "Tracer",
+    "all_primitives",
+    "is_linear",
+]

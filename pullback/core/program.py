@@ -1,0 +1,475 @@
+"""A program (a jaxpr) is a list of equations between typed variables, written by running a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import dtypes
+from .array import HostArray, Tracer
+from .errors import ProgramError, error
+from .primitive import Primitive
+from .trace import Trace, escaped, host_array, inside, running, state, type_of
+from .types import ArrayType
+
+
+class Var:
+    """A variable of a program."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ArrayType) -> None:
+        self.aval = aval
+
+
+class Literal:
+    """A constant number written into an equation."""
+
+    __slots__ = ("aval", "array")
+
+    def __init__(self, array: HostArray) -> None:
+        self.array, self.aval = array, array.aval
+
+    @property
+    def val(self) -> Any:
+        """The constant, as NumPy holds it."""
+        return self.array._value
+
+
+Atom = Var | Literal
+
+
+class Equation:
+    """`outvars = primitive[params] invars`"""
+
+    __slots__ = ("invars", "outvars", "params", "primitive")
+
+    def __init__(
+        self, primitive: Primitive, invars: Sequence[Atom], outvars: Sequence[Var], params: Any
+    ) -> None:
+        self.primitive, self.invars, self.outvars = primitive, list(invars), list(outvars)
+        self.params: dict[str, Any] = params
+
+    def __repr__(self) -> str:
+        return f"<equation {self.primitive.name} {self.params}>"
+
+
+class Program:
+    """Equations from `constvars` and `invars` to `outvars`. Equal only to itself; never changed."""
+
+    __slots__ = ("__weakref__", "constvars", "eqns", "invars", "name", "outvars")
+
+    def __init__(
+        self,
+        constvars: Sequence[Var],
+        invars: Sequence[Var],
+        outvars: Sequence[Atom],
+        eqns: Sequence[Equation],
+        name: str = "",
+    ) -> None:
+        self.constvars, self.invars = list(constvars), list(invars)
+        self.outvars, self.eqns, self.name = list(outvars), list(eqns), name
+
+    @property
+    def in_avals(self) -> list[ArrayType]:
+        """The types of the inputs."""
+        return [v.aval for v in self.invars]
+
+    @property
+    def out_avals(self) -> list[ArrayType]:
+        """The types of the outputs."""
+        return [v.aval for v in self.outvars]
+
+    def __str__(self) -> str:
+        return print_program(self)
+
+    __repr__ = __str__
+
+
+class ClosedProgram:
+    """A program together with the values of its constants: what `make_jaxpr` returns."""
+
+    __slots__ = ("__weakref__", "cache", "consts", "program")
+
+    def __init__(self, program: Program, consts: Sequence[Any]) -> None:
+        self.program, self.consts = program, list(consts)
+        self.cache: dict[Any, Any] = {}
+        """What has been derived from this program: its derivatives, its compiled forms."""
+
+    @property
+    def jaxpr(self) -> Program:
+        """The program without the values of its constants."""
+        return self.program
+
+    @property
+    def eqns(self) -> list[Equation]:
+        """The equations."""
+        return self.program.eqns
+
+    @property
+    def in_avals(self) -> list[ArrayType]:
+        """The types of the inputs."""
+        return self.program.in_avals
+
+    @property
+    def out_avals(self) -> list[ArrayType]:
+        """The types of the outputs."""
+        return self.program.out_avals
+
+    @property
+    def literals(self) -> list[Any]:
+        """The values of the constants."""
+        return self.consts
+
+    def __str__(self) -> str:
+        return print_program(self.program)
+
+    __repr__ = __str__
+
+
+# ---- writing a program
+
+
+class RecordTracer(Tracer):
+    """A value as the recording sees it: a variable."""
+
+    __slots__ = ("var",)
+
+    def __init__(self, trace: RecordTrace, var: Atom) -> None:
+        self.trace, self.var = trace, var
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness."""
+        return self.var.aval
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.var.aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self.var.aval.dtype
+
+    def describe(self) -> str:
+        """The type, and the argument of the traced function that this value is, if it is one."""
+        name = self.trace.argument_names.get(id(self.var))
+        known = f", the value of argument {name}" if name else ""
+        return super().describe() + known
+
+
+class RecordTrace(Trace):
+    """Write each operation down instead of doing it. Values from outside become constants."""
+
+    __slots__ = ("argument_names", "constants", "equations", "inputs", "verb")
+
+    def __init__(self, parent: Any, of: Any = None, verb: str = "jit") -> None:
+        super().__init__(parent, of)
+        self.verb = verb
+        self.inputs: list[Var] = []
+        self.equations: list[Equation] = []
+        self.constants: dict[int, tuple[Var, Any]] = {}
+        self.argument_names: dict[int, str] = {}
+
+    def new_input(self, aval: ArrayType, name: str = "") -> RecordTracer:
+        """A new input of the program."""
+        var = Var(aval)
+        self.inputs.append(var)
+        if name:
+            self.argument_names[id(var)] = name
+        return RecordTracer(self, var)
+
+    def atom(self, x: Any) -> Atom:
+        """The variable or literal that stands for `x` in the program."""
+        if type(x) is RecordTracer and x.trace is self:
+            return x.var
+        if isinstance(x, Tracer):
+            if not x.trace.alive:
+                raise escaped(x)
+            known: Any = x
+        else:
+            known = host_array(x)
+            if known._value.ndim == 0 and not dtypes.is_key(known._value.dtype):
+                return Literal(known)
+        entry = self.constants.get(id(x))
+        if entry is None:
+            # The entry keeps x alive, so that its id stays its own while this trace lives.
+            entry = self.constants[id(x)] = (Var(known.aval), (x, known))
+        return entry[0]
+
+    def lift(self, x: Any) -> RecordTracer:
+        """`x` as a tracer of this recording."""
+        if type(x) is RecordTracer and x.trace is self:
+            return x
+        return RecordTracer(self, self.atom(x))
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """Write the equation; its output types come from `primitive.typing`."""
+        if primitive.multiple_results:
+            args, params = primitive.enter_program(self, args, params)
+        atoms = [self.atom(a) for a in args]
+        out = primitive.typing(*[a.aval for a in atoms], **params)
+        if primitive.multiple_results:
+            outvars = [Var(t) for t in out]
+            self.equations.append(Equation(primitive, atoms, outvars, params))
+            return [RecordTracer(self, v) for v in outvars]
+        var = Var(out)
+        self.equations.append(Equation(primitive, atoms, (var,), params))
+        return RecordTracer(self, var)
+
+    def finish(self, outputs: Sequence[Any]) -> ClosedProgram:
+        """The program written so far, with these outputs."""
+        outs = [self.atom(y) for y in outputs]
+        pairs = list(self.constants.values())
+        program = Program(
+            [var for var, _ in pairs],
+            self.inputs,
+            outs,
+            self.equations,
+            getattr(self.of, "__name__", "") or "",
+        )
+        return ClosedProgram(program, [known for _, (_, known) in pairs])
+
+
+def trace_program(
+    function: Callable[..., Sequence[Any]],
+    avals: Sequence[ArrayType],
+    of: Any = None,
+    verb: str = "jit",
+    names: Sequence[str] = (),
+) -> ClosedProgram:
+    """The program of `function`, which takes and gives flat lists, at these input types.
+
+    Values of surrounding traces that the function closes over become constants of the program.
+    """
+    trace = RecordTrace(state.trace, function if of is None else of, verb)
+    named = list(names) + [""] * (len(avals) - len(names))
+    with running(trace):
+        inputs = [trace.new_input(t, name) for t, name in zip(avals, named, strict=True)]
+        return trace.finish(function(*inputs))
+
+
+# ---- running, closing and checking a program
+
+
+def run_program(program: Program, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
+    """Do the equations one by one in the current trace."""
+    env: dict[Var, Any] = dict(zip(program.constvars, consts, strict=True))
+    env.update(zip(program.invars, args, strict=True))
+
+    def read(atom: Atom) -> Any:
+        return atom.array if type(atom) is Literal else env[atom]  # type: ignore[index]
+
+    for eq in program.eqns:
+        out = eq.primitive(*[read(a) for a in eq.invars], **eq.params)
+        if eq.primitive.multiple_results:
+            env.update(zip(eq.outvars, out, strict=True))
+        else:
+            env[eq.outvars[0]] = out
+    return [read(a) for a in program.outvars]
+
+
+def run_closed(closed: ClosedProgram, args: Sequence[Any]) -> list[Any]:
+    """`run_program` with the closed program's own constants."""
+    return run_program(closed.program, closed.consts, args)
+
+
+def hoist_tracers(closed: ClosedProgram) -> tuple[ClosedProgram, list[Any]]:
+    """A program whose first inputs are those constants that are traced values, and these values.
+
+    A program in an equation may keep arrays, but not values of a surrounding trace.
+    """
+    traced = [isinstance(c, Tracer) for c in closed.consts]
+    if not any(traced):
+        return closed, []
+    p = closed.program
+    kept = [v for v, t in zip(p.constvars, traced, strict=True) if not t]
+    moved = [v for v, t in zip(p.constvars, traced, strict=True) if t]
+    program = Program(kept, [*moved, *p.invars], p.outvars, p.eqns, p.name)
+    consts = [c for c, t in zip(closed.consts, traced, strict=True) if not t]
+    return (
+        ClosedProgram(program, consts),
+        [c for c, t in zip(closed.consts, traced, strict=True) if t],
+    )
+
+
+def sub_programs(params: dict[str, Any]) -> list[Program]:
+    """The programs among the parameters of an equation."""
+    found = []
+    for value in params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(item, Program):
+                found.append(item)
+            elif isinstance(item, ClosedProgram):
+                found.append(item.program)
+    return found
+
+
+def check_program(program: Program) -> None:
+    """Raise ProgramError unless every variable is bound once and typed as its primitive says."""
+    bound: set[Var] = set()
+
+    def bind(var: Var) -> None:
+        if var in bound:
+            raise error(ProgramError, "a variable is bound twice.", got=str(program), where="")
+        bound.add(var)
+
+    def use(atom: Atom, user: str) -> ArrayType:
+        if type(atom) is Var and atom not in bound:
+            message = f"{user} uses a variable that is not bound."
+            raise error(ProgramError, message, got=str(program), where="")
+        return atom.aval
+
+    for var in (*program.constvars, *program.invars):
+        bind(var)
+    for eq in program.eqns:
+        types = [use(a, eq.primitive.name) for a in eq.invars]
+        out = eq.primitive.typing(*types, **eq.params)  # type: ignore[attr-defined]
+        outs = out if eq.primitive.multiple_results else [out]
+        have = [v.aval for v in eq.outvars]
+        if [(t.shape, t.dtype) for t in outs] != [(t.shape, t.dtype) for t in have]:
+            message = f"{eq.primitive.name} gives {outs}, but its variables have types {have}."
+            raise error(ProgramError, message, got=str(program), where="")
+        for var in eq.outvars:
+            bind(var)
+        for sub in sub_programs(eq.params):
+            check_program(sub)
+    for atom in program.outvars:
+        use(atom, "the output")
+
+
+def evaluate_known(function: Callable[[], Any]) -> Any:
+    """Run `function` in the outermost trace: its values are computed now, also under `jit`."""
+    from_outermost = state.trace
+    while from_outermost.parent is not None:
+        from_outermost = from_outermost.parent
+    with inside(from_outermost):
+        return function()
+
+
+# ---- printing, in the notation of the API's documents
+
+
+def print_program(program: Program, width: int = 80) -> str:
+    """`{ lambda ; a:f32[]. let b:f32[] = sin a in (b,) }`, on one line where it fits in `width`."""
+    return "\n".join(_Printer(width).program(program, 0))
+
+
+class _Printer:
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def program(self, program: Program, indent: int) -> list[str]:
+        names = _Names(program)
+        consts = " ".join(names.typed(v) for v in program.constvars)
+        inputs = " ".join(names.typed(v) for v in program.invars)
+        head = f"{{ lambda {consts}{' ' if consts else ''};{' ' if inputs else ''}{inputs}. let"
+        equations = [self.equation(eq, names, indent + 4) for eq in program.eqns]
+        outs = ", ".join(names.of(a) for a in program.outvars)
+        tail = f"in ({outs}{',' if len(program.outvars) == 1 else ''}) }}"
+        if all(len(lines) == 1 for lines in equations):
+            flat = " ".join([head, "; ".join(lines[0] for lines in equations), tail])
+            flat = flat.replace("let  in", "let in")
+            if len(flat) + indent <= self.width:
+                return [flat]
+        body = ["    " + line for lines in equations for line in lines]
+        return [head, *body, "  " + tail]
+
+    def equation(self, eq: Equation, names: _Names, indent: int) -> list[str]:
+        args = " ".join(names.of(a) for a in eq.invars)
+        outs = " ".join(names.typed(v) for v in eq.outvars)
+        plain, nested = [], []
+        for key in sorted(eq.params):
+            value = eq.params[key]
+            if isinstance(value, (Program, ClosedProgram)) or _all_programs(value):
+                nested.append((key, value))
+            elif not callable(value) or isinstance(value, type):
+                plain.append(f"{key}={_param(value)}")
+        left = f"{outs} = " if outs else ""
+        if not nested:
+            params = f"[{' '.join(plain)}]" if plain else ""
+            return [f"{left}{eq.primitive.name}{params}{' ' if args else ''}{args}"]
+        lines = [f"{left}{eq.primitive.name}[", *("  " + p for p in plain)]
+        for key, value in nested:
+            programs = value if isinstance(value, (tuple, list)) else [value]
+            printed = [
+                self.program(getattr(p, "program", p), indent + len(key) + 3) for p in programs
+            ]
+            opening, closing = ("(", ")") if isinstance(value, (tuple, list)) else ("", "")
+            pad = " " * (len(key) + 3)
+            joined = [line for lines_ in printed for line in lines_]
+            lines.append(f"  {key}={opening}{joined[0]}")
+            lines += [pad + line for line in joined[1:]]
+            lines[-1] += closing
+        return [*lines, f"]{' ' if args else ''}{args}"]
+
+
+class _Names:
+    """Letters for variables, in the order of their first appearance; `_` for what is never used."""
+
+    def __init__(self, program: Program) -> None:
+        self.known: dict[Var, str] = {}
+        used = {a for eq in program.eqns for a in eq.invars if type(a) is Var}
+        self.used = used | {a for a in program.outvars if type(a) is Var}
+        for var in (*program.constvars, *program.invars):
+            self.known[var] = _letters(len(self.known))
+
+    def of(self, atom: Atom) -> str:
+        if type(atom) is Literal:
+            return str(atom.val)
+        assert type(atom) is Var
+        if atom not in self.known:
+            if atom not in self.used:
+                return "_"
+            self.known[atom] = _letters(len(self.known))
+        return self.known[atom]
+
+    def typed(self, var: Var) -> str:
+        return f"{self.of(var)}:{var.aval.str_short()}"
+
+
+def _letters(n: int) -> str:
+    text = ""
+    while True:
+        n, digit = divmod(n, 26)
+        text = chr(ord("a") + digit) + text
+        if n == 0:
+            return text
+        n -= 1
+
+
+def _all_programs(value: Any) -> bool:
+    return (
+        isinstance(value, (tuple, list))
+        and bool(value)
+        and all(isinstance(v, (Program, ClosedProgram)) for v in value)
+    )
+
+
+def _param(value: Any) -> str:
+    if hasattr(value, "name") and hasattr(value, "itemsize"):
+        return dtypes.long_name(value)
+    return getattr(value, "__name__", None) or str(value)
+
+
+__all__ = [
+    "Atom",
+    "ClosedProgram",
+    "Equation",
+    "Literal",
+    "Program",
+    "RecordTrace",
+    "RecordTracer",
+    "Var",
+    "check_program",
+    "evaluate_known",
+    "hoist_tracers",
+    "print_program",
+    "run_closed",
+    "run_program",
+    "sub_programs",
+    "trace_program",
+    "type_of",
+]

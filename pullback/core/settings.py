@@ -1,0 +1,184 @@
+"""Settings: a value for the whole process, and overrides for a thread while a `with` lasts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .errors import error
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def _from_environment(name: str, default: Any) -> Any:
+    text = os.environ.get(name.upper())
+    if text is None:
+        return default
+    if not isinstance(default, bool):
+        return text
+    if text.lower() not in _TRUE | _FALSE:
+        raise error(
+            ValueError,
+            f"environment variable {name.upper()} must be a boolean.",
+            got=repr(text),
+            where="",
+            fix="set it to 1 or 0.",
+        )
+    return text.lower() in _TRUE
+
+
+_DEFAULTS: dict[str, Any] = {
+    "jax_enable_x64": False,
+    "jax_threefry_partitionable": True,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_default_matmul_precision": None,
+    "jax_debug_nans": False,
+    "jax_debug_infs": False,
+    "jax_disable_jit": False,
+    "jax_enable_checks": False,
+    "jax_enable_custom_prng": False,
+    "jax_legacy_prng_key": "allow",
+    "jax_log_compiles": False,
+    "jax_platforms": None,
+    "jax_platform_name": None,
+    "jax_default_device": None,
+    "jax_traceback_filtering": "auto",
+    "jax_check_tracer_leaks": False,
+}
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "jax_numpy_dtype_promotion": ("standard", "strict"),
+    "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
+}
+
+
+class _Values(threading.local):
+    """Thread-local overrides; what is not overridden is read from the class, shared by all."""
+
+
+for _name, _default in _DEFAULTS.items():
+    setattr(_Values, _name, _from_environment(_name, _default))
+
+values: Any = _Values()
+"""Read a setting as `values.jax_enable_x64`."""
+
+
+class Config:
+    """`config`: read settings as attributes, change them for the process with `update`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _DEFAULTS and f"jax_{name}" in _DEFAULTS:
+            name = f"jax_{name}"
+        if name not in _DEFAULTS:
+            raise AttributeError(f"config has no setting {name!r}.")
+        return getattr(values, name)
+
+    def update(self, name: str, value: Any) -> None:
+        """Set `name` for the whole process, e.g. `config.update("jax_enable_x64", True)`."""
+        _check(name, value)
+        setattr(_Values, name, value)
+
+    def read(self, name: str) -> Any:
+        """The value of setting `name`."""
+        return getattr(self, name)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All settings and their values."""
+        return {name: getattr(values, name) for name in _DEFAULTS}
+
+    @property
+    def x64_enabled(self) -> bool:
+        """Whether 64-bit types are kept."""
+        return bool(values.jax_enable_x64)
+
+    def __repr__(self) -> str:
+        return "config(" + ", ".join(f"{k}={v!r}" for k, v in self.values.items()) + ")"
+
+
+config = Config()
+
+
+def _check(name: str, value: Any) -> None:
+    if name not in _DEFAULTS:
+        raise error(
+            AttributeError,
+            f"config has no setting {name!r}.",
+            got=f"update({name!r}, {value!r})",
+            fix="use one of " + ", ".join(sorted(_DEFAULTS)) + ".",
+        )
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise error(
+            ValueError,
+            f"setting {name} has no value {value!r}.",
+            got=repr(value),
+            fix="use one of " + ", ".join(map(repr, _CHOICES[name])) + ".",
+        )
+
+
+@contextmanager
+def override(name: str, value: Any) -> Iterator[None]:
+    """Setting `name` is `value` in this thread while the `with` lasts."""
+    _check(name, value)
+    own = vars(values)
+    missing = object()
+    before = own.get(name, missing)
+    setattr(values, name, value)
+    try:
+        yield
+    finally:
+        if before is missing:
+            delattr(values, name)
+        else:
+            setattr(values, name, before)
+
+
+def enable_x64(new_val: bool = True) -> Any:
+    """Keep 64-bit types while the `with` lasts: `with enable_x64(): ...`."""
+    return override("jax_enable_x64", bool(new_val))
+
+
+def threefry_partitionable(new_val: bool = True) -> Any:
+    """Choose the layout of random bits while the `with` lasts."""
+    return override("jax_threefry_partitionable", bool(new_val))
+
+
+def numpy_dtype_promotion(new_val: str) -> Any:
+    """`"standard"` or `"strict"` promotion while the `with` lasts."""
+    return override("jax_numpy_dtype_promotion", new_val)
+
+
+def numpy_rank_promotion(new_val: str) -> Any:
+    """`"allow"`, `"warn"` or `"raise"` on rank promotion while the `with` lasts."""
+    return override("jax_numpy_rank_promotion", new_val)
+
+
+def debug_nans(new_val: bool = True) -> Any:
+    """Raise at the first NaN while the `with` lasts."""
+    return override("jax_debug_nans", bool(new_val))
+
+
+def disable_jit(disable: bool = True) -> Any:
+    """Run jitted functions operation by operation while the `with` lasts."""
+    return override("jax_disable_jit", bool(disable))
+
+
+def default_matmul_precision(new_val: str | None) -> Any:
+    """Accepted for compatibility: this engine always multiplies in the full precision of its types."""
+    return override("jax_default_matmul_precision", new_val)
+
+
+def program_settings() -> tuple[Any, ...]:
+    """The settings that change what a traced program is: part of every cache key."""
+    v = values
+    return (
+        v.jax_enable_x64,
+        v.jax_threefry_partitionable,
+        v.jax_numpy_dtype_promotion,
+        v.jax_numpy_rank_promotion,
+    )

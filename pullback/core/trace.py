@@ -1,0 +1,232 @@
+"""A trace is one run of one transformation. The current one, of this thread, meets every operation.
+
+There is no stack to search: a trace hands what does not concern it to its parent, and the last
+parent evaluates with NumPy.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy._core import umath as _umath
+
+from . import dtypes
+from .array import Array, HostArray, Tracer
+from .errors import UnexpectedTracerError, error, user_line
+from .types import ArrayType, array_type
+
+
+class Trace:
+    """One run of one transformation inside its `parent`."""
+
+    __slots__ = ("alive", "of", "parent")
+    parent: Any
+    verb = "a transformation"
+
+    def __init__(self, parent: Any, of: Any = None) -> None:
+        self.parent, self.of, self.alive = parent, of, True
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """Do `primitive` on `args`, which may or may not be tracers of this trace."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """`grad of f (file.py:12)`, for messages."""
+        if self.of is None:
+            return self.verb
+        code = getattr(self.of, "__code__", None)
+        name = getattr(self.of, "__name__", type(self.of).__name__)
+        place = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+        return f"{self.verb} of {name}{place}"
+
+
+class EvalTrace(Trace):
+    """The outermost trace: operations are done at once, in NumPy."""
+
+    __slots__ = ()
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """Evaluate: unwrap, `primitive.eval`, wrap. A result is weak if its sources are."""
+        if primitive.multiple_results:
+            return primitive.evaluate(args, params)
+        values, weak = [], True
+        for a in args:
+            if type(a) is not HostArray:
+                a = host_array(a)
+            values.append(a._value)
+            if not a._weak:
+                weak = False
+        # NumPy must not warn of overflow or division by zero: infinities and NaNs are results.
+        # np.errstate costs 0.7 us here, its context variable set directly 0.1 us.
+        token = _set_errors(_QUIET)
+        try:
+            out = primitive.eval(*values, **params)
+        except Exception:
+            # typing says in the user's words what NumPy, or the rule, stumbled over.
+            primitive.typing(*[type_of(a) for a in args], **params)
+            raise
+        finally:
+            _reset_errors(token)
+        sources = primitive.weak_from
+        if sources == "typing":
+            weak = primitive.typing(*[type_of(a) for a in args], **params).weak_type
+        elif sources is not None:
+            weak = bool(sources) and all(type_of(args[i]).weak_type for i in sources)
+        return HostArray(out, weak)
+
+    def describe(self) -> str:
+        return "no transformation"
+
+
+_QUIET = _umath._make_extobj(all="ignore")  # type: ignore[attr-defined]
+_set_errors = _umath._extobj_contextvar.set  # type: ignore[attr-defined]
+_reset_errors = _umath._extobj_contextvar.reset  # type: ignore[attr-defined]
+
+EVAL = EvalTrace(None)
+
+
+class State(threading.local):
+    """What a thread is doing: its current trace, and the sizes of the named axes in scope."""
+
+    trace: Trace = EVAL
+    axes: dict[Any, Any] = {}  # noqa: RUF012 (replaced, never mutated)
+
+
+state = State()
+
+
+class quiet:  # noqa: N801 (used as `with quiet():`)
+    """NumPy's floating point warnings are off while the `with` lasts."""
+
+    __slots__ = ("token",)
+
+    def __enter__(self) -> None:
+        self.token = _set_errors(_QUIET)
+
+    def __exit__(self, *_: object) -> None:
+        _reset_errors(self.token)
+
+
+class running:  # noqa: N801 (used as `with running(trace):`)
+    """`trace` is the current trace while the `with` lasts; it is alive until then."""
+
+    __slots__ = ("before", "trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> Any:
+        self.before = state.trace
+        state.trace = self.trace
+        return self.trace
+
+    def __exit__(self, *_: object) -> None:
+        state.trace = self.before
+        if self.trace is not EVAL:
+            self.trace.alive = False
+
+
+class inside:  # noqa: N801 (used as `with inside(trace):`)
+    """`trace`, already open, is the current trace while the `with` lasts."""
+
+    __slots__ = ("before", "trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def __enter__(self) -> None:
+        self.before = state.trace
+        state.trace = self.trace
+
+    def __exit__(self, *_: object) -> None:
+        state.trace = self.before
+
+
+# ---- values from outside
+
+
+def type_of(x: Any) -> ArrayType:
+    """The type of anything an operation takes: an Array, a NumPy array or a Python number."""
+    if isinstance(x, Array):
+        return x.aval
+    if type(x) in _SCALARS:
+        return array_type((), dtypes.scalar_dtype(x), type(x) is not bool)
+    if isinstance(x, (np.ndarray, np.generic)):
+        _check_numeric(x)
+        return array_type(x.shape, dtypes.canonical(x.dtype), False)
+    if hasattr(x, "__jax_array__"):
+        return type_of(x.__jax_array__())
+    return host_array(x).aval
+
+
+def host_array(x: Any) -> HostArray:
+    """`x` as a HostArray. NumPy arrays are copied: what their owner does later is not seen."""
+    if isinstance(x, HostArray):
+        return x
+    if isinstance(x, Tracer):
+        raise escaped(x)
+    if type(x) in _SCALARS:
+        return HostArray(_typed_scalar(x), type(x) is not bool)
+    if isinstance(x, (np.ndarray, np.generic)):
+        _check_numeric(x)
+        return HostArray(np.array(x, dtype=dtypes.canonical(x.dtype)))
+    if isinstance(x, (bool, int, float, complex)):  # a subclass, such as an IntEnum
+        base = next(t for t in _SCALARS if isinstance(x, t))
+        return host_array(base(x))
+    if hasattr(x, "__jax_array__"):
+        return host_array(x.__jax_array__())
+    raise not_an_array(x)
+
+
+_SCALARS = (bool, int, float, complex)
+
+
+def _typed_scalar(x: Any) -> Any:
+    dtype = dtypes.scalar_dtype(x)
+    try:
+        with quiet():
+            return dtype.type(x)
+    except OverflowError as cause:
+        raise error(
+            OverflowError,
+            f"the Python integer {x} does not fit {dtype.name}.",
+            got=str(x),
+            fix="use a float, or enable x64: config.update('jax_enable_x64', True).",
+        ) from cause
+
+
+def _check_numeric(x: Any) -> None:
+    if x.dtype.kind not in "biufcV":
+        raise not_an_array(x)
+
+
+def not_an_array(x: Any) -> TypeError:
+    """The error for a value that is no array."""
+    what = f"a value of type {type(x).__name__} is not a valid array."
+    if isinstance(x, np.ndarray):
+        what = f"a NumPy array of dtype {x.dtype} is not a valid array."
+    return error(
+        TypeError,
+        what,
+        got=_brief(x),
+        fix="give a number, a NumPy array or an Array; convert lists with jnp.array(...).",
+    )
+
+
+def _brief(x: Any) -> str:
+    text = repr(x)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def escaped(x: Tracer) -> UnexpectedTracerError:
+    """The error for a traced value used after its transformation ended, or outside it."""
+    return error(
+        UnexpectedTracerError,
+        "a traced value escaped from the transformation that made it.",
+        got=f"{x.aval.str_short()} made by {x.trace.describe()}",
+        where=f"used at {user_line()}",
+        fix="return the value from the function instead of storing it in a global, an attribute "
+        "or an outer list.",
+    )

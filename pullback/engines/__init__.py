@@ -1,0 +1,1 @@
+"""Engines run programs. An engine gives `supports(program)` and `compile(program)`."""

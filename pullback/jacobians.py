@@ -1,0 +1,193 @@
+"""Whole Jacobians and Hessians: one vmapped product with each vector of the standard basis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import checks
+from .api import jvp, vjp
+from .core import dtypes
+from .core.array import Array, HostArray
+from .core.errors import error
+from .core.trace import type_of
+from .mapping import vmap
+from .ops.slicing import slice_along
+from .ops.structural import reshape
+from .tree import flatten
+
+
+def jacfwd(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian of `fun`, column by column in forward mode: best where it is tall.
+
+    Args:
+      fun: a function whose result is a pytree of arrays.
+      argnums: the positional argument, or the several, to differentiate with respect to.
+      has_aux: whether `fun` returns ``(value, auxiliary data)``.
+      holomorphic: promise that `fun` is holomorphic; inputs must then be complex.
+
+    Returns:
+      A function of the same arguments. For each array of the output, of shape ``S``, and each of
+      the input, of shape ``T``, it gives an array of shape ``S + T``.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> print(pullback.jacfwd(jnp.sin)(jnp.zeros(2)))
+      [[1. 0.]
+       [0. 1.]]
+    """
+    checks.callable_(fun, "jacfwd")
+    positions = checks.positions(argnums)
+
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        chosen = checks.chosen_arguments(args, positions, argnums, "jacfwd")
+        leaves, in_tree = flatten(chosen)
+        leaves = [checks.input_array(x, "jacfwd") for x in leaves]
+        for x in leaves:
+            _check_real(x, holomorphic, "jacfwd", "input")
+
+        def of_chosen(*new: Any) -> Any:
+            value = in_tree.unflatten(new)
+            return fun(*checks.replaced_arguments(args, positions, argnums, value), **kwargs)
+
+        def push(*tangents: Any) -> Any:
+            return jvp(of_chosen, leaves, tangents, has_aux=has_aux)[1:]
+
+        out_axes = (-1, None) if has_aux else (-1,)
+        pushed = vmap(push, out_axes=out_axes)(*_basis([type_of(x) for x in leaves]))
+        dys, out_tree = flatten(pushed[0])
+        for y in dys:
+            _check_real(y, holomorphic, "jacfwd", "output", forward=True)
+        blocks = [_blocks(y, leaves, last=True) for y in dys]
+        jac = out_tree.unflatten([in_tree.unflatten(row) for row in blocks])
+        return (jac, pushed[1]) if has_aux else jac
+
+    return checks.named_like(jacobian_of, fun, "jacfwd")
+
+
+def jacrev(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian of `fun`, row by row in reverse mode: best where it is wide.
+
+    Arguments and result are those of `jacfwd`; with `allow_int`, derivatives with respect to integers
+    have dtype float0.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> print(pullback.jacrev(jnp.sum)(jnp.zeros(3)))
+      [1. 1. 1.]
+    """
+    checks.callable_(fun, "jacrev")
+    positions = checks.positions(argnums)
+
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        chosen = checks.chosen_arguments(args, positions, argnums, "jacrev")
+        leaves, in_tree = flatten(chosen)
+        leaves = [checks.input_array(x, "jacrev") for x in leaves]
+        for x in leaves:
+            checks.grad_input(x, holomorphic, allow_int)
+
+        def of_chosen(*new: Any) -> Any:
+            value = in_tree.unflatten(new)
+            return fun(*checks.replaced_arguments(args, positions, argnums, value), **kwargs)
+
+        y, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
+        ys, out_tree = flatten(y)
+        for y in ys:
+            _check_real(y, holomorphic, "jacrev", "output")
+        rows = vmap(lambda *cts: pull(out_tree.unflatten(cts)))(*_basis([type_of(y) for y in ys]))
+        columns = [_blocks(row, ys, last=False) for row in rows]  # by input, then by output
+        by_output = zip(*columns, strict=True) if columns else [() for _ in ys]
+        jac = out_tree.unflatten([in_tree.unflatten(row) for row in by_output])
+        return (jac, *aux) if has_aux else jac
+
+    return checks.named_like(jacobian_of, fun, "jacrev")
+
+
+jacobian = jacrev
+
+
+def hessian(
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The second derivatives of `fun`: forward over reverse mode.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> print(pullback.hessian(lambda x: jnp.dot(x, x))(jnp.array([1.0, 2.0])))
+      [[2. 0.]
+       [0. 2.]]
+    """
+    inner = jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic)
+    return jacfwd(inner, argnums, has_aux=has_aux, holomorphic=holomorphic)
+
+
+def _basis(types: Sequence[Any]) -> list[Any]:
+    """The identity matrix of all elements together, cut into one block of rows for each type."""
+    total = sum(t.size for t in types)
+    blocks, start = [], 0
+    for t in types:
+        block = np.zeros((total, t.size), t.dtype)
+        block[np.arange(start, start + t.size), np.arange(t.size)] = 1
+        blocks.append(HostArray(block.reshape(total, *t.shape), t.weak_type))
+        start += t.size
+    return blocks
+
+
+def _blocks(x: Any, like: Sequence[Any], last: bool) -> list[Any]:
+    """`x`, whose last (or first) axis runs over the elements of all of `like`, cut for each of them."""
+    if isinstance(x, np.ndarray) and x.dtype == dtypes.float0:
+        sizes = [type_of(y).size for y in like]
+        shapes = [type_of(y).shape for y in like]
+        return [np.zeros((*s, *x.shape[1:]), dtypes.float0) for s, _ in zip(shapes, sizes, strict=True)]
+    parts, start = [], 0
+    for y in like:
+        t = type_of(y)
+        if len(like) == 1:
+            part = x
+        else:
+            axis = len(x.shape) - 1 if last else 0
+            part = slice_along(x, axis, start, start + t.size)
+        shape = (*x.shape[:-1], *t.shape) if last else (*t.shape, *x.shape[1:])
+        parts.append(reshape(part, new_sizes=shape) if part.shape != shape else part)
+        start += t.size
+    return parts
+
+
+def _check_real(x: Any, holomorphic: bool, name: str, what: str, forward: bool = False) -> None:
+    k = dtypes.kind(x.dtype)
+    if holomorphic and k != "c":
+        kinds = "complex"
+    elif not holomorphic and k != "f" and not (k == "c" and forward):
+        kinds = "real (float)"
+    else:
+        return
+    raise error(
+        TypeError,
+        f"{name} requires {kinds} {what}s, but got {dtypes.long_name(x.dtype)}.",
+        got=type_of(x).str_short() if isinstance(x, Array) else str(x.dtype),
+        fix="convert to float, or set holomorphic=True for a holomorphic function of complex inputs."
+        if not holomorphic
+        else "give complex inputs, or leave holomorphic out.",
+    )
+
+
+__all__ = ["hessian", "jacfwd", "jacobian", "jacrev"]

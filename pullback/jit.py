@@ -1,0 +1,522 @@
+"""jit and its relatives: functions become programs, programs are kept by the types of the arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from types import MethodType
+from typing import Any
+
+from . import checks
+from .control.call import jit_p
+from .core.array import Array, HostArray, Tracer
+from .core.errors import error
+from .core.program import ClosedProgram, hoist_tracers, trace_program
+from .core.settings import program_settings, values
+from .core.trace import EVAL, host_array, inside, state
+from .core.types import ArrayType, array_type
+from .engines import numpy as numpy_engine
+from .tree import PyTreeDef, flatten, leaf_paths
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Iterable[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Iterable[str] | None = None,
+    keep_unused: bool = False,
+    inline: bool = False,
+    device: Any = None,
+    backend: str | None = None,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
+    abstracted_axes: Any = None,
+    compiler_options: dict[str, Any] | None = None,
+) -> Any:
+    """`fun` as a program: it is traced once for each new combination of argument types.
+
+    Args:
+      fun: a pure function of pytrees of arrays.
+      static_argnums: positional arguments that are Python values (hashable): a new value traces anew.
+      static_argnames: the same by name.
+      donate_argnums, donate_argnames: arguments that will not be used again. Accepted.
+      keep_unused, inline, device, backend, in_shardings, out_shardings, abstracted_axes,
+        compiler_options: accepted for compatibility; without effect on this engine.
+
+    Returns:
+      A function of the same arguments and results. It has `lower`, `trace`, `eval_shape` and
+      `clear_cache`.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> print(pullback.jit(lambda x: jnp.sin(x) ** 2)(1.0))
+      0.7080734
+    """
+    if fun is None:
+        return lambda f: jit(f, static_argnums=static_argnums, static_argnames=static_argnames)
+    checks.callable_(fun, "jit")
+    return JitFunction(fun, _Static(fun, static_argnums, static_argnames))
+
+
+class JitFunction:
+    """What `jit` returns."""
+
+    def __init__(self, fun: Callable[..., Any], static: _Static) -> None:
+        self._fun, self._static = fun, static
+        self._cache: dict[Any, _Traced] = {}
+        checks.named_like(self, fun, "jit")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if values.jax_disable_jit:
+            return self._fun(*args, **kwargs)
+        traced, leaves = self._find(args, kwargs)
+        return traced.call(leaves)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def _find(self, args: Any, kwargs: Any) -> tuple[_Traced, list[Any]]:
+        static: Any = ()
+        if self._static:
+            static, args, kwargs = self._static.split(args, kwargs)
+        leaves, in_tree = flatten((args, kwargs))
+        types = []
+        for i, x in enumerate(leaves):
+            if not isinstance(x, Array):
+                leaves[i] = x = self._argument(x, i, args, kwargs)
+            types.append(x.aval)
+        key = (in_tree, tuple(types), static, program_settings(), tuple(state.axes.items()))
+        traced = self._cache.get(key)
+        if traced is None:
+            names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
+            names = self._static.argument_names(names)
+            traced = _trace(self._fun, self._static, static, in_tree, types, names)
+            if not traced.closes_over_traced:
+                self._cache[key] = traced
+        return traced, leaves
+
+    def _argument(self, x: Any, i: int, args: Any, kwargs: Any) -> Array:
+        try:
+            return host_array(x)
+        except TypeError as cause:
+            names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
+            raise error(
+                TypeError,
+                f"jit: argument {self._static.argument_names(names)[i]} of type "
+                f"{type(x).__name__} is not a valid array.",
+                got=f"{x!r:.80}",
+                fix="name it in static_argnums or static_argnames if it is a hashable Python value, "
+                "or register its class as a pytree.",
+            ) from cause
+
+    # ---- looking at the program
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The program for arguments of these types (arrays or ShapeDtypeStructs)."""
+        return Traced(self._traced_for(args, kwargs), self.__name__)  # type: ignore[attr-defined]
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The program, ready to compile."""
+        return self.trace(*args, **kwargs).lower()
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The structure, shapes and dtypes of the result."""
+        return self.trace(*args, **kwargs).out_info
+
+    def clear_cache(self) -> None:
+        """Forget all programs."""
+        self._cache.clear()
+
+    def _cache_size(self) -> int:
+        return len(self._cache)
+
+    def _traced_for(self, args: Any, kwargs: Any) -> _Traced:
+        static, args, kwargs = self._static.split(args, kwargs)
+        leaves, in_tree = flatten((args, kwargs))
+        types = [checks.shaped(x, "jit") for x in leaves]
+        names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
+        names = self._static.argument_names(names)
+        return _trace(self._fun, self._static, static, in_tree, types, names)
+
+
+class _Traced:
+    """One program of a jitted function, with the trees of its arguments and results."""
+
+    __slots__ = ("closed", "consts", "in_tree", "name", "out_tree", "run", "weak")
+
+    def __init__(
+        self, closed: ClosedProgram, consts: list[Any], in_tree: Any, out_tree: Any, name: str
+    ) -> None:
+        self.closed, self.consts, self.name = closed, consts, name
+        self.in_tree, self.out_tree = in_tree, None if out_tree.is_leaf() else out_tree
+        self.run: Any = None
+        self.weak = [t.weak_type for t in closed.out_avals]
+
+    @property
+    def closes_over_traced(self) -> bool:
+        """Whether the function used a value of a surrounding trace: the program is not kept then."""
+        return bool(self.consts)
+
+    def call(self, leaves: list[Any]) -> Any:
+        """Run the program, or write the call down if a transformation is going on."""
+        outs: Sequence[Any]
+        if state.trace is EVAL and not self.consts:
+            run = self.run
+            if run is None:
+                run = self.run = numpy_engine.compiled(self.closed)
+            try:
+                found = run(*[x._value for x in leaves])
+            except AttributeError:
+                for x in leaves:
+                    host_array(x)  # a tracer that escaped: say so
+                raise
+            outs = [HostArray(y, w) for y, w in zip(found, self.weak, strict=True)]
+        else:
+            outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
+        return outs[0] if self.out_tree is None else self.out_tree.unflatten(outs)
+
+
+def _trace(
+    fun: Any, static: _Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
+) -> _Traced:
+    out_trees: list[PyTreeDef] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        args, kwargs = in_tree.unflatten(leaves)
+        args, kwargs = static.join(static_values, args, kwargs)
+        outs, tree = flatten(fun(*args, **kwargs))
+        out_trees.append(tree)
+        return [y if isinstance(y, Array) else checks.output_array(y, "jit") for y in outs]
+
+    closed, consts = hoist_tracers(trace_program(flat, types, fun, "jit", names))
+    name = getattr(fun, "__name__", "function")
+    return _Traced(closed, consts, in_tree, out_trees[0], name)
+
+
+class _Static:
+    """Which arguments are Python values that the program is made for."""
+
+    def __init__(self, fun: Any, numbers: Any, names: Any) -> None:
+        given = (numbers,) if isinstance(numbers, int) else tuple(numbers or ())
+        by_name = (names,) if isinstance(names, str) else tuple(names or ())
+        self.parameters = _parameters(fun)
+        positional = [
+            p.name
+            for p in self.parameters
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+        self.positional = positional
+        for n in given:
+            if not isinstance(n, int) or (positional and not self._has(n)):
+                raise error(
+                    ValueError,
+                    "jit: static_argnums names an argument that the function does not have.",
+                    got=f"static_argnums={numbers} for {getattr(fun, '__name__', fun)}"
+                    f"({', '.join(positional)})",
+                    fix="count positional parameters from 0.",
+                )
+        self._check_names(by_name, fun)
+        self.numbers = set(given) | {positional.index(n) for n in by_name if n in positional}
+        self.names = set(by_name) | {
+            positional[n] for n in given if -len(positional) <= n < len(positional)
+        }
+
+    def _has(self, n: int) -> bool:
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in self.parameters)
+        return variadic or -len(self.positional) <= n < len(self.positional)
+
+    def _check_names(self, names: Sequence[str], fun: Any) -> None:
+        known = {p.name for p in self.parameters}
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in self.parameters) or not known
+        for name in names:
+            if name not in known and not open_ended:
+                raise error(
+                    ValueError,
+                    f"jit: static_argnames names {name!r}, which the function does not have.",
+                    got=f"{getattr(fun, '__name__', fun)}({', '.join(sorted(known))})",
+                    fix="use the name of a parameter.",
+                )
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers or self.names)
+
+    def split(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+        """The static values (hashable), and the other arguments."""
+        if not self:
+            return ((), ()), args, kwargs
+        numbers = {n % len(args) if n < 0 else n for n in self.numbers}
+        static = tuple((i, _hashable(x, f"argument {i}")) for i, x in enumerate(args) if i in numbers)
+        named = tuple(
+            (k, _hashable(v, f"argument {k!r}")) for k, v in sorted(kwargs.items()) if k in self.names
+        )
+        dynamic = tuple(x for i, x in enumerate(args) if i not in numbers)
+        return (
+            (static, named),
+            dynamic,
+            {k: v for k, v in kwargs.items() if k not in self.names},
+        )
+
+    def join(self, static: Any, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of the function from static and other ones."""
+        if not static:
+            return list(args), kwargs
+        positions, named = static
+        joined = list(args)
+        for i, x in positions:
+            joined.insert(i, x.value)
+        return joined, {**kwargs, **{k: v.value for k, v in named}}
+
+    def argument_names(self, paths: Sequence[str]) -> list[str]:
+        """`x['w']` for `args[0]['w']`: paths in the words of the function's parameters."""
+        dynamic = [p for i, p in enumerate(self.positional) if i not in self.numbers]
+        named = []
+        for path in paths:
+            head, _, rest = path.partition("[")
+            first, _, tail = rest.partition("]")
+            if head == "args" and int(first) < len(dynamic):
+                path = dynamic[int(first)] + tail
+            elif head == "kwargs":
+                path = first.strip("'") + tail
+            named.append(path)
+        return named
+
+
+class _Value:
+    """A static value: equal by type and value, so that 1 and 1.0 and True are three programs."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Value)
+            and type(self.value) is type(other.value)
+            and bool(self.value == other.value)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def _hashable(x: Any, name: str) -> _Value:
+    if isinstance(x, Tracer):
+        raise error(
+            ValueError,
+            f"jit: static {name} is a traced value.",
+            got=x.describe(),
+            fix="static arguments must be Python values; pass arrays as ordinary arguments.",
+        )
+    try:
+        hash(x)
+    except TypeError as cause:
+        raise error(
+            ValueError,
+            f"jit: non-hashable static arguments are not allowed; {name} is one.",
+            got=f"{x!r:.80} of type {type(x).__name__}",
+            fix="use a tuple instead of a list, or a frozen dataclass; arrays must not be static.",
+        ) from cause
+    return _Value(x)
+
+
+def _parameters(fun: Any) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):  # builtins have no signature
+        return []
+
+
+# ---- programs to look at
+
+
+class ShapeDtypeStruct:
+    """A shape and a dtype: the type of an array without its values."""
+
+    __slots__ = ("dtype", "shape", "sharding", "weak_type")
+
+    def __init__(
+        self, shape: Sequence[int], dtype: Any, *, sharding: Any = None, weak_type: bool = False
+    ) -> None:
+        t = checks.array_type_of(shape, dtype)
+        self.shape, self.dtype, self.sharding, self.weak_type = t.shape, t.dtype, sharding, weak_type
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return array_type(self.shape, self.dtype).size
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={checks.dtype_name(self.dtype)}{weak})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ShapeDtypeStruct):
+            return NotImplemented
+        return (self.shape, self.dtype, self.weak_type) == (
+            other.shape,
+            other.dtype,
+            other.weak_type,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.weak_type))
+
+
+def _struct(t: ArrayType) -> ShapeDtypeStruct:
+    return ShapeDtypeStruct(t.shape, t.dtype, weak_type=t.weak_type)
+
+
+class Traced:
+    """A function traced for given argument types."""
+
+    def __init__(self, traced: _Traced, name: str) -> None:
+        self._traced, self.fun_name = traced, name
+
+    @property
+    def jaxpr(self) -> ClosedProgram:
+        """The program."""
+        return self._traced.closed
+
+    @property
+    def out_info(self) -> Any:
+        """The result's structure with a ShapeDtypeStruct for each array."""
+        infos = [_struct(t) for t in self._traced.closed.out_avals]
+        tree = self._traced.out_tree
+        return infos[0] if tree is None else tree.unflatten(infos)
+
+    def lower(self) -> Lowered:
+        """The program, ready to compile."""
+        return Lowered(self._traced)
+
+
+class Lowered:
+    """A program, ready to compile."""
+
+    def __init__(self, traced: _Traced) -> None:
+        self._traced = traced
+
+    def as_text(self, dialect: str | None = None) -> str:
+        """The text that the engine compiles: here the source of one Python function."""
+        return numpy_engine.write_source(numpy_engine.simplify(self._traced.closed))[0]
+
+    def compile(self, compiler_options: Any = None) -> Compiled:
+        """Compile it."""
+        return Compiled(self._traced)
+
+
+class Compiled:
+    """A compiled program: callable with arguments of exactly the types it was made for."""
+
+    def __init__(self, traced: _Traced) -> None:
+        self._traced = traced
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, tree = flatten((args, kwargs))
+        checks.structure("the arguments", tree, self._traced.in_tree, "those it was compiled for")
+        leaves = [checks.input_array(x, "a compiled function") for x in leaves]
+        return self._traced.call(leaves)
+
+    def as_text(self) -> str:
+        """The text that the engine compiled."""
+        return Lowered(self._traced).as_text()
+
+
+def make_jaxpr(
+    fun: Callable[..., Any],
+    static_argnums: int | Sequence[int] = (),
+    axis_env: Sequence[tuple[Any, int]] | None = None,
+    return_shape: bool = False,
+    abstracted_axes: Any = None,
+) -> Callable[..., Any]:
+    """The function that gives the program (jaxpr) of `fun` for the types of its arguments.
+
+    Example:
+      >>> import pullback
+      >>> pullback.make_jaxpr(lambda x, y: x * y)(3.0, 4.0)
+      { lambda ; a:f32[] b:f32[]. let c:f32[] = mul a b in (c,) }
+    """
+    checks.callable_(fun, "make_jaxpr")
+    static = _Static(fun, static_argnums, None)
+
+    def program_of(*args: Any, **kwargs: Any) -> Any:
+        static_values, dynamic, named = static.split(args, kwargs)
+        leaves, in_tree = flatten((dynamic, named))
+        types = [checks.shaped(x, "make_jaxpr") for x in leaves]
+        names = static.argument_names(leaf_paths(dynamic, "args") + leaf_paths(named, "kwargs"))
+        axes = state.axes
+        state.axes = {**axes, **dict(axis_env or ())}
+        try:
+            out_trees: list[PyTreeDef] = []
+
+            def flat(*leaves: Any) -> list[Any]:
+                new, new_named = in_tree.unflatten(leaves)
+                new, new_named = static.join(static_values, new, new_named)
+                outs, tree = flatten(fun(*new, **new_named))
+                out_trees.append(tree)
+                return [checks.output_array(y, "make_jaxpr") for y in outs]
+
+            closed = trace_program(flat, types, fun, "make_jaxpr", names)
+        finally:
+            state.axes = axes
+        if not return_shape:
+            return closed
+        return closed, out_trees[0].unflatten([_struct(t) for t in closed.out_avals])
+
+    return checks.named_like(program_of, fun, "make_jaxpr")
+
+
+def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The structure, shapes and dtypes of `fun(*args, **kwargs)`, without computing it.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> pullback.eval_shape(jnp.dot, jnp.ones((2, 3)), jnp.ones(3))
+      ShapeDtypeStruct(shape=(2,), dtype=float32)
+    """
+    checks.callable_(fun, "eval_shape")
+    leaves, in_tree = flatten((args, kwargs))
+    trees: list[PyTreeDef] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        new, named = in_tree.unflatten(leaves)
+        outs, tree = flatten(fun(*new, **named))
+        trees.append(tree)
+        return [checks.output_array(y, "eval_shape") for y in outs]
+
+    types = [checks.shaped(x, "eval_shape") for x in leaves]
+    closed = trace_program(flat, types, fun, "eval_shape")
+    return trees[0].unflatten([_struct(t) for t in closed.out_avals])
+
+
+def ensure_compile_time_eval() -> Any:
+    """Inside `with ensure_compile_time_eval():`, operations on known values are done at once.
+
+    Also while a function is traced by `jit`: results are values, so `if` and `bool` work on them.
+    """
+    return inside(EVAL)
+
+
+__all__ = [
+    "Compiled",
+    "JitFunction",
+    "Lowered",
+    "ShapeDtypeStruct",
+    "Traced",
+    "ensure_compile_time_eval",
+    "eval_shape",
+    "jit",
+    "make_jaxpr",
+]

@@ -1,0 +1,608 @@
+"""Sums, products, extrema, logical reductions, means and variances; places of extrema."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core import dtypes
+from ..core.array import Array, HostArray
+from ..core.errors import error
+from ..core.types import Shape
+from ..ops import reduction
+from ..ops.comparison import gt, max_, min_, ne
+from ..ops.elementwise import (
+    add,
+    conj,
+    div,
+    mul,
+    real,
+    sub,
+)
+from ..ops.functions import sqrt, square
+from ..ops.reduction import extreme_value, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod
+from ..ops.structural import broadcast_in_dim, reduce_sum, reshape, transpose
+from .arguments import (
+    expand,
+    half_to_single,
+    integer,
+    masked,
+    no_out,
+    strong,
+    where_mask,
+)
+from .promotion import (
+    as_array,
+    astype,
+    axis_number,
+    axis_numbers,
+    broadcast_shapes,
+    broadcast_to,
+    promote_inexact,
+)
+
+Axis = Any
+"""An integer, a tuple of integers, or None for all axes."""
+
+
+class Kind(NamedTuple):
+    """What tells one reduction from another."""
+
+    name: str
+    op: Any
+    op_of_bools: Any
+    combine: Any
+    """The operation on two elements, which joins the result with `initial`."""
+    identity: Any
+    """The result over no elements: a number, "min" or "max"."""
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether a reduction over no elements is allowed."""
+        return not isinstance(self.identity, str)
+
+    def identity_in(self, dtype: np.dtype) -> HostArray:
+        """The identity as an Array."""
+        if isinstance(self.identity, str):
+            return HostArray(extreme_value(dtype, self.identity))
+        return HostArray(dtype.type(self.identity))
+
+
+SUM = Kind("sum", reduce_sum, reduce_or, add, 0)
+PROD = Kind("prod", reduce_prod, reduce_and, mul, 1)
+MAX = Kind("max", reduce_max, reduce_or, max_, "min")
+MIN = Kind("min", reduce_min, reduce_and, min_, "max")
+ALL = Kind("all", reduce_and, reduce_and, mul, True)
+ANY = Kind("any", reduce_or, reduce_or, add, False)
+
+
+def sum(  # noqa: A001
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+    promote_integers: bool = True,
+) -> Array:
+    """The sum over `axis`, all axes if None.
+
+    Args:
+      a: an array.
+      axis: an integer, a tuple of integers or None.
+      dtype: the dtype to sum in. By default integers and bools are summed in int32 (int64 with
+        x64), unsigned ones in uint32; half floats in float32, then converted back.
+      out: must be None.
+      keepdims: keep the summed axes, with length 1.
+      initial: a number that is added.
+      where: bools that broadcast with `a`; elements where it is False are left out.
+      promote_integers: False to sum integers in their own dtype.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> print(jnp.sum(jnp.array([[1, 2], [3, 4]]), axis=0))
+      [4 6]
+    """
+    if initial is None and where is None and dtype is None and out is None and isinstance(a, Array):
+        kind = a.dtype.char
+        if kind in "fdFD":
+            return _plain(reduce_sum, a, axis, keepdims)
+    return reduce(SUM, a, axis, dtype, out, keepdims, initial, where, promote_integers)
+
+
+def prod(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+    promote_integers: bool = True,
+) -> Array:
+    """The product over `axis`, all axes if None. Arguments as those of `sum`."""
+    return reduce(PROD, a, axis, dtype, out, keepdims, initial, where, promote_integers)
+
+
+def max(  # noqa: A001
+    a: Any,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Array:
+    """The largest element over `axis`; NaN where there is one. With `where`, give `initial`."""
+    return reduce(MAX, a, axis, None, out, keepdims, initial, where)
+
+
+def min(  # noqa: A001
+    a: Any,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Array:
+    """The smallest element over `axis`; NaN where there is one. With `where`, give `initial`."""
+    return reduce(MIN, a, axis, None, out, keepdims, initial, where)
+
+
+amax, amin = max, min
+
+
+def all(  # noqa: A001
+    a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
+) -> Array:
+    """Whether all elements over `axis` are true (not zero)."""
+    return reduce(ALL, a, axis, None, out, keepdims, None, where)
+
+
+def any(  # noqa: A001
+    a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
+) -> Array:
+    """Whether any element over `axis` is true (not zero)."""
+    return reduce(ANY, a, axis, None, out, keepdims, None, where)
+
+
+def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    """How many elements over `axis` are not zero."""
+    a = truth(as_array(a, "count_nonzero"))
+    return sum(a, axis, dtype=dtypes.default_int(), keepdims=keepdims)
+
+
+def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> Array:
+    """The largest minus the smallest element over `axis`."""
+    no_out("ptp", out)
+    a = as_array(a, "ptp")
+    return sub(max(a, axis, keepdims=keepdims), min(a, axis, keepdims=keepdims))
+
+
+# ---- how all of these are done
+
+
+def _plain(op: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """The reduction of floats without options: the common case, so it is kept short."""
+    if axis is None:
+        axes = tuple(range(len(x.shape)))
+    elif type(axis) is int:
+        axes = (axis_number(axis, len(x.shape)),)
+    else:
+        axes = reduced_axes(axis, len(x.shape))
+    result = op(x, axes=axes)
+    if x.weak_type:
+        result = strong(result)
+    return expand(result, axes) if keepdims else result
+
+
+def reduced_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """The axes that `axis` names, counted from 0."""
+    if isinstance(axis, (Array, np.ndarray)):
+        axis = tuple(axis) if axis.ndim else integer(axis, "`axis`")
+    return axis_numbers(axis, ndim)
+
+
+def reduce(
+    kind: Kind,
+    a: Any,
+    axis: Axis,
+    dtype: Any,
+    out: Any,
+    keepdims: bool,
+    initial: Any,
+    where: Any,
+    promote_integers: bool = False,
+) -> Array:
+    """The reduction `kind` with all its options."""
+    if out is not None:
+        no_out(kind.name, out)
+    x = a if isinstance(a, Array) else as_array(a, kind.name)
+    axes = reduced_axes(axis, len(x.shape))
+    if kind.op is reduce_and or kind.op is reduce_or:
+        x = truth(x)
+    if not kind.has_identity and initial is None:
+        _needs_elements(kind, x, axes, where)
+    result_dtype, inner = _reduction_dtypes(kind, x.dtype, dtype, promote_integers)
+    x = astype(x, inner)
+    if where is not None:
+        where = where_mask(kind.name, where)
+        _check_where(kind, x, where)
+        x = masked(where, x, kind.identity_in(inner))
+    op = kind.op_of_bools if inner == dtypes.bool_ else kind.op
+    result = op(x, axes=axes)
+    if initial is not None:
+        result = _with_initial(kind, result, initial, inner)
+    if keepdims:
+        result = expand(result, axes)
+    return astype(result, result_dtype)
+
+
+def _reduction_dtypes(
+    kind: Kind, dtype: np.dtype, asked: Any, promote_integers: bool
+) -> tuple[np.dtype, np.dtype]:
+    """The dtype of the result, and that to compute in."""
+    if asked is not None:
+        result = dtypes.canonical(asked)
+        return result, result
+    result = dtype
+    if kind.op is reduce_sum or kind.op is reduce_prod:
+        if result == dtypes.bool_:
+            result = dtypes.default_int()
+        elif promote_integers:
+            result = promoted_integer(result)
+        return result, half_to_single(result)
+    return result, result
+
+
+def promoted_integer(dtype: np.dtype) -> np.dtype:
+    """The default width for integers that are narrower; bools become integers."""
+    kind = dtypes.kind(dtype)
+    if kind == "b":
+        return dtypes.default_int()
+    if kind in "iu":
+        wide = dtypes.default_int() if kind == "i" else dtypes.canonical(np.dtype(np.uint64))
+        return wide if dtype.itemsize < wide.itemsize else dtype
+    return dtype
+
+
+def _needs_elements(kind: Kind, x: Any, axes: tuple[int, ...], where: Any) -> None:
+    if where is not None:
+        raise error(
+            ValueError,
+            f"reduction operation {kind.name} does not have an identity, so to use a where mask one "
+            "has to specify 'initial'.",
+            got="where= without initial=",
+            fix=f"give initial=, the result where no element is left, e.g. "
+            f"{'-' if kind.identity == 'min' else ''}jnp.inf.",
+        )
+    if builtins.any(x.shape[i] == 0 for i in axes):
+        raise error(
+            ValueError,
+            f"zero-size array to reduction operation {kind.name} which has no identity.",
+            got=f"{x.aval.str_short()} along axes {axes}",
+            fix="give initial=, the result over no elements, or treat empty arrays apart.",
+        )
+
+
+def _check_where(kind: Kind, x: Any, where: Any) -> None:
+    if broadcast_shapes(kind.name, where.shape, x.shape) != x.shape:
+        raise error(
+            ValueError,
+            f"jnp.{kind.name}: where must broadcast to the shape of the array.",
+            got=f"where of shape {where.shape} for an array of shape {x.shape}",
+            fix="give a mask of the array's shape, or broadcast the array first.",
+        )
+
+
+def _with_initial(kind: Kind, result: Any, initial: Any, dtype: np.dtype) -> Any:
+    initial = as_array(initial, kind.name)
+    if initial.shape:
+        raise error(
+            ValueError,
+            f"jnp.{kind.name}: initial value must be a scalar.",
+            got=f"initial of shape {initial.shape}",
+            fix="combine an array with the result afterwards.",
+        )
+    combine = kind.combine
+    if dtype == dtypes.bool_:
+        combine = max_ if kind.op_of_bools is reduce_or else min_
+    return combine(astype(initial, dtype), result)
+
+
+def truth(x: Any) -> Any:
+    """Whether each element is not zero."""
+    if x.dtype == dtypes.bool_:
+        return x
+    return ne(x, HostArray(x.dtype.type(0), True))
+
+
+# ---- means and variances
+
+
+def mean(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+) -> Array:
+    """The mean over `axis`, all axes if None. Integers give floats; half floats sum in float32.
+
+    Args:
+      a: an array.
+      axis: an integer, a tuple of integers or None.
+      dtype: the dtype to compute in.
+      out: must be None.
+      keepdims: keep the reduced axes, with length 1.
+      where: bools that broadcast with `a`; elements where it is False are left out.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> print(jnp.mean(jnp.array([1, 2, 4])))
+      2.3333333
+    """
+    no_out("mean", out)
+    x = a if isinstance(a, Array) else as_array(a, "mean")
+    if dtype is None and where is None and x.dtype.char in "fdFD":
+        total = _plain(reduce_sum, x, axis, keepdims)
+        n = x.size if axis is None else _count_along(x.shape, axis)
+        return div(total, HostArray(x.dtype.type(n)))
+    result = inexact_dtype(x.dtype) if dtype is None else dtypes.canonical(dtype)
+    inner = half_to_single(result) if dtype is None else result
+    n = counted(x, axis, keepdims, where_mask("mean", where), inner)
+    total = sum(x, axis, dtype=inner, keepdims=keepdims, where=where)
+    return astype(_divided(total, n), result)
+
+
+def inexact_dtype(dtype: np.dtype) -> np.dtype:
+    """`dtype` if it is a float or complex one; the default float for integers and bools."""
+    return dtype if dtypes.is_inexact(dtype) else dtypes.default_float()
+
+
+def _count_along(shape: Shape, axis: Axis) -> int:
+    n = 1
+    for i in reduced_axes(axis, len(shape)):
+        n *= shape[i]
+    return n
+
+
+def counted(x: Any, axis: Axis, keepdims: bool, where: Any, dtype: np.dtype) -> Any:
+    """The number of elements of `x` over `axis`, of those that `where` leaves, in `dtype`."""
+    if where is None:
+        return HostArray(dtype.type(_count_along(x.shape, axis)))
+    return sum(broadcast_to(where, x.shape), axis, dtype=dtype, keepdims=keepdims)
+
+
+def _divided(total: Any, n: Any) -> Any:
+    if n.shape != total.shape and n.shape:
+        n = broadcast_to(n, total.shape)
+    return div(total, n)
+
+
+def average(
+    a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False
+) -> Any:
+    """The mean over `axis` weighted by `weights`; with `returned` also the sum of the weights.
+
+    Args:
+      a: an array.
+      axis: an integer, a tuple of integers or None.
+      weights: an array of the shape of `a`, or of its shape along `axis`. None: all are 1.
+      returned: whether the result is ``(average, sum of weights)``.
+      keepdims: keep the reduced axes, with length 1.
+    """
+    axes = reduced_axes(axis, len(as_array(a, "average").shape))
+    if weights is None:
+        (x,) = promote_inexact("average", a)
+        found = mean(x, axis, keepdims=keepdims)
+        total = HostArray(found.dtype.type(_count_along(x.shape, axis)))
+    else:
+        x, w = promote_inexact("average", a, weights)
+        w = _weights_along(x, w, axis, axes)
+        total = sum(w, axis, keepdims=keepdims)
+        found = _divided(sum(mul(x, broadcast_to(w, x.shape)), axis, keepdims=keepdims), total)
+    if not returned:
+        return found
+    return found, total if total.shape == found.shape else broadcast_to(total, found.shape)
+
+
+def _weights_along(x: Any, w: Any, axis: Axis, axes: tuple[int, ...]) -> Any:
+    if x.shape == w.shape:
+        return w
+    if axis is None:
+        raise error(
+            ValueError,
+            "average: axis must be specified when the shapes of a and weights differ.",
+            got=f"a of shape {x.shape}, weights of shape {w.shape}",
+            fix="name the axis that the weights belong to.",
+        )
+    if w.shape != tuple(x.shape[i] for i in axes):
+        raise error(
+            ValueError,
+            "average: the shape of weights must be that of a along the specified axis.",
+            got=f"weights of shape {w.shape}, a of shape {x.shape}, axis={axis}",
+            fix="give one weight for each element along the axis.",
+        )
+    order = sorted(range(len(axes)), key=axes.__getitem__)
+    if order != list(range(len(axes))):
+        w = transpose(w, permutation=tuple(order))
+    shape = tuple(n if i in axes else 1 for i, n in enumerate(x.shape))
+    return reshape(w, new_sizes=shape)
+
+
+def var(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: float | None = None,
+) -> Array:
+    """The variance over `axis`: the sum of squared distances from the mean, divided by n - ddof.
+
+    Args:
+      a: an array. Of complex numbers it is the mean of squared absolute distances, which is real.
+      axis: an integer, a tuple of integers or None.
+      dtype: the dtype to compute in.
+      out: must be None.
+      ddof: what is subtracted from the number of elements.
+      keepdims: keep the reduced axes, with length 1.
+      where: bools that broadcast with `a`; elements where it is False are left out.
+      mean: the mean, where it is known, as with `keepdims=True`.
+      correction: another name for `ddof`.
+
+    Returns:
+      NaN where n - ddof is not positive.
+    """
+    no_out("var", out)
+    ddof = one_correction("var", ddof, correction)
+    x = as_array(a, "var")
+    where = where_mask("var", where)
+    inner, result = variance_dtypes("var", x.dtype, dtype)
+    x = astype(x, inner)
+    center = _mean(x, axis, inner, where) if mean is None else astype(as_array(mean, "var"), inner)
+    squares = squared_distance(x, center)
+    total = sum(squares, axis, dtype=squares.dtype, keepdims=keepdims, where=where)
+    if where is None and isinstance(ddof, (int, float)):
+        n = _count_along(x.shape, axis) - ddof
+        if n > 0:
+            return astype(div(total, HostArray(total.dtype.type(n))), result)
+        return filled_like(total.shape, HostArray(result.type(np.nan)))
+    n = counted(x, axis, keepdims, where, squares.dtype)
+    n = sub(n, astype(as_array(ddof, "var"), squares.dtype))
+    positive = gt(n, HostArray(n.dtype.type(0), True))
+    found = astype(_divided(total, n), result)
+    return masked(positive, found, HostArray(result.type(np.nan)))
+
+
+def _mean(x: Any, axis: Axis, dtype: np.dtype, where: Any) -> Any:
+    return mean(x, axis, dtype=dtype, keepdims=True, where=where)
+
+
+def squared_distance(x: Any, center: Any, here: Any = None) -> Any:
+    """The squares of the absolute values of `x - center`; zero where `here` is False."""
+    centered = sub(x, center if not center.shape else broadcast_to(center, x.shape))
+    if here is not None:
+        # Masked before it is squared: the derivative of the square of a NaN is NaN, also times 0.
+        centered = masked(here, centered, HostArray(centered.dtype.type(0)))
+    if dtypes.kind(centered.dtype) == "c":
+        return real(mul(centered, conj(centered, input_dtype=centered.dtype)))
+    return square(centered)
+
+
+def one_correction(name: str, ddof: Any, correction: Any) -> Any:
+    """The one of `ddof` and `correction` that is given."""
+    if correction is None:
+        return ddof
+    if not isinstance(ddof, int) or ddof != 0:
+        raise error(
+            ValueError,
+            f"jnp.{name}: ddof and correction can't be provided simultaneously.",
+            got=f"ddof={ddof}, correction={correction}",
+            fix="give one of them: they mean the same.",
+        )
+    return correction
+
+
+def variance_dtypes(name: str, dtype: np.dtype, asked: Any) -> tuple[np.dtype, np.dtype]:
+    """The dtype to compute a variance in, and that of the result."""
+    if asked is not None:
+        result = dtypes.canonical(asked)
+        if dtypes.kind(dtype) == "c" and dtypes.kind(result) != "c":
+            raise error(
+                ValueError,
+                f"jnp.{name} of complex numbers cannot be computed in a real dtype.",
+                got=f"dtype={dtypes.long_name(result)} for {dtypes.long_name(dtype)} elements",
+                fix="leave dtype away (the result is real), or take the real part first.",
+            )
+        return half_to_single(result), result
+    if not dtypes.is_inexact(dtype):
+        result = dtypes.default_float()
+        return result, result
+    return half_to_single(dtype), dtypes.real_dtype(dtype)
+
+
+def std(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: float | None = None,
+) -> Array:
+    """The standard deviation over `axis`, the square root of `var`; the arguments are the same."""
+    no_out("std", out)
+    ddof = one_correction("std", ddof, correction)
+    inexact_only("std", dtype)
+    return sqrt(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean))
+
+
+def inexact_only(name: str, dtype: Any) -> None:
+    """An argument `dtype` must name a float or complex dtype."""
+    if dtype is not None and not dtypes.is_inexact(dtypes.canonical(dtype)):
+        raise error(
+            ValueError,
+            f"dtype argument to jnp.{name} must be inexact.",
+            got=f"dtype={dtypes.long_name(dtypes.canonical(dtype))}",
+            fix="use a float or complex dtype, or convert the result.",
+        )
+
+
+# ---- places
+
+
+def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Array:
+    """The index of the first largest element along `axis`; in the flattened array if None.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> print(jnp.argmax(jnp.array([1, 5, 2])))
+      1
+    """
+    return _place("argmax", reduction.argmax, a, axis, out, keepdims)
+
+
+def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Array:
+    """The index of the first smallest element along `axis`; in the flattened array if None."""
+    return _place("argmin", reduction.argmin, a, axis, out, keepdims)
+
+
+def _place(name: str, op: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> Any:
+    no_out(name, out)
+    x = a if isinstance(a, Array) else as_array(a, name)
+    rank = len(x.shape)
+    if axis is None:
+        flat = x if rank == 1 else reshape(x, new_sizes=(x.size,))
+        i = 0
+    else:
+        flat, i = x, axis_number(integer(axis, f"`axis` of jnp.{name}"), rank)
+    if flat.shape[i] == 0:
+        raise error(
+            ValueError,
+            f"attempt to get {name} of an empty sequence.",
+            got=f"{x.aval.str_short()}, axis={axis}",
+            fix="give an array with elements along that axis.",
+        )
+    found = op(flat, axes=(i,), index_dtype=dtypes.default_int())
+    if not keepdims:
+        return found
+    shape = (1,) * rank if axis is None else (*x.shape[:i], 1, *x.shape[i + 1 :])
+    return reshape(found, new_sizes=shape)
+
+
+def filled_like(shape: Shape, value: Any) -> Any:
+    """An array of this shape that holds the scalar Array `value` everywhere."""
+    return broadcast_in_dim(value, shape=shape, broadcast_dimensions=()) if shape else value

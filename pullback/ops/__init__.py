@@ -1,0 +1,1 @@
+"""Every primitive, whole, with all its rules. A file is a family."""

@@ -1,0 +1,487 @@
+"""Factorisations and solutions of linear systems, on stacks of matrices: LAPACK, one by one.
+
+A matrix that has no factorisation, or a system without a solution, gives NaN or infinity, as in
+XLA, not an exception: others in the same stack may be sound.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..core import dtypes
+from ..core.array import HostArray
+from ..core.errors import error
+from ..core.lazy import lazy
+from ..core.primitive import CORE, NOT_LINEAR, Linear, Primitive
+from ..core.types import ArrayType, array_type
+from .contraction import matmul
+from .elementwise import add, add_any, conj, mul, neg, select_n, sub
+from .indexing import PROMISE_IN_BOUNDS, gather
+from .slicing import pad, slice_along
+from .structural import (
+    broadcast_in_dim,
+    move_axis,
+    reshape,
+    to_front,
+    transpose,
+    zero_like,
+    zeros_of,
+)
+from .windows import GatherDimensionNumbers
+
+blas = lazy("scipy.linalg.blas")
+lapack = lazy("scipy.linalg.lapack")
+
+
+class OfMatrices(Primitive, family=True):
+    """On the last two axes of each operand; the axes before are stacks."""
+
+    def vmap(self, size: int, args: Any, axes: Any, **params: Any) -> Any:
+        moved = [to_front(x, at, size) for x, at in zip(args, axes, strict=True)]
+        out = self(*moved, **params)
+        return out, [0] * len(out) if self.multiple_results else 0
+
+    transpose: Any = NOT_LINEAR
+    lower: Any = CORE
+
+
+def _check_inexact(op: Primitive, *types: Any) -> None:
+    first = types[0].dtype
+    if dtypes.kind(first) in "fc" and all(t.dtype == first for t in types):
+        return
+    raise error(
+        TypeError,
+        f"{op.name} takes float or complex matrices, all of one dtype.",
+        got=", ".join(t.str_short() for t in types),
+        fix="convert with .astype(jnp.float32).",
+    )
+
+
+def _check_square(op: Primitive, x: Any) -> None:
+    if len(x.shape) < 2 or x.shape[-1] != x.shape[-2]:
+        raise error(
+            ValueError,
+            f"{op.name} takes a square matrix, or a stack of them: shape (..., n, n).",
+            got=x.str_short(),
+            fix="check the last two axes.",
+        )
+
+
+def _lapack_dtype(dtype: np.dtype) -> np.dtype:
+    return dtype if dtype.char in "fdFD" else dtypes.float32
+
+
+def _stack(x: Any) -> Any:
+    """`x` as one stack of matrices, in a dtype that LAPACK knows."""
+    x = x.astype(_lapack_dtype(x.dtype), copy=False)
+    return x.reshape(-1, *x.shape[-2:]) if x.size else np.empty((0, *x.shape[-2:]), x.dtype)
+
+
+def _routine(library: Any, name: str, dtype: np.dtype) -> Any:
+    return getattr(library, {"f": "s", "d": "d", "F": "c", "D": "z"}[dtype.char] + name)
+
+
+def _unstack(stack: Any, x: Any) -> Any:
+    return stack.reshape(x.shape).astype(x.dtype, copy=False)
+
+
+# ---- Cholesky
+
+
+class Cholesky(OfMatrices):
+    """The lower triangular L with L L^H = x, for Hermitian positive definite x."""
+
+    def typing(self, x: Any) -> ArrayType:
+        _check_square(self, x)
+        _check_inexact(self, x)
+        return x  # type: ignore[no-any-return]
+
+    def eval(self, x: Any) -> Any:
+        stack = _stack(x)
+        out = np.empty(stack.shape, stack.dtype)
+        factor = _routine(lapack, "potrf", stack.dtype)
+        for a, c in zip(stack, out, strict=True):
+            # Rows of a are LAPACK's columns: U^H U of the transpose of a, so that L = U^T.
+            u, info = factor(a.T, lower=0, clean=1)
+            c[...] = u.T if info == 0 else np.tril(np.full_like(c, np.nan))
+        return _unstack(out, x)
+
+    def jvp(self, primals: Any, tangents: Any, out: Any) -> Any:
+        # Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, eq. 8:
+        # dL = L phi(L^-1 dA L^-H), phi: the lower triangle, the diagonal halved.
+        (dx,) = tangents
+        rest = _solved(out, dx, left=False, lower=True, turned=True, conjugate=True)
+        rest = _solved(out, rest, lower=True)
+        return matmul(out, mul(rest, _constant(_phi(out.shape[-1], out.dtype), out.shape)))
+
+
+cholesky = Cholesky()
+
+
+@lru_cache(maxsize=64)
+def _phi(n: int, dtype: np.dtype) -> HostArray:
+    return HostArray(np.tril(np.full((n, n), 1.0), -1).astype(dtype) + np.eye(n, dtype=dtype) / 2)
+
+
+def _constant(matrix: HostArray, shape: tuple[int, ...]) -> Any:
+    """One matrix, repeated for a stack of them."""
+    n = len(shape)
+    if n == 2:
+        return matrix
+    return broadcast_in_dim(matrix, shape=shape, broadcast_dimensions=(n - 2, n - 1))
+
+
+# ---- triangular systems
+
+
+class TriangularSolve(OfMatrices):
+    """x with op(a) x = b, or x op(a) = b unless `left_side`, for triangular `a`.
+
+    op transposes and conjugates as the parameters say. Only the named triangle of `a` is read, and
+    with `unit_diagonal` not its diagonal, which is taken to be 1.
+    """
+
+    def typing(self, a: Any, b: Any, *, left_side: bool, **params: Any) -> ArrayType:
+        _check_square(self, a)
+        _check_inexact(self, a, b)
+        rank = len(a.shape)
+        fits = len(b.shape) == rank and b.shape[:-2] == a.shape[:-2]
+        if not fits or b.shape[-2 if left_side else -1] != a.shape[-1]:
+            side = "(..., n, k)" if left_side else "(..., k, n)"
+            raise error(
+                ValueError,
+                f"triangular_solve takes a of shape (..., n, n) and b of shape {side}, the axes "
+                "before the last two equal.",
+                got=f"a: {a.str_short()}, b: {b.str_short()}",
+                fix="give b a last axis of its own if it is a vector: b[:, None].",
+            )
+        return array_type(b.shape, b.dtype, a.weak_type and b.weak_type)
+
+    def eval(
+        self,
+        a: Any,
+        b: Any,
+        *,
+        left_side: bool,
+        lower: bool,
+        transpose_a: bool,
+        conjugate_a: bool,
+        unit_diagonal: bool,
+    ) -> Any:
+        if b.size == 0:
+            return b.copy()
+        if conjugate_a and not transpose_a and a.dtype.kind == "c":
+            a = np.conjugate(a)
+        matrices, sides = _stack(a), _stack(b)
+        out = np.empty(sides.shape, sides.dtype)
+        solve = _routine(blas, "trsm", sides.dtype)
+        # Rows are BLAS's columns: it is given, and solves, the transposed equation.
+        side, upper, op = int(left_side), int(not lower), transpose_a * (1 + conjugate_a)
+        for m, s, x in zip(matrices, sides, out, strict=True):
+            x[...] = solve(1.0, m.T, s.T, side, upper, op, int(unit_diagonal)).T
+        return _unstack(out, b)
+
+    def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> Any:
+        # op(a) x = b  =>  op(a) dx = db - op(da) x
+        (a, _), (da, db) = primals, tangents
+        if da is not None:
+            da = _op(_triangle_read(da, **params), **params)
+            change = matmul(da, out) if params["left_side"] else matmul(out, da)
+            db = neg(change) if db is None else sub(db, change)
+        return triangular_solve(a, db, **params)
+
+    def transpose(self, ct: Any, a: Any, b: Any, *, transpose_a: bool, **params: Any) -> list[Any]:
+        if type(a) is Linear:
+            return NOT_LINEAR(ct, a, b)  # type: ignore[no-any-return]
+        return [None, triangular_solve(a, ct, transpose_a=not transpose_a, **params)]
+
+    def vmap(self, size: int, args: Any, axes: Any, *, left_side: bool, **params: Any) -> Any:
+        (a, b), (a_at, b_at) = args, axes
+        if a_at is None:
+            # One matrix for all: further columns, or rows, of one right-hand side.
+            return _as_more_sides(
+                b, b_at, left_side, lambda b: triangular_solve(a, b, left_side=left_side, **params)
+            )
+        return super().vmap(size, args, axes, left_side=left_side, **params)
+
+
+triangular_solve = TriangularSolve()
+
+
+def _solved(
+    a: Any,
+    b: Any,
+    *,
+    lower: bool,
+    left: bool = True,
+    turned: bool = False,
+    conjugate: bool = False,
+    unit: bool = False,
+) -> Any:
+    return triangular_solve(
+        a,
+        b,
+        left_side=left,
+        lower=lower,
+        transpose_a=turned,
+        conjugate_a=conjugate,
+        unit_diagonal=unit,
+    )
+
+
+def _as_more_sides(b: Any, at: int, columns: bool, solve: Any) -> Any:
+    """`solve` of right-hand sides mapped over axis `at`, all put into one matrix."""
+    place = len(b.shape) - (1 if columns else 2)
+    moved = move_axis(b, at, place)
+    shape = moved.shape
+    if columns:
+        merged = (*shape[:-2], shape[-2] * shape[-1])
+    else:
+        merged = (*shape[:-3], shape[-3] * shape[-2], shape[-1])
+    return reshape(solve(reshape(moved, new_sizes=merged)), new_sizes=shape), place
+
+
+def _triangle_read(da: Any, *, lower: bool, unit_diagonal: bool, **params: Any) -> Any:
+    """The part of a tangent of the matrix that a triangular solve reads."""
+    if lower:
+        return tril(da, -1 if unit_diagonal else 0)
+    return triu(da, 1 if unit_diagonal else 0)
+
+
+def _op(a: Any, *, transpose_a: bool, conjugate_a: bool, **params: Any) -> Any:
+    if transpose_a:
+        a = flip(a)
+    return conjugated(a) if conjugate_a else a
+
+
+def flip(x: Any) -> Any:
+    """The transposed matrices."""
+    rank = len(x.shape)
+    return transpose(x, permutation=(*range(rank - 2), rank - 1, rank - 2))
+
+
+def conjugated(x: Any) -> Any:
+    """The complex conjugate; of real numbers, the same."""
+    return conj(x, input_dtype=x.dtype) if x.dtype.kind == "c" else x
+
+
+def tril(x: Any, k: int = 0) -> Any:
+    """The matrices with zeros above diagonal `k`."""
+    m, n = x.shape[-2:]
+    return select_n(_constant(_below(m, n, k), x.shape), zeros_of(x), x)
+
+
+def triu(x: Any, k: int = 0) -> Any:
+    """The matrices with zeros below diagonal `k`."""
+    m, n = x.shape[-2:]
+    return select_n(_constant(_below(m, n, k - 1), x.shape), x, zeros_of(x))
+
+
+@lru_cache(maxsize=64)
+def _below(m: int, n: int, k: int) -> HostArray:
+    return HostArray(np.tri(m, n, k, dtype=bool))
+
+
+# ---- LU
+
+
+class Lu(OfMatrices):
+    """x[permutation] = L U with unit diagonal in L; L and U in one matrix; the swaps of rows."""
+
+    multiple_results = True
+
+    def typing(self, x: Any) -> list[ArrayType]:
+        if len(x.shape) < 2:
+            raise error(
+                ValueError,
+                "lu takes a matrix, or a stack of them.",
+                got=x.str_short(),
+                fix="give an array with at least two axes.",
+            )
+        _check_inexact(self, x)
+        *stack, m, n = x.shape
+        return [
+            x,
+            array_type((*stack, min(m, n)), dtypes.int32),
+            array_type((*stack, m), dtypes.int32),
+        ]
+
+    def eval(self, x: Any) -> Any:
+        m, n = x.shape[-2:]
+        stack = _stack(x)
+        out = np.empty(stack.shape, stack.dtype)
+        pivots = np.empty((*stack.shape[:-2], min(m, n)), np.int32)
+        permutation = np.empty((*stack.shape[:-2], m), np.int32)
+        factor = _routine(lapack, "getrf", stack.dtype)
+        for a, c, piv, perm in zip(stack, out, pivots, permutation, strict=True):
+            c[...], piv[...], _ = factor(a)
+            perm[...] = _permutation(piv, m)
+        shape = x.shape[:-2]
+        if x.size == 0:
+            permutation = np.broadcast_to(np.arange(m, dtype=np.int32), (*shape, m))
+        pivots = pivots.reshape(*shape, min(m, n))
+        return [_unstack(out, x), pivots, permutation.reshape(*shape, m)]
+
+    def jvp(self, primals: Any, tangents: Any, out: Any) -> list[Any]:
+        lu_, _, permutation = out
+        return [_lu_tangent(lu_, permutation, tangents[0]), None, None]
+
+
+lu = Lu()
+
+
+def _permutation(pivots: Any, size: int) -> Any:
+    order = np.arange(size, dtype=np.int32)
+    for i, j in enumerate(pivots):
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+def _lu_tangent(lu_: Any, permutation: Any, dx: Any) -> Any:
+    # De Hoog, Anderssen and Lukas: with F = L^-1 P dA U^-1,
+    # dL = L tril(F, -1) and dU = triu(F) U. L and U are made square.
+    *_, m, n = lu_.shape
+    k = min(m, n)
+    low = _padded(tril(_columns(lu_, k), -1), 0, m - k)
+    up = _padded(triu(_rows(lu_, k)), n - k, 0)
+    if n > k:
+        up = add(up, _unit_tail(lu_))
+    f = _solved(low, permute_rows(dx, permutation), lower=True, unit=True)
+    f = _solved(up, f, left=False, lower=False)
+    below = tril(f, -1)
+    dl = add_any(below, matmul(low, below))
+    return add_any(dl, matmul(triu(f), up))
+
+
+def _columns(x: Any, k: int) -> Any:
+    return x if k == x.shape[-1] else slice_along(x, len(x.shape) - 1, 0, k)
+
+
+def _rows(x: Any, k: int) -> Any:
+    return x if k == x.shape[-2] else slice_along(x, len(x.shape) - 2, 0, k)
+
+
+def _padded(x: Any, rows: int, columns: int) -> Any:
+    if rows == columns == 0:
+        return x
+    config = ((0, 0, 0),) * (len(x.shape) - 2) + ((0, rows, 0), (0, columns, 0))
+    return pad(x, zero_like(x), padding_config=config)
+
+
+def _unit_tail(x: Any) -> Any:
+    """Ones on the diagonal of U's rows that a matrix with more columns than rows does not have."""
+    m, n = x.shape[-2:]
+    tail = np.diag(np.arange(n) >= m).astype(x.dtype)
+    return _constant(HostArray(tail), (*x.shape[:-2], n, n))
+
+
+def permute_rows(x: Any, permutation: Any) -> Any:
+    """`x[permutation]` for each matrix of a stack."""
+    rank = len(x.shape)
+    stacks = tuple(range(rank - 2))
+    return gather(
+        x,
+        reshape(permutation, new_sizes=(*permutation.shape, 1)),
+        dimension_numbers=GatherDimensionNumbers(
+            (rank - 1,), (rank - 2,), (rank - 2,), stacks, stacks
+        ),
+        slice_sizes=(1,) * (rank - 1) + x.shape[-1:],
+        mode=PROMISE_IN_BOUNDS,
+        fill_value=None,
+        unique_indices=True,
+        indices_are_sorted=False,
+    )
+
+
+class LuPivotsToPermutation(OfMatrices):
+    """The order of rows that swapping row i with row `pivots[i]`, for each i in turn, gives."""
+
+    weak_from = ()
+
+    def typing(self, pivots: Any, *, permutation_size: int) -> ArrayType:
+        if dtypes.kind(pivots.dtype) not in "iu" or not pivots.shape:
+            raise error(
+                TypeError,
+                "lu_pivots_to_permutation takes an array of integers.",
+                got=pivots.str_short(),
+                fix="give the second result of lax.linalg.lu.",
+            )
+        if permutation_size < pivots.shape[-1]:
+            raise error(
+                ValueError,
+                "a permutation has at least as many places as there are pivots.",
+                got=f"permutation_size={permutation_size} for {pivots.str_short()}",
+                fix="give the number of rows of the matrix.",
+            )
+        return array_type((*pivots.shape[:-1], permutation_size), dtypes.int32)
+
+    def eval(self, pivots: Any, *, permutation_size: int) -> Any:
+        out = np.empty((*pivots.shape[:-1], permutation_size), np.int32)
+        for place in np.ndindex(pivots.shape[:-1]):
+            out[place] = _permutation(pivots[place], permutation_size)
+        return out
+
+    def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> None:
+        return None
+
+
+lu_pivots_to_permutation = LuPivotsToPermutation()
+
+
+# ---- square systems
+
+
+class LuSolve(OfMatrices):
+    """x with a x = b, where `lu_` and `permutation` are the factors of `a`, taken as constants.
+
+    `trans` is 0, or 1 for the transposed `a`. Values come from the factors, derivatives with
+    respect to `a` from the equation, so that each matrix is factorised once for all derivatives.
+    """
+
+    def typing(self, a: Any, lu_: Any, permutation: Any, b: Any, *, trans: int) -> ArrayType:
+        _check_square(self, a)
+        _check_inexact(self, a, b)
+        if b.shape[:-1] != a.shape[:-1] or len(b.shape) != len(a.shape):
+            raise error(
+                ValueError,
+                "solve takes a of shape (..., n, n) and b of shape (..., n, k).",
+                got=f"a: {a.str_short()}, b: {b.str_short()}",
+                fix="give b a last axis of its own if it is a vector: b[:, None].",
+            )
+        return array_type(b.shape, b.dtype, a.weak_type and b.weak_type)
+
+    def eval(self, a: Any, lu_: Any, permutation: Any, b: Any, *, trans: int) -> Any:
+        low = {"left_side": True, "lower": True, "unit_diagonal": True, "conjugate_a": False}
+        up = {"left_side": True, "lower": False, "unit_diagonal": False, "conjugate_a": False}
+        solve, order = triangular_solve.eval, permutation[..., None]
+        if trans == 0:
+            b = np.take_along_axis(b, order, -2)
+            return solve(lu_, solve(lu_, b, transpose_a=False, **low), transpose_a=False, **up)
+        b = solve(lu_, solve(lu_, b, transpose_a=True, **up), transpose_a=True, **low)
+        return np.take_along_axis(b, np.argsort(order, -2), -2)
+
+    def jvp(self, primals: Any, tangents: Any, out: Any, *, trans: int) -> Any:
+        (a, lu_, permutation, _), (da, _, _, db) = primals, tangents
+        if da is not None:
+            change = matmul(flip(da) if trans else da, out)
+            db = neg(change) if db is None else sub(db, change)
+        return None if db is None else lu_solve(a, lu_, permutation, db, trans=trans)
+
+    def transpose(self, ct: Any, a: Any, lu_: Any, permutation: Any, b: Any, *, trans: int) -> Any:
+        if type(a) is Linear or type(lu_) is Linear:
+            return NOT_LINEAR(ct, a, lu_, permutation, b)
+        return [None, None, None, lu_solve(a, lu_, permutation, ct, trans=1 - trans)]
+
+    def vmap(self, size: int, args: Any, axes: Any, *, trans: int) -> Any:
+        a, lu_, permutation, b = args
+        if all(at is None for at in axes[:3]):
+            return _as_more_sides(
+                b, axes[3], True, lambda b: lu_solve(a, lu_, permutation, b, trans=trans)
+            )
+        return super().vmap(size, args, axes, trans=trans)
+
+
+lu_solve = LuSolve()

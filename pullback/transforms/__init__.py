@@ -1,0 +1,1 @@
+"""The transformations: a file is a transformation."""

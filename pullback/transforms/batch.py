@@ -1,0 +1,95 @@
+"""Vectorise: carry, beside each value, which of its axes is the mapped one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.array import Tracer
+from ..core.trace import Trace, running, state, type_of
+from ..core.types import ArrayType
+
+
+def vmap(
+    function: Callable[..., Sequence[Any]],
+    size: int,
+    args: Sequence[Any],
+    axes: Sequence[int | None],
+    axis_name: Any = None,
+) -> tuple[list[Any], list[int | None]]:
+    """`function` over the given axes of `args` at once; results and the axis each is mapped on."""
+    trace = BatchTrace(state.trace, size, axis_name, function)
+    named = state.axes
+    if axis_name is not None:
+        state.axes = {**named, axis_name: size}
+    try:
+        with running(trace):
+            inputs = [
+                x if axis is None else BatchTracer(trace, x, axis)
+                for x, axis in zip(args, axes, strict=True)
+            ]
+            return trace.split(function(*inputs))
+    finally:
+        state.axes = named
+
+
+class BatchTracer(Tracer):
+    """One element, as the function sees it, of a value with a mapped axis."""
+
+    __slots__ = ("axis", "value")
+
+    def __init__(self, trace: BatchTrace, value: Any, axis: int) -> None:
+        self.trace, self.value, self.axis = trace, value, axis
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness of one element."""
+        return type_of(self.value).without_axis(self.axis)
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self.value.dtype
+
+
+class BatchTrace(Trace):
+    """Every operation on a mapped value is done for all elements at once, by its vmap rule."""
+
+    __slots__ = ("axis_name", "size")
+    verb = "vmap"
+
+    def __init__(self, parent: Trace, size: int, axis_name: Any = None, of: Any = None) -> None:
+        super().__init__(parent, of)
+        self.size, self.axis_name = size, axis_name
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """The primitive's vmap rule where a mapped value comes in, else the primitive itself."""
+        values, axes, mapped = [], [], False
+        for a in args:
+            if type(a) is BatchTracer and a.trace is self:
+                values.append(a.value)
+                axes.append(a.axis)
+                mapped = True
+            else:
+                values.append(a)
+                axes.append(None)
+        if not mapped and not self.owns(primitive, params):
+            return self.parent.process(primitive, args, params)
+        out, axis = primitive.batch(self, values, axes, params)
+        if primitive.multiple_results:
+            return [
+                y if d is None else BatchTracer(self, y, d) for y, d in zip(out, axis, strict=True)
+            ]
+        return out if axis is None else BatchTracer(self, out, axis)
+
+    def owns(self, primitive: Any, params: Any) -> bool:
+        """Whether this is a collective operation over the axis of this vmap."""
+        return self.axis_name is not None and self.axis_name in params.get("axis_names", ())
+
+    def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
+        """The values of `outputs`, and the axis each is mapped on."""
+        own = [type(y) is BatchTracer and y.trace is self for y in outputs]
+        return (
+            [y.value if mine else y for y, mine in zip(outputs, own, strict=True)],
+            [y.axis if mine else None for y, mine in zip(outputs, own, strict=True)],
+        )

@@ -1,0 +1,88 @@
+"""Forward mode: carry a tangent beside each value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.array import HostArray, Tracer
+from ..core.trace import Trace, running, state, type_of
+from ..core.types import ArrayType
+
+
+def jvp(
+    function: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[list[Any], list[Any]]:
+    """Values of `function(*primals)` and their tangents (None: zero). Flat lists in and out."""
+    trace = JVPTrace(state.trace, function)
+    with running(trace):
+        inputs = [
+            x if t is None else JVPTracer(trace, x, t)
+            for x, t in zip(primals, tangents, strict=True)
+        ]
+        return trace.split(function(*inputs))
+
+
+class JVPTracer(Tracer):
+    """A value with its tangent."""
+
+    __slots__ = ("primal", "tangent")
+
+    def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
+        self.trace, self.primal, self.tangent = trace, primal, tangent
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness of the primal."""
+        return type_of(self.primal)
+
+    def known(self) -> Any:
+        """The primal's value where it is known."""
+        return known_value(self.primal)
+
+
+class JVPTrace(Trace):
+    """Every operation on a value with a tangent gives a value with a tangent."""
+
+    __slots__ = ("tangents",)
+    verb = "jvp"
+
+    def __init__(self, parent: Trace, of: Any = None) -> None:
+        super().__init__(parent, of)
+        self.tangents = parent
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """The primitive's forward rule where a tangent comes in, else the primitive itself."""
+        primals, tangents, active = [], [], False
+        for a in args:
+            if type(a) is JVPTracer and a.trace is self:
+                primals.append(a.primal)
+                tangents.append(a.tangent)
+                active = True
+            else:
+                primals.append(a)
+                tangents.append(None)
+        if not active:
+            return self.parent.process(primitive, args, params)
+        out, tangent = primitive.forward(self, primals, tangents, params)
+        if primitive.multiple_results:
+            return [
+                y if t is None else JVPTracer(self, y, t)
+                for y, t in zip(out, tangent, strict=True)
+            ]
+        return out if tangent is None else JVPTracer(self, out, tangent)
+
+    def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The primals of `outputs`, and their tangents (None: zero)."""
+        own = [type(y) is JVPTracer and y.trace is self for y in outputs]
+        return (
+            [y.primal if mine else y for y, mine in zip(outputs, own, strict=True)],
+            [y.tangent if mine else None for y, mine in zip(outputs, own, strict=True)],
+        )
+
+
+def known_value(x: Any) -> Any:
+    """`x` if it has a value, what a tracer knows of it, or None."""
+    if isinstance(x, Tracer):
+        return x.known()
+    return x if isinstance(x, HostArray) else HostArray(x)

@@ -1,0 +1,292 @@
+"""Reverse mode: forward mode with the tangents recorded on a tape; then the tape, backward.
+
+`linearize` runs the primals in the surrounding trace and writes what happens to the tangents on a
+`Tape`. Every entry is linear in its `Linear` arguments, so the tape can be run forward (`push`) or
+transposed (`pull`): the entries in reverse order, each by its primitive's transpose rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.array import HostArray, Tracer
+from ..core.primitive import Linear
+from ..core.trace import Trace, escaped, host_array, running, state, type_of
+from ..core.types import ArrayType
+from ..ops.elementwise import add_any
+from .forward import known_value
+
+
+def linearize(
+    function: Callable[..., Sequence[Any]], primals: Sequence[Any], wrt: Sequence[bool]
+) -> tuple[list[Any], Tape, list[Linear | None]]:
+    """Values of `function(*primals)`, the tape of its tangents, and the outputs on that tape.
+
+    Only inputs marked in `wrt` have a tangent. An output of None does not depend on them.
+    """
+    tape = Tape(state.trace, function)
+    trace = LinearizeTrace(state.trace, tape, function)
+    with running(trace):
+        inputs = [
+            LinearizeTracer(trace, x, tape.new_input(type_of(x).tangent())) if active else x
+            for x, active in zip(primals, wrt, strict=True)
+        ]
+        outs, tangents = trace.split(function(*inputs))
+        tape.alive = False
+    return outs, tape, tangents
+
+
+class LinearizeTracer(Tracer):
+    """A value with its tangent, which stands on the tape."""
+
+    __slots__ = ("primal", "tangent")
+
+    def __init__(self, trace: LinearizeTrace, primal: Any, tangent: TapeTracer) -> None:
+        self.trace, self.primal, self.tangent = trace, primal, tangent
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness of the primal."""
+        return type_of(self.primal)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.primal.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self.primal.dtype
+
+    def known(self) -> Any:
+        """The primal's value where it is known."""
+        return known_value(self.primal)
+
+
+class LinearizeTrace(Trace):
+    """Primals go on in the surrounding trace; tangents are written on the tape."""
+
+    __slots__ = ("tangents",)
+    verb = "grad"
+
+    def __init__(self, parent: Trace, tape: Tape, of: Any = None) -> None:
+        self.parent, self.tangents, self.of, self.alive = parent, tape, of, True
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """The primitive's forward rule, its tangent part recorded, where a tangent comes in."""
+        primals, tangents, active = [], [], False
+        for a in args:
+            if type(a) is LinearizeTracer and a.trace is self:
+                primals.append(a.primal)
+                tangents.append(a.tangent)
+                active = True
+            else:
+                primals.append(a)
+                tangents.append(None)
+        if not active:
+            return self.parent.process(primitive, args, params)
+        out, tangent = primitive.forward(self, primals, tangents, params)
+        if primitive.multiple_results:
+            return [
+                y if t is None else LinearizeTracer(self, y, self.tangents.lift(t))
+                for y, t in zip(out, tangent, strict=True)
+            ]
+        if tangent is None:
+            return out
+        if type(tangent) is not TapeTracer:
+            tangent = self.tangents.lift(tangent)
+        return LinearizeTracer(self, out, tangent)
+
+    def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Linear | None]]:
+        """The primals of `outputs`, and their places on the tape (None: they do not depend)."""
+        own = [type(y) is LinearizeTracer and y.trace is self for y in outputs]
+        return (
+            [y.primal if mine else y for y, mine in zip(outputs, own, strict=True)],
+            [y.tangent.linear if mine else None for y, mine in zip(outputs, own, strict=True)],
+        )
+
+
+# ---- the tape
+
+
+class TapeTracer(Tracer):
+    """A tangent that is not known yet: a place on the tape."""
+
+    __slots__ = ("linear",)
+
+    def __init__(self, trace: Tape, linear: Linear) -> None:
+        self.trace, self.linear = trace, linear
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness."""
+        return self.linear.aval
+
+
+class Tape(Trace):
+    """Linear operations in the order of their doing. Others go to the surrounding trace."""
+
+    __slots__ = ("avals", "count", "entries")
+    verb = "the linear part of grad"
+
+    def __init__(self, parent: Trace, of: Any = None) -> None:
+        self.parent, self.of, self.alive = parent, of, True
+        self.entries: list[Linear] = []
+        self.avals: list[ArrayType] = []
+        self.count = 0
+
+    def new_input(self, aval: ArrayType) -> TapeTracer:
+        """A new input of the tape. All inputs come before the first entry."""
+        place = Linear(self.count, 1, None, (), None, aval)
+        self.avals.append(aval)
+        self.count += 1
+        return TapeTracer(self, place)
+
+    def lift(self, tangent: Any) -> TapeTracer:
+        """`tangent`, which may not depend on the inputs, as a place on the tape.
+
+        A rule may return a tangent that is a known number, such as an exact zero.
+        """
+        if type(tangent) is TapeTracer and tangent.trace is self:
+            return tangent
+        known = Linear(self.count, 1, _Known(), (), {}, type_of(tangent))
+        known.args = (host_array(tangent) if not isinstance(tangent, Tracer) else tangent,)
+        self.count += 1
+        self.entries.append(known)
+        return TapeTracer(self, known)
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """Enter the operation if one of `args` is on this tape."""
+        places, linear = [], False
+        for a in args:
+            if type(a) is TapeTracer and a.trace is self:
+                places.append(a.linear)
+                linear = True
+            elif type(a) is HostArray or isinstance(a, Tracer):
+                places.append(a)
+            else:
+                places.append(host_array(a))
+        if not linear:
+            return self.parent.process(primitive, args, params)
+        if not self.alive:
+            raise escaped(next(a for a in args if type(a) is TapeTracer))
+        return primitive.record(self, places, params)
+
+    def enter(self, primitive: Any, args: list[Any], params: Any) -> Any:
+        """A new entry; its result or results as tracers."""
+        if primitive.multiple_results:
+            avals = primitive.typing(*[type_of_place(a) for a in args], **params)
+            first = self.count
+            self.count += len(avals)
+            self.entries.append(Linear(first, len(avals), primitive, args, params, avals))
+            return [
+                TapeTracer(self, Linear(first + i, 1, None, (), None, t))
+                for i, t in enumerate(avals)
+            ]
+        place = Linear(self.count, 1, primitive, args, params, None)
+        self.count += 1
+        self.entries.append(place)
+        return TapeTracer(self, place)
+
+    def tracer(self, place: Linear) -> TapeTracer:
+        """The tracer of a place on this tape."""
+        return TapeTracer(self, place)
+
+    def known(self) -> list[Any]:
+        """The values that the entries have kept: the residuals."""
+        return [a for entry in self.entries for a in entry.args if type(a) is not Linear]
+
+    def with_known(self, values: Sequence[Any]) -> Tape:
+        """The same tape with other residuals, in the order of `known`."""
+        new, rest = Tape(state.trace, self.of), iter(values)
+        new.avals, new.count = self.avals, self.count
+        for e in self.entries:
+            args = [a if type(a) is Linear else next(rest) for a in e.args]
+            new.entries.append(Linear(e.index, e.count, e.primitive, args, e.params, e._aval))
+        return new
+
+    def pull(
+        self, outputs: Sequence[Linear | None], cotangents: Sequence[Any], consume: bool = False
+    ) -> list[Any]:
+        """From cotangents of `outputs` to those of the inputs (None: zero).
+
+        With `consume`, each entry is dropped as soon as it is done, so that memory is freed.
+        """
+        cts: list[Any] = [None] * self.count
+        for place, ct in zip(outputs, cotangents, strict=True):
+            if place is not None and ct is not None:
+                have = cts[place.index]
+                cts[place.index] = ct if have is None else add_any(have, ct)
+        for entry in _drain(self.entries) if consume else reversed(self.entries):
+            i, primitive = entry.index, entry.primitive
+            if primitive.multiple_results:
+                ct = cts[i : i + entry.count]
+                if all(c is None for c in ct):
+                    continue
+                cts[i : i + entry.count] = [None] * entry.count
+            else:
+                ct = cts[i]
+                if ct is None:
+                    continue
+                cts[i] = None
+            found = primitive.transpose(ct, *entry.args, **entry.params)
+            for arg, c in zip(entry.args, found, strict=True):
+                if c is not None and type(arg) is Linear:
+                    have = cts[arg.index]
+                    cts[arg.index] = c if have is None else add_any(have, c)
+        return cts[: len(self.avals)]
+
+    def push(self, outputs: Sequence[Linear | None], tangents: Sequence[Any]) -> list[Any]:
+        """Run the tape forward: from tangents of the inputs to those of `outputs`."""
+        env: list[Any] = [*tangents] + [None] * (self.count - len(tangents))
+        for entry in self.entries:
+            args = [env[a.index] if type(a) is Linear else a for a in entry.args]
+            out = entry.primitive(*args, **entry.params)
+            if entry.primitive.multiple_results:
+                env[entry.index : entry.index + entry.count] = out
+            else:
+                env[entry.index] = out
+        return [None if place is None else env[place.index] for place in outputs]
+
+
+class _Known:
+    """The entry of a tangent that does not depend on the tape's inputs."""
+
+    multiple_results = False
+    name = "known"
+
+    def __call__(self, value: Any) -> Any:
+        return value
+
+    def transpose(self, ct: Any, value: Any) -> list[Any]:
+        return [None]
+
+
+def type_of_place(x: Any) -> ArrayType:
+    """The type of an argument of an entry: a place on the tape, or a known value."""
+    return x.aval if type(x) is Linear else type_of(x)
+
+
+def _drain(entries: list[Linear]) -> Any:
+    while entries:
+        yield entries.pop()
+
+
+def tape_of(
+    function: Callable[..., Sequence[Any]], types: Sequence[ArrayType], parent: Trace
+) -> tuple[Tape, list[ArrayType], list[Linear | None]]:
+    """A linear function on a tape, the types of its outputs, and their places (None: zero).
+
+    An output that does not depend on the inputs must be zero to be linear; it is taken as zero.
+    """
+    tape = Tape(parent, function)
+    with running(tape):
+        outs = function(*[tape.new_input(t) for t in types])
+        own = [type(y) is TapeTracer and y.trace is tape for y in outs]
+    return (
+        tape,
+        [type_of(y) for y in outs],
+        [y.linear if mine else None for y, mine in zip(outs, own, strict=True)],
+    )

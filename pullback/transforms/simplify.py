@@ -1,0 +1,98 @@
+"""Simpler programs with the same meaning: nested calls opened, equal equations shared, dead ones gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.program import Atom, ClosedProgram, Equation, Literal, Program, Var
+
+
+def simplify(closed: ClosedProgram) -> ClosedProgram:
+    """`closed` for an engine: calls inlined, common equations computed once, unused ones left out."""
+    program = inline_calls(closed)
+    return ClosedProgram(dead_code(common(program.program)), program.consts)
+
+
+def inline_calls(closed: ClosedProgram) -> ClosedProgram:
+    """Write the equations of nested `jit` calls in their place."""
+    if all(eq.primitive.called_program(eq.params) is None for eq in closed.eqns):
+        return closed
+    constvars, consts = list(closed.program.constvars), list(closed.consts)
+    equations: list[Equation] = []
+
+    def write(eqns: list[Equation], env: dict[Var, Atom]) -> None:
+        def read(atom: Atom) -> Atom:
+            return env.get(atom, atom) if type(atom) is Var else atom
+
+        for eq in eqns:
+            args = [read(a) for a in eq.invars]
+            inner = eq.primitive.called_program(eq.params)
+            if inner is None:
+                outs = [Var(v.aval) for v in eq.outvars]
+                env.update(zip(eq.outvars, outs, strict=True))
+                equations.append(Equation(eq.primitive, args, outs, eq.params))
+                continue
+            inner_env: dict[Var, Atom] = dict(zip(inner.program.invars, args, strict=True))
+            for var, const in zip(inner.program.constvars, inner.consts, strict=True):
+                fresh = Var(var.aval)
+                constvars.append(fresh)
+                consts.append(const)
+                inner_env[var] = fresh
+            write(inner.program.eqns, inner_env)
+            for var, atom in zip(eq.outvars, inner.program.outvars, strict=True):
+                env[var] = inner_env.get(atom, atom) if type(atom) is Var else atom
+
+    env: dict[Var, Atom] = {}
+    write(closed.eqns, env)
+    p = closed.program
+    outvars = [env.get(a, a) if type(a) is Var else a for a in p.outvars]
+    return ClosedProgram(Program(constvars, p.invars, outvars, equations, p.name), consts)
+
+
+def common(program: Program) -> Program:
+    """Equal equations once. Two equations are equal if primitive, inputs and parameters are."""
+    seen: dict[Any, list[Var]] = {}
+    env: dict[Var, Atom] = {}
+    equations = []
+    for eq in program.eqns:
+        args = [env.get(a, a) if type(a) is Var else a for a in eq.invars]
+        key = _equation_key(eq, args)
+        if key is not None and key in seen:
+            env.update(zip(eq.outvars, seen[key], strict=True))
+            continue
+        if key is not None:
+            seen[key] = eq.outvars
+        equations.append(Equation(eq.primitive, args, eq.outvars, eq.params))
+    outvars = [env.get(a, a) if type(a) is Var else a for a in program.outvars]
+    return Program(program.constvars, program.invars, outvars, equations, program.name)
+
+
+def _equation_key(eq: Equation, args: list[Atom]) -> Any:
+    if getattr(eq.primitive, "effects", False):
+        return None
+    try:
+        params = tuple(sorted(eq.params.items()))
+        key = (eq.primitive, tuple(map(_atom_key, args)), params)
+        hash(key)
+    except TypeError:  # a parameter that cannot be hashed or ordered
+        return None
+    return key
+
+
+def _atom_key(atom: Atom) -> Any:
+    if type(atom) is Literal:
+        return (atom.aval, np.asarray(atom.val).tobytes())
+    return atom
+
+
+def dead_code(program: Program) -> Program:
+    """Without the equations whose results nobody uses, unless they have an effect."""
+    live = {a for a in program.outvars if type(a) is Var}
+    kept = []
+    for eq in reversed(program.eqns):
+        if getattr(eq.primitive, "effects", False) or any(v in live for v in eq.outvars):
+            live.update(a for a in eq.invars if type(a) is Var)
+            kept.append(eq)
+    return Program(program.constvars, program.invars, program.outvars, kept[::-1], program.name)

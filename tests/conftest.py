@@ -1,0 +1,34 @@
+"""What every test gets: the --fuzz option, and the same random numbers in each run."""
+
+import random
+
+import hypothesis
+import numpy as np
+import pytest
+
+# The same examples in each run; --fuzz looks for new ones.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=2000, deadline=None, print_blob=True)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--fuzz", action="store_true", help="also run the tests marked fuzz")
+
+
+def pytest_configure(config):
+    hypothesis.settings.load_profile("fuzz" if config.getoption("--fuzz") else "steady")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--fuzz"):
+        return
+    fuzz = [item for item in items if item.get_closest_marker("fuzz")]
+    if fuzz:
+        config.hook.pytest_deselected(items=fuzz)
+        items[:] = [item for item in items if not item.get_closest_marker("fuzz")]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    random.seed(0)
+    np.random.seed(0)

@@ -1,0 +1,188 @@
+"""Every rule of every primitive, on every example: see properties.py for what is compared."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import numpy as np
+import peer
+import pytest
+from examples.base import Example
+from properties import (
+    check_derivative_types,
+    check_jvp,
+    check_lower,
+    check_partial_jvps,
+    check_peer,
+    check_push,
+    check_recording,
+    check_second_order,
+    check_transpose_twice,
+    check_typing,
+    check_vjp,
+    check_vmap,
+    label,
+)
+
+import pullback.ops
+from examples import EXAMPLES
+from pullback.core import dtypes
+from pullback.core.primitive import CORE, Absent, all_primitives
+from pullback.core.settings import enable_x64
+from pullback.ops.elementwise import Elementwise
+
+NO_EXAMPLE: dict[str, str] = {}
+"""Primitives without an example, and where they are tested instead."""
+
+
+@pytest.fixture(autouse=True)
+def x64():
+    with enable_x64():
+        yield
+
+
+def unique(pairs):
+    """pytest parameters (example, dtype) with names such as `sin-f64[3]`, each only once."""
+    seen, found = {}, []
+    for example, dtype in pairs:
+        name = label(example, dtype)
+        seen[name] = seen.get(name, 0) + 1
+        number = f"-{seen[name]}" if seen[name] > 1 else ""
+        found.append(pytest.param(example, dtype, id=name + number))
+    return found
+
+
+def widest(example: Example) -> np.dtype:
+    """One dtype of the example: float64 where it is claimed."""
+    for name in ("float64", "complex128", "int32"):
+        if name in example.dtypes:
+            return np.dtype(name)
+    return example.dtypes[0]
+
+
+def has_derivative(example: Example, dtype: np.dtype) -> bool:
+    return example.order > 0 and any(dtypes.is_inexact(x.dtype) for x in example.args(dtype))
+
+
+with enable_x64():
+    WIDEST = unique((e, widest(e)) for e in EXAMPLES)
+    ALL_DTYPES = unique((e, d) for e in EXAMPLES for d in e.dtypes)
+    DERIVATIVES = unique(
+        (e, d) for e in EXAMPLES for d in e.derivative_dtypes if has_derivative(e, d)
+    )
+
+
+def examples(cases, skip=""):
+    """Parametrise a test; an example that gives a reason to skip the property is marked so."""
+    marked = []
+    for case in cases:
+        reason = case.values[0].skip.get(skip)
+        mark = [pytest.mark.skip(reason=reason)] if reason else []
+        marked.append(pytest.param(*case.values, id=case.id, marks=mark))
+    return pytest.mark.parametrize(("example", "dtype"), marked)
+
+
+def test_every_primitive_has_an_example():
+    for module in pkgutil.iter_modules(pullback.ops.__path__):
+        importlib.import_module(f"pullback.ops.{module.name}")
+    ours = {p for p in all_primitives() if type(p).__module__.startswith("pullback.")}
+    missing = ours - {e.primitive for e in EXAMPLES}
+    missing = {p.name for p in missing} - set(NO_EXAMPLE)
+    assert not missing, f"no example in tests/examples for: {', '.join(sorted(missing))}"
+
+
+@examples(ALL_DTYPES, "typing")
+def test_typing_agrees_with_eval(example, dtype):
+    check_typing(example, dtype)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(c.values[0], id=c.id)
+        for c in WIDEST
+        if isinstance(c.values[0].primitive, Elementwise)
+    ],
+)
+def test_elementwise_on_scalars_and_empty_arrays(example):
+    """Typing and vmap where shapes are extreme: no element, one without axes."""
+    for name, shape in ("scalar", ()), ("empty", (0,)), ("empty-2d", (2, 0)):
+        specs = [with_shape(s, shape) for s in example.specs]
+        changed = example.with_args(*specs, id=f"{example.id or ''}{name}")
+        check_typing(changed, widest(example))
+        if "vmap" not in example.skip:
+            check_vmap(changed, widest(example))
+
+
+def with_shape(spec, shape):
+    """The spec with another shape; an array's first number, or none of them."""
+    if hasattr(spec, "make"):
+        return type(spec)(shape, spec.make, spec.dtype)
+    return np.resize(np.asarray(spec), shape)
+
+
+PEER_DTYPES = ("float64", "complex128", "bfloat16", "int32", "uint8", "bool")
+
+
+@pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")
+@examples([c for c in ALL_DTYPES if c.values[1].name in PEER_DTYPES], "jax")
+def test_eval_agrees_with_jax(example, dtype):
+    if not peer.knows(example.primitive.name):
+        pytest.skip("jax has no primitive of this name")
+    check_peer(example, dtype)
+
+
+def is_lowered(example: Example) -> bool:
+    lower = example.primitive.lower
+    return lower is not CORE and not isinstance(lower, Absent)
+
+
+@examples([c for c in ALL_DTYPES if is_lowered(c.values[0])], "lower")
+def test_lower_means_eval(example, dtype):
+    check_lower(example, dtype)
+
+
+@examples([c for c in ALL_DTYPES if has_derivative(*c.values)], "derivative_types")
+def test_derivatives_have_the_types_of_what_they_belong_to(example, dtype):
+    check_derivative_types(example, dtype)
+
+
+@examples([c for c in DERIVATIVES if c.values[0].smooth], "jvp")
+def test_jvp_against_finite_differences(example, dtype):
+    check_jvp(example, dtype)
+
+
+@examples(DERIVATIVES, "partial_jvps")
+def test_jvps_of_each_argument_add_up(example, dtype):
+    check_partial_jvps(example, dtype)
+
+
+@examples(DERIVATIVES, "vjp")
+def test_vjp_against_jvp(example, dtype):
+    check_vjp(example, dtype)
+
+
+@examples(DERIVATIVES, "push")
+def test_tape_forward_against_jvp(example, dtype):
+    check_push(example, dtype)
+
+
+@examples([c for c in DERIVATIVES if c.values[0].linear_in], "transpose_twice")
+def test_transpose_of_transpose(example, dtype):
+    check_transpose_twice(example, dtype)
+
+
+@examples([c for c in DERIVATIVES if c.values[0].smooth and c.values[0].order > 1], "second_order")
+def test_second_order_against_differences_of_first(example, dtype):
+    check_second_order(example, dtype)
+
+
+@examples([c for c in WIDEST if c.values[0].specs], "vmap")
+def test_vmap_against_a_loop(example, dtype):
+    check_vmap(example, dtype)
+
+
+@examples(WIDEST, "recording")
+def test_recorded_programs_are_typed_and_mean_the_same(example, dtype):
+    check_recording(example, dtype)
