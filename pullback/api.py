@@ -11,7 +11,7 @@ from .core.array import Array, HostArray
 from .core.trace import type_of
 from .linear import JVP, VJP
 from .transforms import forward, reverse
-from .tree import PyTreeDef, flatten
+from .core.pytree import PyTreeDef, flatten
 
 def grad(
     fun: Callable[..., Any],
@@ -77,11 +77,15 @@ def value_and_grad(
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         chosen = checks.chosen_arguments(args, positions, argnums, "grad")
         leaves, treedef = _flatten_one(chosen)
+        wrt = []
         for i, x in enumerate(leaves):
             if not isinstance(x, Array):
                 leaves[i] = x = checks.input_array(x, "grad")
             if holomorphic or x.dtype.kind != "f":
                 checks.grad_input(x, holomorphic, allow_int)
+                wrt.append(dtypes.is_inexact(x.dtype))
+            else:
+                wrt.append(True)
         aux: list[PyTreeDef] = []
 
         def flat(*leaves: Any) -> list[Any]:
@@ -94,7 +98,6 @@ def value_and_grad(
                 return [checks.scalar_output(out) if not isinstance(out, Array) else out, *extra]
             return [out if isinstance(out, Array) else checks.scalar_output(out)]
 
-        wrt = [dtypes.is_inexact(x.dtype) for x in leaves]
         outs, tape, places = reverse.linearize(flat, leaves, wrt)
         y = outs[0]
         checks.grad_output(y, holomorphic)
@@ -145,18 +148,22 @@ def jvp(
 
     def flat(*leaves: Any) -> list[Any]:
         out = fun(*treedef.unflatten(leaves))
-        out, extra = checks.pair(out, "jvp") if has_aux else (out, None)
+        if not has_aux:
+            outs, out_tree = flatten(out)
+            trees.append(out_tree)
+            return [y if isinstance(y, Array) else checks.output_array(y, "jvp") for y in outs]
+        out, extra = checks.pair(out, "jvp")
         outs, out_tree = flatten(out)
         extras, extra_tree = flatten(extra)
         trees.extend([out_tree, extra_tree])
         return [checks.output_array(y, "jvp") for y in outs] + extras
 
     outs, dys = forward.jvp(flat, leaves, dxs)
-    out_tree, extra_tree = trees
+    out_tree = trees[0]
     n = out_tree.num_leaves
     dys = [_filled(t, y) for t, y in zip(dys[:n], outs[:n], strict=True)]
     result = out_tree.unflatten(outs[:n]), out_tree.unflatten(dys)
-    return (*result, extra_tree.unflatten(outs[n:])) if has_aux else result
+    return (*result, trees[1].unflatten(outs[n:])) if has_aux else result
 
 
 def vjp(

@@ -14,7 +14,7 @@ from .core.trace import host_array, type_of
 from .core.types import ArrayType, array_type
 from .ops.elementwise import convert_element_type
 from .ops.structural import zeros
-from .tree import PyTreeDef, flatten
+from .core.pytree import PyTreeDef, flatten
 
 
 def callable_(fun: Any, name: str) -> None:
@@ -185,7 +185,10 @@ def grad_output(y: Any, holomorphic: bool) -> None:
             got=type_of(y).str_short(),
             fix="sum the output, or use jacrev for all derivatives, or vjp to weigh the outputs.",
         )
-    k, name = dtypes.kind(y.dtype), dtypes.long_name(y.dtype)
+    k = dtypes.kind(y.dtype)
+    if k == "f" and not holomorphic:
+        return
+    name = dtypes.long_name(y.dtype)
     if holomorphic and k != "c":
         raise error(
             TypeError,
@@ -238,6 +241,8 @@ def structure(what: str, tree: PyTreeDef, expected: PyTreeDef, of: str) -> None:
 
 def tangent_array(t: ArrayType, x: Any, what: str = "tangent", of: str = "primal") -> Any:
     """`x` as a tangent (None: zero) of an array of type `t`."""
+    if type(x) is HostArray and x.dtype == t.dtype and x.shape == t.shape and x.dtype.kind in "fc":
+        return x
     if not dtypes.is_inexact(t.dtype):
         if getattr(x, "dtype", None) == dtypes.float0:
             return None
@@ -274,8 +279,6 @@ def _promotes(have: ArrayType, t: ArrayType) -> bool:
 
 def cotangent_array(t: ArrayType, x: Any) -> Any:
     """`x` as a cotangent (None: zero) of an array of type `t`."""
-    if type(x) is HostArray and x.dtype == t.dtype and x.shape == t.shape and x.dtype.kind in "fc":
-        return x
     return tangent_array(t, x, "cotangent", "output")
 
 

@@ -18,7 +18,7 @@ from .core.trace import EVAL, state, type_of
 from .core.types import ArrayType
 from .ops.elementwise import add_any
 from .ops.structural import zeros
-from .tree import PyTreeDef, flatten
+from .core.pytree import PyTreeDef, flatten
 
 
 class SymbolicZero:

@@ -16,7 +16,7 @@ from .core.trace import type_of
 from .mapping import vmap
 from .ops.slicing import slice_along
 from .ops.structural import reshape
-from .tree import flatten
+from .core.pytree import flatten
 
 
 def jacfwd(

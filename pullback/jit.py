@@ -16,7 +16,7 @@ from .core.settings import program_settings, values
 from .core.trace import EVAL, host_array, inside, state
 from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
-from .tree import PyTreeDef, flatten, leaf_paths
+from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 
 
 def jit(
@@ -58,13 +58,13 @@ def jit(
     if fun is None:
         return lambda f: jit(f, static_argnums=static_argnums, static_argnames=static_argnames)
     checks.callable_(fun, "jit")
-    return JitFunction(fun, _Static(fun, static_argnums, static_argnames))
+    return JitFunction(fun, Static(fun, static_argnums, static_argnames))
 
 
 class JitFunction:
     """What `jit` returns."""
 
-    def __init__(self, fun: Callable[..., Any], static: _Static) -> None:
+    def __init__(self, fun: Callable[..., Any], static: Static) -> None:
         self._fun, self._static = fun, static
         self._cache: dict[Any, _Traced] = {}
         checks.named_like(self, fun, "jit")
@@ -82,7 +82,7 @@ class JitFunction:
         static: Any = ()
         if self._static:
             static, args, kwargs = self._static.split(args, kwargs)
-        leaves, in_tree = flatten((args, kwargs))
+        leaves, in_tree = flatten_call(args, kwargs)
         types = []
         for i, x in enumerate(leaves):
             if not isinstance(x, Array):
@@ -135,7 +135,7 @@ class JitFunction:
 
     def _traced_for(self, args: Any, kwargs: Any) -> _Traced:
         static, args, kwargs = self._static.split(args, kwargs)
-        leaves, in_tree = flatten((args, kwargs))
+        leaves, in_tree = flatten_call(args, kwargs)
         types = [checks.shaped(x, "jit") for x in leaves]
         names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
         names = self._static.argument_names(names)
@@ -180,7 +180,7 @@ class _Traced:
 
 
 def _trace(
-    fun: Any, static: _Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
+    fun: Any, static: Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
 ) -> _Traced:
     out_trees: list[PyTreeDef] = []
 
@@ -196,7 +196,7 @@ def _trace(
     return _Traced(closed, consts, in_tree, out_trees[0], name)
 
 
-class _Static:
+class Static:
     """Which arguments are Python values that the program is made for."""
 
     def __init__(self, fun: Any, numbers: Any, names: Any) -> None:
@@ -423,7 +423,7 @@ class Compiled:
         self._traced = traced
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, tree = flatten((args, kwargs))
+        leaves, tree = flatten_call(args, kwargs)
         checks.structure("the arguments", tree, self._traced.in_tree, "those it was compiled for")
         leaves = [checks.input_array(x, "a compiled function") for x in leaves]
         return self._traced.call(leaves)
@@ -448,7 +448,7 @@ def make_jaxpr(
       { lambda ; a:f32[] b:f32[]. let c:f32[] = mul a b in (c,) }
     """
     checks.callable_(fun, "make_jaxpr")
-    static = _Static(fun, static_argnums, None)
+    static = Static(fun, static_argnums, None)
 
     def program_of(*args: Any, **kwargs: Any) -> Any:
         static_values, dynamic, named = static.split(args, kwargs)
@@ -487,7 +487,7 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
       ShapeDtypeStruct(shape=(2,), dtype=float32)
     """
     checks.callable_(fun, "eval_shape")
-    leaves, in_tree = flatten((args, kwargs))
+    leaves, in_tree = flatten_call(args, kwargs)
     trees: list[PyTreeDef] = []
 
     def flat(*leaves: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from .core.primitive import Linear
 from .core.trace import state
 from .core.types import ArrayType
 from .transforms.reverse import Tape, tape_of
-from .tree import PyTreeDef, flatten, register
+from .core.pytree import PyTreeDef, flatten, register
 
 
 class LinearFunction:

@@ -11,7 +11,7 @@ from .core.errors import error
 from .core.trace import type_of
 from .ops.structural import broadcast_in_dim, move_axis
 from .transforms import batch
-from .tree import flatten, leaf_paths, prefix_leaves
+from .core.pytree import flatten, flatten_call, leaf_paths, prefix_leaves
 
 
 def vmap(
@@ -67,7 +67,7 @@ def vmap(
                 got=f"in_axes={in_axes} for {len(args)} positional arguments",
                 fix="add an entry, or give a single integer for all arguments.",
             )
-        leaves, in_tree = flatten((args, kwargs))
+        leaves, in_tree = flatten_call(args, kwargs)
         leaves = [x if isinstance(x, Array) else checks.input_array(x, "vmap") for x in leaves]
         axes = _axes_of_leaves(in_axes, args, kwargs)
         axes = [

@@ -1,57 +1,31 @@
-"""Trees: nested tuples, lists, dicts and registered classes, to flat lists and back. On optree."""
+"""Functions on pytrees under short names: `tree.map` is `tree_util.tree_map`."""
 
-from __future__ import annotations
+from .tree_util import tree_all as all  # noqa: A004
+from .tree_util import tree_broadcast as broadcast
+from .tree_util import tree_flatten as flatten
+from .tree_util import tree_flatten_with_path as flatten_with_path
+from .tree_util import tree_leaves as leaves
+from .tree_util import tree_leaves_with_path as leaves_with_path
+from .tree_util import tree_map as map  # noqa: A004
+from .tree_util import tree_map_with_path as map_with_path
+from .tree_util import tree_reduce as reduce
+from .tree_util import tree_reduce_associative as reduce_associative
+from .tree_util import tree_structure as structure
+from .tree_util import tree_transpose as transpose
+from .tree_util import tree_unflatten as unflatten
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import optree
-
-from .core.errors import error
-
-NAMESPACE = "pullback"
-
-PyTreeDef = optree.PyTreeSpec
-
-
-def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], PyTreeDef]:
-    """The leaves of `tree`, and its structure. None is an empty tree."""
-    return optree.tree_flatten(tree, is_leaf, namespace=NAMESPACE)
-
-
-def unflatten(treedef: PyTreeDef, leaves: Sequence[Any]) -> Any:
-    """The tree of this structure with these leaves."""
-    return treedef.unflatten(leaves)
-
-
-def prefix_leaves(what: str, prefix: Any, tree: Any) -> list[Any]:
-    """One entry of `prefix` for each leaf of `tree`; None is an entry, and stands for a whole part.
-
-    `prefix` has the structure of the upper part of `tree`: an entry holds for all leaves below it.
-    """
-    if prefix is None or not isinstance(prefix, (tuple, list, dict)):
-        return [prefix] * len(flatten(tree)[0])
-    entries, treedef = optree.tree_flatten(prefix, lambda x: x is None, namespace=NAMESPACE)
-    try:
-        parts = treedef.flatten_up_to(tree)
-    except ValueError as cause:
-        raise error(
-            ValueError,
-            f"{what} does not fit the structure of what it describes.",
-            got=f"{what}={prefix!r} for {flatten(tree)[1]}",
-            fix=f"give {what} the same containers as the value, or a single entry for all of it.",
-        ) from cause
-    return [entry for entry, part in zip(entries, parts, strict=True) for _ in flatten(part)[0]]
-
-
-def register(
-    cls: type, children: Callable[[Any], tuple[Any, Any]], rebuild: Callable[[Any, Any], Any]
-) -> None:
-    """Make `cls` a container: `children(x)` gives its parts and the rest, `rebuild(rest, parts)` it."""
-    optree.register_pytree_node(cls, children, rebuild, namespace=NAMESPACE)
-
-
-def leaf_paths(tree: Any, name: str) -> list[str]:
-    """For each leaf of `tree` how a user writes it: `args[0]['w']`."""
-    paths = optree.tree_paths(tree, namespace=NAMESPACE)
-    return [name + "".join(f"[{key!r}]" for key in path) for path in paths]
+__all__ = [
+    "all",
+    "broadcast",
+    "flatten",
+    "flatten_with_path",
+    "leaves",
+    "leaves_with_path",
+    "map",
+    "map_with_path",
+    "reduce",
+    "reduce_associative",
+    "structure",
+    "transpose",
+    "unflatten",
+]

@@ -12,6 +12,7 @@ there is only rounding: ROUNDING = 1e-12 is 5,000 eps.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,7 +24,8 @@ from pullback.core.array import HostArray
 from pullback.core.primitive import CORE, Absent
 from pullback.core.program import check_program, run_closed, trace_program
 from pullback.core.trace import type_of
-from pullback.ops.structural import zeros
+from pullback.jit import jit
+from pullback.ops.structural import move_axis, zeros
 from pullback.transforms import batch, forward, reverse
 
 H = 1e-3
@@ -179,7 +181,10 @@ def check_typing(example: Any, dtype: Any) -> None:
     primitive, params = example.primitive, example.params(dtype)
     args = example.args(dtype)
     n = len(args)
-    for weak in {(False,) * n, (True,) * n, *(tuple(i == j for i in range(n)) for j in range(n))}:
+    weak_choices = [(False,) * n]
+    if "weak" not in example.skip:
+        weak_choices += [(True,) * n, *(tuple(i == j for i in range(n)) for j in range(n))]
+    for weak in dict.fromkeys(weak_choices):
         given = [HostArray(x, w) for x, w in zip(arrays_only(args), weak, strict=True)]
         types = primitive.typing(*[x.aval for x in given], **params)
         types = types if primitive.multiple_results else [types]
@@ -223,13 +228,20 @@ def check_lower(example: Any, dtype: Any) -> None:
 PEER_TOLERANCE = {"float64": 1e-12, "complex128": 1e-12, "float32": 1e-5, "bfloat16": 2.0**-7}
 
 
-def check_peer(example: Any, dtype: Any) -> None:
-    """`eval` against JAX's primitive of the same name and parameters."""
-    args, name = example.args(dtype), example.primitive.name
-    got = values(function_of(example, dtype)(*arrays(args)))
-    want = peer.call(name, args, example.params(dtype))
-    tolerance = PEER_TOLERANCE.get(np.dtype(dtype).name, 0) * example.scale
-    same(label(example, dtype), "eval against JAX", got, want, tolerance)
+def check_peer(cases: Sequence[tuple[Any, Any]]) -> None:
+    """`eval` against JAX's primitive of the same name, for examples of one primitive."""
+    calls = [(example.args(dtype), example.params(dtype)) for example, dtype in cases]
+    wrong = []
+    for (example, dtype), (args, _), want in zip(
+        cases, calls, peer.call(cases[0][0].primitive.name, calls), strict=True
+    ):
+        got = values(function_of(example, dtype)(*arrays(args)))
+        tolerance = PEER_TOLERANCE.get(np.dtype(dtype).name, 0) * example.scale
+        try:
+            same(label(example, dtype), "eval against JAX", got, want, tolerance)
+        except AssertionError as problem:
+            wrong.append(str(problem))
+    assert not wrong, "\n".join(wrong)
 
 
 def check_derivative_types(example: Any, dtype: Any) -> None:
@@ -436,16 +448,13 @@ def check_recording(example: Any, dtype: Any) -> None:
     compare_recorded(where, "the call", call, xs)
     if "vmap" not in example.skip and xs:
         stacked = arrays([np.stack([x._value] * 2) for x in xs])
-
-        def mapped(*args: Any) -> list[Any]:
-            return batch.vmap(call, 2, args, [0] * len(args))[0]
-
-        compare_recorded(where, "vmap", mapped, stacked)
+        compare_recorded(where, "vmap", functools.partial(mapped_in_front, call), stacked)
     if example.order and any(dtypes.is_inexact(x.dtype) for x in xs):
         ts = arrays(example.tangents(dtype, rng))
         cts = arrays(random_like(values(call(*xs)), rng))
         compare_recorded(where, "jvp", lambda *xs: push(call, xs, ts), xs)
-        compare_recorded(where, "vjp", lambda *xs: pull(call, xs, cts), xs)
+        if "staged vjp" not in example.skip:
+            compare_recorded(where, "vjp", lambda *xs: pull(call, xs, cts), xs)
 
 
 def compare_recorded(where: str, what: str, function: Any, args: Sequence[Any]) -> None:
@@ -457,6 +466,53 @@ def compare_recorded(where: str, what: str, function: Any, args: Sequence[Any]) 
         said = type_of(have)
         assert said == t, f"{where}: the program of {what} says {t!r}, running it gives {said!r}"
     same(where, f"recorded {what}, run", values(got), values(want), ROUNDING)
+
+
+# ---- jit
+
+
+def check_jit(example: Any, dtype: Any) -> None:
+    """jit of the call, of its derivatives and its vmap, and these of jit of the call."""
+    where, call = label(example, dtype), function_of(example, dtype)
+    xs, rng = arrays(example.args(dtype)), generator()
+    compare_jitted(where, "the call", call, xs)
+    if "vmap" not in example.skip and xs:
+        stacked = arrays([np.stack([x._value] * 2) for x in xs])
+        compare_transformed(
+            where, "vmap", lambda f: functools.partial(mapped_in_front, f), call, stacked
+        )
+    if example.order and any(dtypes.is_inexact(x.dtype) for x in xs):
+        ts = arrays(example.tangents(dtype, rng))
+        cts = arrays(random_like(values(call(*xs)), rng))
+        compare_transformed(where, "jvp", lambda f: lambda *xs: push(f, xs, ts), call, xs)
+        if "staged vjp" not in example.skip:
+            compare_transformed(where, "vjp", lambda f: lambda *xs: pull(f, xs, cts), call, xs)
+
+
+def compare_transformed(where: str, what: str, transform: Any, function: Any, xs: Any) -> None:
+    """transform(jit(f)) and jit(transform(f)) against transform(f)."""
+    want = transform(function)(*xs)
+    for name, made in (
+        (f"{what} of jit", transform(jit(function))),
+        (f"jit of {what}", jit(transform(function))),
+    ):
+        same(where, name, values(made(*xs)), values(want), ROUNDING)
+
+
+def compare_jitted(where: str, what: str, function: Any, xs: Sequence[Any]) -> None:
+    """The compiled function against the function: values, types and weakness; twice."""
+    jitted, want = jit(function), function(*xs)
+    for _ in range(2):
+        got = jitted(*xs)
+        same(where, f"jit of {what}", values(got), values(want), ROUNDING)
+        weak, want_weak = [y.weak_type for y in got], [y.weak_type for y in want]
+        assert weak == want_weak, f"{where}: jit of {what}: weak {weak} instead of {want_weak}"
+
+
+def mapped_in_front(function: Any, *args: Any) -> list[Any]:
+    """vmap over the first axes, with the axis of each result that has one in front."""
+    outs, axes = batch.vmap(function, args[0].shape[0], args, [0] * len(args))
+    return [move_axis(y, d, 0) for y, d in zip(outs, axes, strict=True) if d is not None]
 
 
 PROPERTIES = {
@@ -471,4 +527,5 @@ PROPERTIES = {
     "second_order": check_second_order,
     "vmap": check_vmap,
     "recording": check_recording,
+    "jit": check_jit,
 }

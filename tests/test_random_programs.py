@@ -12,14 +12,17 @@ import numpy as np
 import peer
 import pytest
 from hypothesis import given
-from programs import programs
+from programs import LOOPS, STAGED, programs
 from properties import (
     arrays,
+    compare_jitted,
     compare_recorded,
+    compare_transformed,
     compare_vjp_with_jvp,
     difference,
     generator,
     map_over,
+    mapped_in_front,
     pull,
     push,
     random_like,
@@ -27,12 +30,26 @@ from properties import (
     values,
 )
 
+from pullback.control.branches import cond_p
+from pullback.control.call import jit_p
+from pullback.control.scan import scan_p
+from pullback.control.while_loop import while_p
 from pullback.core.array import HostArray
 from pullback.core.primitive import all_primitives
+from pullback.core.program import trace_program
 from pullback.core.settings import enable_x64
 from pullback.core.types import array_type
-from pullback.ops import contraction, cumulative, elementwise, functions, slicing, structural
-from pullback.ops.elementwise import add, real
+from pullback.ops import (
+    contraction,
+    cumulative,
+    elementwise,
+    functions,
+    slicing,
+    sorting,
+    structural,
+)
+from pullback.ops.comparison import gt, lt
+from pullback.ops.elementwise import add, convert_element_type, real
 from pullback.ops.structural import reduce_sum, zeros
 from pullback.transforms import batch
 
@@ -53,15 +70,78 @@ def x64():
         yield
 
 
-FAMILIES = (structural, elementwise, functions, slicing, cumulative, contraction)
+FAMILIES = (structural, elementwise, functions, slicing, cumulative, contraction, sorting)
 BY_NAME = {p.name: p for p in all_primitives() if type(p).__module__.startswith("pullback.")}
 
 
+# ---- Pullback runs a random program
+
+
 def call(name, operands, params):
-    primitive = BY_NAME[name]
+    """One step, by the primitive of its name; some have programs to be traced first."""
     operands = [HostArray(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in operands]
+    if name in CONTROL:
+        return CONTROL[name](*operands, **params)
+    primitive = BY_NAME[name]
     out = primitive(*operands, **params)
     return list(out) if primitive.multiple_results else [out]
+
+
+def call_jit(*operands, body):
+    return jit_p(*operands, jaxpr=traced(body), name="body")
+
+
+def call_cond(p, *operands, bodies):
+    positive = gt(reduce_sum(p, axes=tuple(range(len(p.shape)))), HostArray(np.float64(0)))
+    index = convert_element_type(positive, new_dtype=np.dtype("int32"), weak_type=False)
+    return cond_p(index, *operands, branches=tuple(traced(b) for b in bodies))
+
+
+def call_scan(carry, constant, xs, *, body, reverse):
+    return scan_p(
+        constant,
+        carry,
+        xs,
+        jaxpr=traced(body, (1, 0, 2)),
+        length=xs.shape[0],
+        num_consts=1,
+        num_carry=1,
+        reverse=reverse,
+        unroll=1,
+    )
+
+
+def call_while(carry, constant, *, body, times):
+    one, limit = HostArray(np.int32(1)), HostArray(np.int32(times))
+    counter, value = array_type((), np.dtype("int32")), body.avals[0]
+    condition = trace_program(lambda i, c: [lt(i, limit)], [counter, value])
+    step = trace_program(
+        lambda w, i, c: [add(i, one), *body.run(call, [c, w])], [body.avals[1], counter, value]
+    )
+    start = HostArray(np.int32(0))
+    return while_p(
+        constant,
+        start,
+        carry,
+        cond_jaxpr=condition,
+        body_jaxpr=step,
+        cond_nconsts=0,
+        body_nconsts=1,
+    )[1:]
+
+
+CONTROL = {"jit": call_jit, "cond": call_cond, "scan": call_scan, "while": call_while}
+
+
+@functools.lru_cache
+def traced(body, order=None):
+    """The program of `body`; its inputs in the given order of those of `body`."""
+    order = order or tuple(range(len(body.inputs)))
+
+    def function(*args):
+        return body.run(call, [args[order.index(i)] for i in range(len(args))])
+
+    return trace_program(function, [body.avals[i] for i in order])
 
 
 def function_of(program):
@@ -82,7 +162,7 @@ def total_of(program):
 
 
 @tried(200)
-@given(programs())
+@given(programs(also=3 * STAGED))
 def test_recorded_and_run(program):
     """Eagerly, recorded and run; so also the jvp, the vjp and the vmap. All programs are typed."""
     f, rng = function_of(program), generator()
@@ -93,18 +173,28 @@ def test_recorded_and_run(program):
     compare_recorded("program", "jvp", lambda *xs: push(f, xs, ts), args)
     compare_recorded("program", "vjp", lambda *xs: pull(f, xs, cts), args)
     stacked = arrays([np.stack([x._value, 2 * x._value]) for x in args])
-    mapped = functools.partial(mapped_in_front, f)
-    compare_recorded("program", "vmap", mapped, stacked)
+    compare_recorded("program", "vmap", functools.partial(mapped_in_front, f), stacked)
 
 
-def mapped_in_front(f, *args):
-    """vmap over the first axis of all arguments, where the outputs are mapped too."""
-    outs, axes = batch.vmap(f, args[0].shape[0], args, [0] * len(args))
-    return [y for y, axis in zip(outs, axes, strict=True) if axis is not None]
+@tried(150)
+@given(programs(also=3 * STAGED))
+def test_jit(program):
+    """jit of the program and of its derivatives and vmap, and these of jit of the program."""
+    f, rng = function_of(program), generator()
+    args = arrays(program.arguments(rng))
+    ts = arrays(program.arguments(rng))
+    cts = arrays(random_like(values(f(*args)), rng))
+    compare_jitted("program", "the program", f, args)
+    compare_transformed("program", "jvp", lambda f: lambda *xs: push(f, xs, ts), f, args)
+    compare_transformed("program", "vjp", lambda f: lambda *xs: pull(f, xs, cts), f, args)
+    stacked = arrays([np.stack([x._value, 2 * x._value]) for x in args])
+    compare_transformed(
+        "program", "vmap", lambda f: functools.partial(mapped_in_front, f), f, stacked
+    )
 
 
 @tried(200)
-@given(programs())
+@given(programs(also=3 * (STAGED + LOOPS)))
 def test_derivatives(program):
     """jvp against differences, vjp against jvp, and both again for the derivative of the vjp."""
     f, rng = function_of(program), generator()
@@ -133,10 +223,10 @@ def compare_with_difference(what, f, args, ts):
 
 
 @tried(200)
-@given(programs())
+@given(programs(also=3 * (STAGED + LOOPS)))
 def test_vmap_against_a_loop(program):
     """Each input mapped on some axis or not at all, 3 times; results and gradients as in a loop."""
-    rng = np.random.default_rng(program.seed)
+    rng = np.random.default_rng(len(program.values))
     drawn = [program.arguments(rng) for _ in range(3)]
     axes = [int(rng.integers(-1, len(v.shape) + 1)) for v in program.inputs]
     axes = [None if a < 0 else a for a in axes]
@@ -157,8 +247,8 @@ def test_vmap_against_a_loop(program):
         same("vmap", f"{what}, axes {axes}", got, looped, ROUNDING)
 
 
-@tried(100)
-@given(programs())
+@tried(150)
+@given(programs(also=3 * STAGED))
 def test_gradient_of_vmap_is_vmap_of_gradient(program):
     total, rng = total_of(program), generator()
     stacked = arrays([np.stack([x, -x, 0.5 * x]) for x in program.arguments(rng)])
@@ -179,7 +269,7 @@ def test_gradient_of_vmap_is_vmap_of_gradient(program):
 
 @pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")
 @tried(60)
-@given(programs(steps=6))
+@given(programs(steps=6, also=3 * STAGED))
 def test_against_jax(program):
     """Values and gradients are those of JAX's primitives of the same names."""
     args = program.arguments(generator())

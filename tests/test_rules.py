@@ -11,6 +11,7 @@ import pytest
 from examples.base import Example
 from properties import (
     check_derivative_types,
+    check_jit,
     check_jvp,
     check_lower,
     check_partial_jvps,
@@ -25,6 +26,7 @@ from properties import (
     label,
 )
 
+import pullback.control
 import pullback.ops
 from examples import EXAMPLES
 from pullback.core import dtypes
@@ -32,7 +34,10 @@ from pullback.core.primitive import CORE, Absent, all_primitives
 from pullback.core.settings import enable_x64
 from pullback.ops.elementwise import Elementwise
 
-NO_EXAMPLE: dict[str, str] = {}
+NO_EXAMPLE = {
+    "custom_vjp_call": "it has no forward rule to compare with: test_custom.py",
+    "custom_lin": "it is the derivative of custom_vjp_call: test_custom.py",
+}
 """Primitives without an example, and where they are tested instead."""
 
 
@@ -84,8 +89,9 @@ def examples(cases, skip=""):
 
 
 def test_every_primitive_has_an_example():
-    for module in pkgutil.iter_modules(pullback.ops.__path__):
-        importlib.import_module(f"pullback.ops.{module.name}")
+    for package in pullback.ops, pullback.control:
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
     ours = {p for p in all_primitives() if type(p).__module__.startswith("pullback.")}
     missing = ours - {e.primitive for e in EXAMPLES}
     missing = {p.name for p in missing} - set(NO_EXAMPLE)
@@ -123,14 +129,19 @@ def with_shape(spec, shape):
 
 
 PEER_DTYPES = ("float64", "complex128", "bfloat16", "int32", "uint8", "bool")
+PEER_CASES = {}
+for _case in ALL_DTYPES:
+    _example, _dtype = _case.values
+    if _dtype.name in PEER_DTYPES and "jax" not in _example.skip:
+        PEER_CASES.setdefault(_example.primitive, []).append((_example, _dtype))
 
 
 @pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")
-@examples([c for c in ALL_DTYPES if c.values[1].name in PEER_DTYPES], "jax")
-def test_eval_agrees_with_jax(example, dtype):
-    if not peer.knows(example.primitive.name):
+@pytest.mark.parametrize("primitive", PEER_CASES, ids=lambda p: p.name)
+def test_eval_agrees_with_jax(primitive):
+    if not peer.knows(primitive.name):
         pytest.skip("jax has no primitive of this name")
-    check_peer(example, dtype)
+    check_peer(PEER_CASES[primitive])
 
 
 def is_lowered(example: Example) -> bool:
@@ -186,3 +197,8 @@ def test_vmap_against_a_loop(example, dtype):
 @examples(WIDEST, "recording")
 def test_recorded_programs_are_typed_and_mean_the_same(example, dtype):
     check_recording(example, dtype)
+
+
+@examples(WIDEST, "jit")
+def test_jit_means_the_same(example, dtype):
+    check_jit(example, dtype)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core import dtypes
-from ..core.array import Array, HostArray
+from ..core.array import HostArray
 from ..core.errors import error
 from ..core.primitive import Linear
-from ..core.program import ClosedProgram, Program, Var, run_closed, trace_program
-from ..core.trace import host_array, inside, type_of
-from ..core.types import ArrayType, array_type
+from ..core.program import ClosedProgram, Program, Var, run_closed
+from ..core.trace import inside, type_of
+from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
-from ..ops.comparison import clamp, ne
-from ..ops.elementwise import convert_element_type, select_n
+from ..ops.comparison import clamp
+from ..ops.elementwise import select_n
 from ..ops.structural import broadcast_in_dim, move_axis, zeros
 from ..transforms.stage import (
     Mask,
     Split,
     batch_program,
+    derived,
     jvp_program,
+    kept,
     split_program,
     transpose_program,
 )
-from .call import ProgramPrimitive, present, spread
+from .call import ProgramPrimitive, jit_p, present, spread
+
+Branches = tuple[ClosedProgram, ...]
 
 
 class Cond(ProgramPrimitive):
@@ -64,18 +69,15 @@ class Cond(ProgramPrimitive):
         branches = params["branches"]
         index, *operands = args
         unknown = tuple(type(a) is Linear for a in operands)
-        n = len(branches[0].out_avals)
-        wanted = _union(split_program(b, unknown, (False,) * n).unknown_out for b in branches)
-        splits = [split_program(b, unknown, wanted) for b in branches]
-        known, linear, count = _with_all_residuals(splits)
+        parts = _split_branches(branches[0], branches, unknown)
         with inside(tape.parent):
             known_args = [a for a in operands if type(a) is not Linear]
-            found = cond_p(index, *known_args, branches=known)
-        n_known = len(found) - count
-        linear_args = [index, *found[n_known:], *(a for a in operands if type(a) is Linear)]
-        unknown_outs = iter(tape.enter(cond_p, linear_args, {"branches": linear}))
-        known_outs = iter(found[:n_known])
-        return [next(unknown_outs) if u else next(known_outs) for u in wanted]
+            found = cond_p(index, *known_args, branches=parts.known)
+        n_known = len(found) - parts.residual_count
+        known_outs, residuals = iter(found[:n_known]), found[n_known:]
+        linear_args = [index, *residuals, *(a for a in operands if type(a) is Linear)]
+        unknown_outs = iter(tape.enter(cond_p, linear_args, {"branches": parts.linear}))
+        return [next(unknown_outs) if u else next(known_outs) for u in parts.unknown_out]
 
     def transpose(self, cts: Any, index: Any, *args: Any, branches: Any) -> list[Any]:
         linear = tuple(type(a) is Linear for a in args)
@@ -90,16 +92,12 @@ class Cond(ProgramPrimitive):
         branches = params["branches"]
         (index, *operands), (index_axis, *axes) = values, axes
         n = len(branches[0].out_avals)
-        args = (trace.size, tuple(axes))
-        if index_axis is not None:
-            wanted: Mask = (True,) * n
-        else:
-            none = (False,) * n
-            wanted = _union(
-                tuple(a is not None for a in batch_program(b, *args, none, trace.axis_name)[1])
-                for b in branches
-            )
-        batched = tuple(batch_program(b, *args, wanted, trace.axis_name)[0] for b in branches)
+        args, name = (trace.size, tuple(axes)), trace.axis_name
+        wanted: Mask = (True,) * n
+        if index_axis is None:
+            found = (batch_program(b, *args, (False,) * n, name)[1] for b in branches)
+            wanted = _union(tuple(a is not None for a in at) for at in found)
+        batched = tuple(batch_program(b, *args, wanted, name)[0] for b in branches)
         with inside(trace.parent):
             if index_axis is None:
                 outs = cond_p(index, *operands, branches=batched)
@@ -111,73 +109,97 @@ class Cond(ProgramPrimitive):
 cond_p = Cond()
 
 
-def _all_branches(index: Any, operands: Any, branches: Any) -> list[Any]:
+def _union(masks: Iterable[Mask]) -> Mask:
+    return tuple(any(column) for column in zip(*masks, strict=True))
+
+
+def _all_branches(index: Any, operands: Any, branches: Branches) -> list[Any]:
     """Each element has its own branch: run all of them on all elements and choose."""
-    from_each = [cond_p(_index(0), *operands, branches=(b,)) for b in branches]
+    from_each = [jit_p(*operands, jaxpr=b, name="branch") for b in branches]
+    if len(branches) == 1:
+        return from_each[0]  # type: ignore[no-any-return]
+    which = clamp(_index(0), index, _index(len(branches) - 1))
     chosen = []
     for cases in zip(*from_each, strict=True):
-        if len(cases) == 1:
-            chosen.append(cases[0])
-            continue
         shape = type_of(cases[0]).shape
-        which = _clamped(index, len(cases))
+        each = which
         if len(shape) > 1:
-            which = broadcast_in_dim(which, shape=shape, broadcast_dimensions=(0,))
-        chosen.append(select_n(which, *cases))
+            each = broadcast_in_dim(which, shape=shape, broadcast_dimensions=(0,))
+        chosen.append(select_n(each, *cases))
     return chosen
-
-
-def _clamped(index: Any, n: int) -> Any:
-    low, high = _index(0), _index(n - 1)
-    return clamp(low, index, high)
 
 
 def _index(i: int) -> HostArray:
     return HostArray(np.int32(i))
 
 
-def _union(masks: Any) -> Mask:
-    return tuple(any(column) for column in zip(*masks, strict=True))
+# ---- branches in two: what is known, and what is linear
 
 
-def _with_all_residuals(
-    splits: Sequence[Split],
-) -> tuple[tuple[ClosedProgram, ...], tuple[ClosedProgram, ...], int]:
-    """Branches must agree in their types: each gives zeros for the residuals of the others."""
-    types = [
-        s.known.out_avals[len(s.known.out_avals) - s.residual_count :] for s in splits
-    ]
-    total = sum(map(len, types))
-    known, linear = [], []
-    for i, s in enumerate(splits):
-        n = len(s.known.out_avals) - s.residual_count
-        before, after = sum(map(len, types[:i])), sum(map(len, types[i + 1 :]))
+@dataclass
+class Parts:
+    """The known and the linear part of each branch. Residuals have places that branches share."""
 
-        def known_branch(*xs: Any, s: Split = s, i: int = i, n: int = n) -> list[Any]:
-            outs = run_closed(s.known, xs)
-            others = [[zeros(t) for t in ts] for ts in types]
-            others[i] = outs[n:]
-            return [*outs[:n], *(x for group in others for x in group)]
-
-        def linear_branch(*xs: Any, s: Split = s, before: int = before, after: int = after) -> Any:
-            own = xs[before : before + s.residual_count]
-            return run_closed(s.linear, [*own, *xs[before + s.residual_count + after :]])
-
-        known.append(trace_program(known_branch, s.known.in_avals))
-        in_types = [t for ts in types for t in ts] + s.linear.in_avals[s.residual_count :]
-        linear.append(trace_program(linear_branch, in_types))
-    return tuple(known), tuple(linear), total
+    known: Branches
+    linear: Branches
+    unknown_out: Mask
+    residual_count: int
 
 
+@kept
+def _split_branches(first: ClosedProgram, branches: Branches, unknown: Mask) -> Parts:
+    """Branches must agree in their types: each gives zeros for the residuals that it has not."""
+    nothing = (False,) * len(first.out_avals)
+    wanted = _union(split_program(b, unknown, nothing).unknown_out for b in branches)
+    splits = [split_program(b, unknown, wanted) for b in branches]
+    types: list[ArrayType] = []
+    places = [_places(s, types) for s in splits]
+    return Parts(
+        tuple(_known_branch(s, at, types) for s, at in zip(splits, places, strict=True)),
+        tuple(_linear_branch(s, at, types) for s, at in zip(splits, places, strict=True)),
+        wanted,
+        len(types),
+    )
 
-# ---- what a user calls, on flat lists: trees are handled in lax/
+
+def _places(split: Split, types: list[ArrayType]) -> list[int]:
+    """A place among the residuals of all branches for each residual of one; `types` may grow."""
+    first = len(split.known.out_avals) - split.residual_count
+    places: list[int] = []
+    for t in split.known.out_avals[first:]:
+        free = (i for i, u in enumerate(types) if u is t and i not in places)
+        place = next(free, len(types))
+        if place == len(types):
+            types.append(t)
+        places.append(place)
+    return places
+
+
+def _known_branch(split: Split, places: list[int], types: list[ArrayType]) -> ClosedProgram:
+    n = len(split.known.out_avals) - split.residual_count
+
+    def function(*xs: Any) -> list[Any]:
+        outs = run_closed(split.known, xs)
+        own = dict(zip(places, outs[n:], strict=True))
+        return [*outs[:n], *(own[i] if i in own else zeros(t) for i, t in enumerate(types))]
+
+    return derived(function, split.known.in_avals, "cond")
+
+
+def _linear_branch(split: Split, places: list[int], types: list[ArrayType]) -> ClosedProgram:
+    def function(*xs: Any) -> list[Any]:
+        return run_closed(split.linear, [*(xs[i] for i in places), *xs[len(types) :]])
+
+    return derived(function, [*types, *split.linear.in_avals[split.residual_count :]], "cond")
 
 
 def joined_branches(
     branches: Sequence[tuple[ClosedProgram, list[Any]]],
-) -> tuple[tuple[ClosedProgram, ...], list[Any]]:
+) -> tuple[Branches, list[Any]]:
     """Programs that take the closed-over traced values of all branches, then the operands."""
-    consts = [c for _, cs in branches for c in cs]
+    consts = [c for _, own in branches for c in own]
+    if not consts:
+        return tuple(closed for closed, _ in branches), []
     programs, before = [], 0
     for closed, own in branches:
         p = closed.program
@@ -190,19 +212,4 @@ def joined_branches(
     return tuple(programs), consts
 
 
-def branch_index(pred: Any) -> Any:
-    """The predicate of `cond`, a scalar bool or number, as the index of a branch."""
-    pred = pred if isinstance(pred, Array) else host_array(pred)
-    if type_of(pred).shape:
-        raise error(
-            TypeError,
-            "Pred must be a scalar.",
-            got=f"a predicate of type {type_of(pred).str_short()}",
-            fix="reduce it with jnp.all or jnp.any, or use jnp.where for a choice per element.",
-        )
-    if pred.dtype != dtypes.bool_:
-        pred = ne(pred, zeros(array_type((), pred.dtype, True)))
-    return convert_element_type(pred, new_dtype=dtypes.int32, weak_type=False)
-
-
-__all__ = ["branch_index", "cond_p", "joined_branches"]
+__all__ = ["cond_p", "joined_branches"]

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..core.array import Tracer
-from ..core.errors import error
-from ..core.primitive import Absent, Linear
-from ..core.program import ClosedProgram, run_closed
+from ..core.errors import MissingRule, error
+from ..core.primitive import Linear
+from ..core.program import ClosedProgram, Program, run_closed
 from ..core.trace import host_array, inside, type_of
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
 from ..ops.elementwise import select_n
 from ..ops.reduction import reduce_or
 from ..ops.structural import broadcast_in_dim, to_front, zeros
-from ..transforms.stage import Mask, batch_program, jvp_program, trace_body
+from ..transforms.batch import BatchTracer
+from ..transforms.reverse import TapeTracer
+from ..transforms.stage import Mask, batch_program, derived, jvp_program, kept, split_program
 from .call import ProgramPrimitive, jit_p, present, spread
+
+Axes = tuple[int | None, ...]
 
 
 class While(ProgramPrimitive):
@@ -26,7 +33,11 @@ class While(ProgramPrimitive):
         self, *types: Any, cond_jaxpr: Any, body_jaxpr: Any, cond_nconsts: int, body_nconsts: int
     ) -> list[ArrayType]:
         self.check_inputs(types[cond_nconsts:], body_jaxpr.in_avals)
-        return body_jaxpr.out_avals  # type: ignore[no-any-return]
+        carry = types[cond_nconsts + body_nconsts :]
+        return [
+            t.update(weak_type=t.weak_type and x.weak_type)
+            for t, x in zip(body_jaxpr.out_avals, carry, strict=True)
+        ]
 
     def eval(
         self, *xs: Any, cond_jaxpr: Any, body_jaxpr: Any, cond_nconsts: int, body_nconsts: int
@@ -40,76 +51,81 @@ class While(ProgramPrimitive):
 
     def forward(self, trace: Any, primals: Any, tangents: Any, params: Any) -> Any:
         nc, nb = params["cond_nconsts"], params["body_nconsts"]
-        body: ClosedProgram = params["body_jaxpr"]
         cond_consts, body_consts, carry = _parts(primals, nc, nb)
         _, const_dots, carry_dots = _parts(tangents, nc, nb)
-        active_consts = tuple(t is not None for t in const_dots)
-        active = tuple(t is not None for t in carry_dots)
-        while True:  # a carry that gets a tangent in one round has one in the next
-            _, found = jvp_program(body, active_consts + active, active)
-            if found == active:
-                break
-            active = tuple(a or f for a, f in zip(active, found, strict=True))
-        body_jvp, _ = jvp_program(body, active_consts + active, active)
-        programs = _jvp_programs(params, body_jvp, active_consts, active)
+        masks = (_given(const_dots), _given(carry_dots))
+        loop = _jvp_loop(params["body_jaxpr"], params["cond_jaxpr"], nc, *masks)
         dots = [
             zeros(type_of(x)) if t is None else t
-            for x, t, a in zip(carry, carry_dots, active, strict=True)
+            for x, t, a in zip(carry, carry_dots, loop.marked, strict=True)
             if a
         ]
         with inside(trace.tangents):
             outs = while_p(
-                *cond_consts, *body_consts, *present(const_dots), *carry, *dots, **programs
+                *cond_consts, *body_consts, *present(const_dots), *carry, *dots, **loop.params
             )
-        return outs[: len(carry)], spread(outs[len(carry) :], active)
+        return outs[: len(carry)], spread(outs[len(carry) :], loop.marked)
 
     def record(self, tape: Any, args: Any, params: Any) -> Any:
-        """Reverse mode where values are known: each round is a call on the tape, which grows."""
-        nc, nb = params["cond_nconsts"], params["body_nconsts"]
-        cond_consts, body_consts, carry = _parts(
-            [_on_tape(tape, a) for a in args], nc, nb
-        )
-        with inside(tape):
-            while True:
-                (going,) = jit_p(*cond_consts, *carry, jaxpr=params["cond_jaxpr"], name="cond")
-                if not _decided(going):
-                    return carry
-                carry = jit_p(*body_consts, *carry, jaxpr=params["body_jaxpr"], name="body")
+        """Where values are known, each round is a call on the tape, which grows.
 
-    transpose: Any = Absent("a while_loop is transposed round by round, where it is differentiated")
+        Elsewhere the loop is one entry, which can be run forward but not be transposed.
+        """
+        nc, nb = params["cond_nconsts"], params["body_nconsts"]
+        cond_unknown, *unknown = _parts(tuple(type(a) is Linear for a in args), nc, nb)
+        if any(cond_unknown):
+            raise _not_linear()
+        loop = _known_loop(params["body_jaxpr"], params["cond_jaxpr"], nc, *unknown)
+        places = [tape.tracer(a) if type(a) is Linear else a for a in args]
+        cond_consts, body_consts, carry = _parts(places, nc, nb)
+        while True:
+            with inside(tape.parent):
+                decides = [x for x, u in zip(carry, loop.marked, strict=True) if not u]
+                condition = loop.params["cond_jaxpr"]
+                (going,) = jit_p(*cond_consts, *decides, jaxpr=condition, name="cond")
+            known = _known_bools(going)
+            if known is None:
+                now = [x.linear if _is_on(tape, x) else x for x in carry]
+                return _record_whole(tape, [*args[: nc + nb], *now], params, loop)
+            if not np.any(known):
+                return carry
+            with inside(tape):
+                new = jit_p(*body_consts, *carry, jaxpr=params["body_jaxpr"], name="body")
+                if not np.all(known):  # under vmap: an element that is done keeps its carry
+                    new = [select_n(going, x, y) for x, y in zip(carry, new, strict=True)]
+            carry = new
+
+    def transpose(self, cts: Any, *args: Any, **params: Any) -> list[Any]:
+        raise error(
+            ValueError,
+            "Reverse-mode differentiation does not work for lax.while_loop or lax.fori_loop with "
+            "dynamic start/stop values inside jit, scan, cond or another while_loop.",
+            got="a loop whose number of rounds is not known while it is differentiated",
+            fix="use lax.scan, or a fori_loop with Python integers as bounds; or differentiate "
+            "outside jit; or use forward mode (jvp, jacfwd).",
+        )
 
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
         nc, nb = params["cond_nconsts"], params["body_nconsts"]
-        size, name = trace.size, trace.axis_name
-        cond, body = params["cond_jaxpr"], params["body_jaxpr"]
-        cond_axes, body_axes, carry_axes = _parts(axes, nc, nb)
-        mapped: Mask = tuple(a is not None for a in carry_axes)
-        while True:
-            at = _at_front(mapped)
-            pred_axis = batch_program(cond, size, (*cond_axes, *at), (False,), name)[1][0]
-            if pred_axis is not None:
-                mapped = (True,) * len(mapped)
-            found = batch_program(body, size, (*body_axes, *_at_front(mapped)), mapped, name)[1]
-            new = tuple(a is not None for a in found)
-            if new == mapped:
-                break
-            mapped = new
-        at = _at_front(mapped)
+        cond_axes, body_axes, carry_axes = _parts(tuple(axes), nc, nb)
         cond_consts, body_consts, carry = _parts(values, nc, nb)
+        loop = _batched_loop(
+            params["body_jaxpr"],
+            params["cond_jaxpr"],
+            trace.size,
+            (cond_axes, body_axes),
+            tuple(a is not None for a in carry_axes),
+            trace.axis_name,
+        )
         with inside(trace.parent):
             carry = [
-                x if not m else to_front(x, a, size)
-                for x, a, m in zip(carry, carry_axes, mapped, strict=True)
+                to_front(x, a, trace.size) if m else x
+                for x, a, m in zip(carry, carry_axes, loop.marked, strict=True)
             ]
-            batched_cond, _ = batch_program(cond, size, (*cond_axes, *at), (False,), name)
-            batched_body, _ = batch_program(body, size, (*body_axes, *at), mapped, name)
-            if pred_axis is None:
-                programs = {**params, "cond_jaxpr": batched_cond, "body_jaxpr": batched_body}
-                outs = while_p(*cond_consts, *body_consts, *carry, **programs)
-            else:
-                programs = _until_all_are_done(batched_cond, batched_body, nc, nb)
-                outs = while_p(*cond_consts, *cond_consts, *body_consts, *carry, **programs)
-        return outs, [0 if m else None for m in mapped]
+            if loop.params["body_nconsts"] != nb:
+                body_consts = [*cond_consts, *body_consts]
+            outs = while_p(*cond_consts, *body_consts, *carry, **loop.params)
+        return outs, [0 if m else None for m in loop.marked]
 
 
 while_p = While()
@@ -119,15 +135,29 @@ def _parts(xs: Sequence[Any], nc: int, nb: int) -> tuple[Any, Any, Any]:
     return xs[:nc], xs[nc : nc + nb], xs[nc + nb :]
 
 
-def _at_front(mapped: Mask) -> tuple[int | None, ...]:
-    return tuple(0 if m else None for m in mapped)
+def _given(xs: Sequence[Any]) -> Mask:
+    return tuple(x is not None for x in xs)
 
 
-def _jvp_programs(params: Any, body_jvp: Any, active_consts: Mask, active: Mask) -> Any:
+@dataclass
+class Loop:
+    """The parameters of a derived loop, and which parts of the carry have a tangent, or an axis."""
+
+    params: dict[str, Any]
+    marked: Mask
+
+
+@kept
+def _jvp_loop(
+    body: ClosedProgram, cond: ClosedProgram, nc: int, active_consts: Mask, active: Mask
+) -> Loop:
     """Condition and body on a carry of primals, then tangents."""
-    cond, body = params["cond_jaxpr"], params["body_jaxpr"]
-    nc, nb, n = params["cond_nconsts"], params["body_nconsts"], len(active)
-    n_dots, n_const_dots = sum(active), sum(active_consts)
+    while True:  # a carry that gets a tangent in one round has one in the next
+        body_jvp, found = jvp_program(body, active_consts + active, active)
+        if found == active:
+            break
+        active = found
+    n, nb, n_const_dots = len(active), len(active_consts), sum(active_consts)
 
     def new_cond(*xs: Any) -> list[Any]:
         return run_closed(cond, xs[: nc + n])
@@ -137,21 +167,59 @@ def _jvp_programs(params: Any, body_jvp: Any, active_consts: Mask, active: Mask)
         rest = xs[nb + n_const_dots :]
         return run_closed(body_jvp, [*consts, *rest[:n], *const_dots, *rest[n:]])
 
-    carry = body.in_avals[nb:]
-    dots = [t for t, a in zip(carry, active, strict=True) if a]
-    consts = body.in_avals[:nb]
+    consts, carry = body.in_avals[:nb], body.in_avals[nb:]
     const_dots = [t for t, a in zip(consts, active_consts, strict=True) if a]
-    assert len(dots) == n_dots
-    return {
-        "cond_jaxpr": trace_body(new_cond, cond.in_avals + dots, None, "jvp")[0],
-        "body_jaxpr": trace_body(new_body, consts + const_dots + carry + dots, None, "jvp")[0],
+    dots = [t for t, a in zip(carry, active, strict=True) if a]
+    params = {
+        "cond_jaxpr": derived(new_cond, cond.in_avals + dots, "jvp"),
+        "body_jaxpr": derived(new_body, consts + const_dots + carry + dots, "jvp"),
         "cond_nconsts": nc,
         "body_nconsts": nb + n_const_dots,
     }
+    return Loop(params, active)
+
+
+# ---- vmap
+
+
+@kept
+def _batched_loop(
+    body: ClosedProgram,
+    cond: ClosedProgram,
+    size: int,
+    const_axes: tuple[Axes, Axes],
+    mapped: Mask,
+    name: Any,
+) -> Loop:
+    cond_axes, body_axes = const_axes
+    while True:  # a carry that is mapped after one round is mapped before the next
+        at = tuple(0 if m else None for m in mapped)
+        batched_cond, pred_at = batch_program(cond, size, (*cond_axes, *at), (False,), name)
+        if pred_at[0] is not None and not all(mapped):
+            mapped = (True,) * len(mapped)
+            continue
+        batched_body, found = batch_program(body, size, (*body_axes, *at), mapped, name)
+        new = tuple(a is not None for a in found)
+        if new == mapped:
+            break
+        mapped = new
+    nc, nb = len(cond_axes), len(body_axes)
+    if pred_at[0] is not None:
+        return Loop(_until_all_are_done(batched_cond, batched_body, nc, nb), mapped)
+    params = {
+        "cond_jaxpr": batched_cond,
+        "body_jaxpr": batched_body,
+        "cond_nconsts": nc,
+        "body_nconsts": nb,
+    }
+    return Loop(params, mapped)
 
 
 def _until_all_are_done(cond: ClosedProgram, body: ClosedProgram, nc: int, nb: int) -> Any:
-    """The loop for elements that end at different times: who is done keeps its carry."""
+    """The loop for elements that end at different times: who is done keeps its carry.
+
+    The body needs the constants of the condition too.
+    """
 
     def any_goes_on(*xs: Any) -> list[Any]:
         (going,) = run_closed(cond, xs)
@@ -161,40 +229,88 @@ def _until_all_are_done(cond: ClosedProgram, body: ClosedProgram, nc: int, nb: i
         cond_consts, body_consts, carry = _parts(xs, nc, nb)
         (going,) = run_closed(cond, [*cond_consts, *carry])
         new = run_closed(body, [*body_consts, *carry])
-        return [_chosen(going, y, x) for x, y in zip(carry, new, strict=True)]
+        return [_chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
 
-    body_types = cond.in_avals[:nc] + body.in_avals
     return {
-        "cond_jaxpr": trace_body(any_goes_on, cond.in_avals, None, "vmap")[0],
-        "body_jaxpr": trace_body(step, body_types, None, "vmap")[0],
+        "cond_jaxpr": derived(any_goes_on, cond.in_avals, "vmap"),
+        "body_jaxpr": derived(step, cond.in_avals[:nc] + body.in_avals, "vmap"),
         "cond_nconsts": nc,
         "body_nconsts": nc + nb,
     }
 
 
-def _chosen(going: Any, new: Any, old: Any) -> Any:
+def _chosen_rows(going: Any, new: Any, old: Any) -> Any:
     shape = type_of(old).shape
     if len(shape) > 1:
         going = broadcast_in_dim(going, shape=shape, broadcast_dimensions=(0,))
     return select_n(going, old, new)
 
 
-def _on_tape(tape: Any, arg: Any) -> Any:
-    return tape.tracer(arg) if type(arg) is Linear else arg
+# ---- reverse mode
 
 
-def _decided(going: Any) -> bool:
+def _known_bools(going: Any) -> Any:
+    """The value of the condition where it is known: under vmap one for each element."""
+    while isinstance(going, BatchTracer):
+        going = going.value
     known = going.known() if isinstance(going, Tracer) else host_array(going)
-    if known is None:
-        raise error(
-            ValueError,
-            "Reverse-mode differentiation does not work for lax.while_loop or lax.fori_loop with "
-            "dynamic start/stop values inside jit, vmap or scan.",
-            got="a loop whose number of rounds is not known while it is differentiated",
-            fix="differentiate outside jit, use lax.scan or a fori_loop with Python integers as "
-            "bounds, or use forward mode (jvp, jacfwd).",
-        )
-    return bool(known)
+    return None if known is None else known._value
+
+
+def _is_on(tape: Any, x: Any) -> bool:
+    return type(x) is TapeTracer and x.trace is tape
+
+
+def _record_whole(tape: Any, args: Any, params: Any, loop: Loop) -> list[Any]:
+    """The loop as one entry; its known part is computed now."""
+    nc, nb = params["cond_nconsts"], params["body_nconsts"]
+    outs = tape.enter(while_p, args, params)
+    cond_consts, body_consts, carry = _parts(args, nc, nb)
+    with inside(tape.parent):
+        k_consts = [a for a in body_consts if type(a) is not Linear]
+        k_carry = [a for a, u in zip(carry, loop.marked, strict=True) if not u]
+        known = iter(while_p(*cond_consts, *k_consts, *k_carry, **loop.params))
+    return [y if u else next(known) for y, u in zip(outs, loop.marked, strict=True)]
+
+
+@kept
+def _known_loop(
+    body: ClosedProgram, cond: ClosedProgram, nc: int, unknown_consts: Mask, unknown: Mask
+) -> Loop:
+    """The loop on those parts of the carry that do not depend on what is unknown."""
+    while True:
+        split = split_program(body, unknown_consts + unknown, unknown)
+        if split.unknown_out == unknown:
+            break
+        unknown = split.unknown_out
+    c = cond.program
+    used = {a for eq in c.eqns for a in eq.invars} | set(c.outvars)
+    if any(u and v in used for u, v in zip(unknown, c.invars[nc:], strict=True)):
+        raise _not_linear()
+    p, n_known = split.known.program, len(unknown) - sum(unknown)
+    known_body = ClosedProgram(
+        Program(p.constvars, p.invars, p.outvars[:n_known], p.eqns, p.name), split.known.consts
+    )
+    invars = [*c.invars[:nc], *(v for v, u in zip(c.invars[nc:], unknown, strict=True) if not u)]
+    known_cond = ClosedProgram(
+        Program(c.constvars, invars, c.outvars, c.eqns, c.name), cond.consts
+    )
+    params = {
+        "cond_jaxpr": known_cond,
+        "body_jaxpr": known_body,
+        "cond_nconsts": nc,
+        "body_nconsts": len(unknown_consts) - sum(unknown_consts),
+    }
+    return Loop(params, unknown)
+
+
+def _not_linear() -> Exception:
+    return error(
+        MissingRule,
+        "a while_loop whose condition depends on the linear inputs is not linear in them.",
+        got="a transposition, or a linear_transpose, of such a loop",
+        fix="let the condition depend on other values only.",
+    )
 
 
 __all__ = ["while_p"]

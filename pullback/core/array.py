@@ -19,7 +19,7 @@ from .errors import (
     TracerIntegerConversionError,
     error,
 )
-from .types import ArrayType, Shape, array_type
+from .types import ArrayType, Shape, array_type, known_types
 
 
 class Array:
@@ -97,8 +97,10 @@ class HostArray(Array):
         try:
             return self._aval
         except AttributeError:
-            value = self._value
-            self._aval: ArrayType = array_type(value.shape, value.dtype, self._weak)
+            value, weak = self._value, self._weak
+            # The lookup that array_type does, without the call: 0.15 us of 0.4.
+            found = known_types.get((value.shape, value.dtype, weak))
+            self._aval: ArrayType = found or array_type(value.shape, value.dtype, weak)
             return self._aval
 
     @property

@@ -95,6 +95,10 @@ class Primitive:
         with inside(trace.parent):
             return self.vmap(trace.size, values, axes, **params)  # type: ignore[attr-defined]
 
+    def shown(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters that printed programs show."""
+        return params
+
     def __repr__(self) -> str:
         return self.name
 

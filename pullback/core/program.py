@@ -381,8 +381,9 @@ class _Printer:
         args = " ".join(names.of(a) for a in eq.invars)
         outs = " ".join(names.typed(v) for v in eq.outvars)
         plain, nested = [], []
-        for key in sorted(eq.params):
-            value = eq.params[key]
+        params = eq.primitive.shown(eq.params)
+        for key in sorted(params):
+            value = params[key]
             if isinstance(value, (Program, ClosedProgram)) or _all_programs(value):
                 nested.append((key, value))
             elif not callable(value) or isinstance(value, type):

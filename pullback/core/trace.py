@@ -56,16 +56,14 @@ class EvalTrace(Trace):
             if type(a) is not HostArray:
                 a = host_array(a)
             values.append(a._value)
-            if not a._weak:
-                weak = False
+            weak = weak and a._weak
         # NumPy must not warn of overflow or division by zero: infinities and NaNs are results.
         # np.errstate costs 0.7 us here, its context variable set directly 0.1 us.
         token = _set_errors(_QUIET)
         try:
             out = primitive.eval(*values, **params)
         except Exception:
-            # typing says in the user's words what NumPy, or the rule, stumbled over.
-            primitive.typing(*[type_of(a) for a in args], **params)
+            _say_in_user_words(primitive, args, params)
             raise
         finally:
             _reset_errors(token)
@@ -78,6 +76,14 @@ class EvalTrace(Trace):
 
     def describe(self) -> str:
         return "no transformation"
+
+
+def _say_in_user_words(primitive: Any, args: Any, params: Any) -> None:
+    """Raise the error of `typing` where NumPy stumbled over the user's mistake."""
+    try:
+        primitive.typing(*[type_of(a) for a in args], **params)
+    except Exception as mistake:
+        raise mistake from None
 
 
 _QUIET = _umath._make_extobj(all="ignore")  # type: ignore[attr-defined]

@@ -22,11 +22,11 @@ class ArrayType:
     def __new__(cls, shape: Shape, dtype: np.dtype, weak_type: bool = False) -> ArrayType:
         """The one object of this shape, dtype and weakness: equal types are identical."""
         key = (shape, dtype, weak_type)
-        known = _known.get(key)
+        known = known_types.get(key)
         if known is None:
             known = object.__new__(cls)
             known.shape, known.dtype, known.weak_type = shape, np.dtype(dtype), bool(weak_type)
-            known = _known.setdefault((shape, known.dtype, known.weak_type), known)
+            known = known_types.setdefault((shape, known.dtype, known.weak_type), known)
         return known
 
     def __reduce__(self) -> Any:
@@ -87,6 +87,7 @@ class ArrayType:
         return f"ShapedArray({name}[{','.join(map(str, self.shape))}]{weak})"
 
 
-_known: dict[tuple[Shape, np.dtype, bool], ArrayType] = {}
+known_types: dict[tuple[Shape, np.dtype, bool], ArrayType] = {}
+"""All types that have been made."""
 
 array_type = ArrayType

@@ -94,7 +94,7 @@ def known(x: Any) -> np.ndarray | None:
 
 
 def concrete(x: Any, what: str, fix: str) -> np.ndarray:
-    """The value of `x`, which must be known now; `what` names it: "the condition of jnp.nonzero"."""
+    """The value of `x`, which must be known now; `what` names it: "`x` of jnp.bincount"."""
     value = known(x)
     if value is None:
         raise error(

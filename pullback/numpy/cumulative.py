@@ -16,7 +16,7 @@ from ..ops.rounding import abs_
 from ..ops.slicing import concatenate, slice_along
 from ..ops.structural import reshape, zero_like
 from .arguments import integer, masked, no_out
-from .nan_reductions import isnan
+from .nan_reductions import nan_mask
 from .promotion import (
     as_array,
     astype,
@@ -25,8 +25,9 @@ from .promotion import (
     promote,
     promote_dtypes,
     promote_inexact,
+    requested_dtype,
 )
-from .reductions import filled_like, promoted_integer, sum, truth  # noqa: A004
+from .reductions import filled_like, promoted_integer, sum, truth
 
 
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
@@ -71,9 +72,9 @@ def _cumulated(
         x = reshape(x, new_sizes=(x.size,))
     i = 0 if axis is None else axis_number(integer(axis, f"`axis` of jnp.{name}"), x.ndim)
     if nan_is is not None and dtypes.is_inexact(x.dtype):
-        x = masked(not_(isnan(x)), x, HostArray(x.dtype.type(nan_is)))
+        x = masked(not_(nan_mask(x)), x, HostArray(x.dtype.type(nan_is)))
     if dtype is not None:
-        result = inner = dtypes.canonical(dtype)
+        result = inner = requested_dtype(dtype, f"jnp.{name}")
         if result == dtypes.bool_:
             x, inner = truth(x), dtypes.default_int()
     elif promote_integers or x.dtype == dtypes.bool_:
@@ -252,9 +253,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = N
             got=f"{len(spacing)} spacings for {len(axes)} axes",
             fix="give as many as there are axes.",
         )
-    found = [
-        _gradient_along(x, spacing[k] if spacing else None, i) for k, i in enumerate(axes)
-    ]
+    found = [_gradient_along(x, spacing[k] if spacing else None, i) for k, i in enumerate(axes)]
     return found[0] if len(found) == 1 else found
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from ..core import dtypes
 from ..core.array import Array, HostArray
-from ..core.errors import error
-from ..ops import slicing, stacking
-from ..ops.structural import broadcast_in_dim, reshape
-from .arguments import array_taken, concrete, expand, integer, integers, known, no_out
-from .promotion import as_array, astype, axis_number, promote_dtypes
-from .shaping import atleast_1d, atleast_2d, atleast_3d, moveaxis, ravel, swapaxes, transpose
+from ..core.errors import error, warn
+from ..ops import cumulative, slicing, stacking
+from ..ops.indexing import CLIP
+from ..ops.searching import searchsorted
+from ..ops.structural import broadcast_in_dim, iota, reshape
+from .arguments import concrete, expand, integer, integers, known, no_out
+from .promotion import as_array, astype, axis_number, broadcast_to, promote_dtypes, requested_dtype
+from .shaping import atleast_1d, atleast_2d, atleast_3d, ravel, transpose
+from .taking import taken
 
 
 def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Array:
@@ -80,7 +82,7 @@ def _check_joint(name: str, arrays: list[Any], axis: int) -> None:
 def _one_dtype(name: str, arrays: list[Any], dtype: Any) -> list[Any]:
     if dtype is None:
         return promote_dtypes(name, *arrays)
-    dtype = dtypes.canonical(dtype)
+    dtype = requested_dtype(dtype, f"jnp.{name}")
     return [astype(x, dtype) for x in arrays]
 
 
@@ -186,11 +188,10 @@ def array_sequence(name: str, arrays: Any) -> list[Any]:
     found = []
     for i, x in enumerate(arrays):
         if isinstance(x, (list, tuple)):
-            warnings.warn(
+            warn(
                 f"{name} requires ndarray or scalar arguments, got {type(x)} at position {i}. "
                 "In a future JAX release this will be an error.",
                 DeprecationWarning,
-                stacklevel=3,
             )
             x = array_of(name, x)
         found.append(x if isinstance(x, Array) else as_array(x, name))
@@ -330,7 +331,7 @@ def _split(name: str, ary: Any, where: Any, axis: int) -> list[Any]:
 # ---- repeated
 
 
-def tile(A: Any, reps: Any) -> Array:  # noqa: N803
+def tile(A: Any, reps: Any) -> Array:
     """`A` repeated as a whole, `reps[i]` times along axis i (counted from the last axis).
 
     Example:
@@ -412,24 +413,31 @@ def _repeated_evenly(x: Any, times: int, axis: int) -> Any:
 
 
 def _repeated_each(x: Any, counts: Any, axis: int, total: Any) -> Any:
-    n = x.shape[axis]
-    value = known(counts)
-    if value is None and total is None:
-        concrete(counts, "`repeats` of jnp.repeat", _GIVE_TOTAL)
+    n, value = x.shape[axis], known(counts)
+    if total is None:
+        value = concrete(counts, "`repeats` of jnp.repeat", _GIVE_TOTAL)
+    length = None if total is None else integer(total, "`total_repeat_length` of jnp.repeat")
     if value is not None:
-        if (value < 0).any():
-            raise error(
-                ValueError,
-                "repeats may not contain negative values.",
-                got=f"repeats={value!r:.80}",
-                fix="give 0 or more for each element.",
-            )
-        places = np.repeat(np.arange(n, dtype=np.int32), np.broadcast_to(value.reshape(-1), (n,)))
-        if total is not None:
-            missing = integer(total, "`total_repeat_length`") - len(places)
-            places = np.append(places[: len(places) + min(missing, 0)], [n - 1] * max(missing, 0))
-        return array_taken(x, HostArray(places.astype(np.int32)), axis)
-    return None
+        return taken(x, HostArray(_places_of_repeats(value, n, length)), axis)
+    # Element i of the result is the first of which more than i are there up to it.
+    ends = cumulative.cumsum(broadcast_to(counts, (n,)), axis=0, reverse=False)
+    wanted = iota(dtype=ends.dtype, shape=(length,), dimension=0)
+    places = searchsorted(ends, wanted, side="right")
+    return taken(x, places, axis, CLIP)
 
 
-__all__ = ["moveaxis", "swapaxes"]
+def _places_of_repeats(counts: np.ndarray, n: int, length: int | None) -> np.ndarray:
+    if (counts < 0).any():
+        raise error(
+            ValueError,
+            "repeats may not contain negative values.",
+            got=f"repeats={counts!r:.80}",
+            fix="give 0 or more for each element.",
+        )
+    counts = np.broadcast_to(counts.reshape(-1) if counts.size == 1 else counts, (n,))
+    places = np.repeat(np.arange(n, dtype=np.int32), counts)
+    if length is None or length == len(places):
+        return places
+    if length < len(places):
+        return places[:length]
+    return np.append(places, np.full(length - len(places), n - 1, np.int32))

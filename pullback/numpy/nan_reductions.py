@@ -8,12 +8,14 @@ import numpy as np
 
 from ..core import dtypes
 from ..core.array import Array, HostArray
-from ..ops.comparison import and_, le, ne, not_
+from ..ops.comparison import le, ne, not_
 from ..ops.elementwise import div, sub
 from ..ops.functions import sqrt
 from . import reductions
 from .arguments import masked, no_out, where_mask
-from .promotion import as_array, astype
+from .averages import inexact_dtype, inexact_only, squared_distance, variance_dtypes
+from .averages import mean as mean_of_all
+from .promotion import as_array, astype, requested_dtype
 from .reductions import (
     MAX,
     MIN,
@@ -21,19 +23,14 @@ from .reductions import (
     SUM,
     Axis,
     Kind,
-    inexact_dtype,
-    inexact_only,
     reduce,
-    squared_distance,
-    variance_dtypes,
 )
-
 
 NANSUM, NANPROD = SUM._replace(name="nansum"), PROD._replace(name="nanprod")
 NANMAX, NANMIN = MAX._replace(name="nanmax"), MIN._replace(name="nanmin")
 
 
-def isnan(x: Any) -> Any:
+def nan_mask(x: Any) -> Any:
     """Whether each element of an inexact Array is NaN: not equal to itself."""
     return ne(x, x)
 
@@ -108,7 +105,7 @@ def _without_nans(
     x = as_array(a, kind.name)
     if not dtypes.is_inexact(x.dtype):
         return reduce(kind, x, axis, dtype, None, keepdims, initial, where, True)
-    nan = isnan(x)
+    nan = nan_mask(x)
     filled = masked(not_(nan), x, kind.identity_in(x.dtype))
     found = reduce(kind, filled, axis, dtype, None, keepdims, initial, where, True)
     if kind.has_identity or initial is not None:
@@ -130,9 +127,9 @@ def nanmean(
     x = as_array(a, "nanmean")
     where = where_mask("nanmean", where)
     if not dtypes.is_inexact(x.dtype):
-        return reductions.mean(x, axis, dtype, None, keepdims, where=where)
-    result = inexact_dtype(x.dtype) if dtype is None else dtypes.canonical(dtype)
-    n = reductions.sum(not_(isnan(x)), axis, dtype=result, keepdims=keepdims, where=where)
+        return mean_of_all(x, axis, dtype, None, keepdims, where=where)
+    result = inexact_dtype(x.dtype) if dtype is None else requested_dtype(dtype, "jnp.nanmean")
+    n = reductions.sum(not_(nan_mask(x)), axis, dtype=result, keepdims=keepdims, where=where)
     return div(nansum(x, axis, dtype=result, keepdims=keepdims, where=where), n)
 
 
@@ -156,7 +153,7 @@ def nanvar(
         center = nanmean(x, axis, dtype=inner, keepdims=True, where=where)
     else:
         center = astype(as_array(mean, "nanvar"), inner)
-    here = not_(isnan(x))
+    here = not_(nan_mask(x))
     squares = squared_distance(x, center, here)
     n = reductions.sum(here, axis, dtype=squares.dtype, keepdims=keepdims, where=where)
     n = sub(n, astype(as_array(ddof, "nanvar"), squares.dtype))
@@ -202,7 +199,7 @@ def _nan_place(name: str, find: Any, limit: str, a: Any, axis: Any, out: Any, ke
     if not dtypes.is_inexact(x.dtype):
         return find(x, axis, keepdims=keepdims)
     kind = MAX if limit == "min" else MIN
-    nan = isnan(x)
+    nan = nan_mask(x)
     found = find(masked(not_(nan), x, kind.identity_in(x.dtype)), axis, keepdims=keepdims)
     nothing = reductions.all(nan, axis, keepdims=bool(keepdims))
     return masked(not_(nothing), found, HostArray(found.dtype.type(-1)))

@@ -47,7 +47,7 @@ def astype(x: Any, dtype: np.dtype, weak_type: bool = False) -> Any:
 
 
 def requested_dtype(dtype: Any, name: str) -> np.dtype:
-    """The dtype that a user asks function `name` for; 64-bit ones are cut to 32 bits, with a warning.
+    """The dtype that a user asks `name` for; 64-bit ones are cut to 32 bits, with a warning.
 
     Python's `float`, `int` and `complex` mean the default width and do not warn.
     """
@@ -144,15 +144,21 @@ def promote(name: str, x: Any, y: Any) -> tuple[Any, Any]:
         if isinstance(y, Array):
             if x.dtype == y.dtype:
                 return _one_shape(name, x, y)
-        elif type(y) is float or type(y) is int:
-            dtype = x.dtype
-            if dtype.kind in "fc" or (type(y) is int and dtype.kind in "iu"):
-                return x, weak_scalar(dtype, y)
-    elif isinstance(y, Array) and (type(x) is float or type(x) is int):
-        dtype = y.dtype
-        if dtype.kind in "fc" or (type(x) is int and dtype.kind in "iu"):
-            return weak_scalar(dtype, x), y
+        elif _takes(x.dtype, y):
+            return x, weak_scalar(x.dtype, y)
+    elif isinstance(y, Array) and _takes(y.dtype, x):
+        return weak_scalar(y.dtype, x), y
     return _one_shape(name, *promote_dtypes(name, x, y))
+
+
+def _takes(dtype: np.dtype, number: Any) -> bool:
+    """Whether `number` is a Python int or float that takes the dtype of an array of `dtype`."""
+    if type(number) is not float and type(number) is not int:
+        return False
+    kind = dtype.kind
+    if kind == "V":
+        kind = dtypes.kind(dtype)
+    return kind in "fc" or (kind in "iu" and type(number) is int)
 
 
 def _one_shape(name: str, x: Any, y: Any) -> tuple[Any, Any]:
@@ -161,6 +167,21 @@ def _one_shape(name: str, x: Any, y: Any) -> tuple[Any, Any]:
         return x, y
     x, y = broadcast_together(name, x, y)
     return x, y
+
+
+def promote_floats(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """As `promote`, and integers and bools become floats."""
+    x, y = promote(name, x, y)
+    if x.dtype.kind in "fc":
+        return x, y
+    x, y = promote_inexact(name, x, y)
+    return x, y
+
+
+def promote_numbers(name: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """As `promote`, and bools become integers."""
+    x, y = promote(name, x, y)
+    return (numeric(name, x), numeric(name, y)) if x.dtype.kind == "b" else (x, y)
 
 
 def weak_scalar(dtype: np.dtype, value: float) -> HostArray:
@@ -181,7 +202,7 @@ def _new_scalar(dtype: np.dtype, value: float) -> HostArray:
             # An integer wraps around, unless it is too large even for the default integer type.
             scalar = host_array(value)._value.astype(dtype)
     found = HostArray(scalar, True)
-    if value and value == value or type(value) is int:  # 0.0 and -0.0 are equal, nan never is
+    if (value and value == value) or type(value) is int:  # 0.0 and -0.0 are equal, nan never is
         if len(_SCALARS) > 4096:
             _SCALARS.clear()
         _SCALARS[dtype, value, type(value)] = found
@@ -195,7 +216,10 @@ def broadcast_together(name: str, *xs: Any) -> list[Any]:
     ranks = {len(s) for s in shapes if s}
     if len(ranks) > 1 and values.jax_numpy_rank_promotion != "allow":
         _rank_promotion(name, shapes)
-    return [x if not s or s == shape else broadcast_to(x, shape) for x, s in zip(xs, shapes, strict=True)]
+    return [
+        x if not s or s == shape else broadcast_to(x, shape)
+        for x, s in zip(xs, shapes, strict=True)
+    ]
 
 
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
@@ -258,7 +282,12 @@ def axis_numbers(axis: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
     if isinstance(axis, (tuple, list)):
         found = tuple(axis_number(a, ndim, name) for a in axis)
         if len(set(found)) != len(found):
-            raise error(ValueError, f"duplicate value in {name}: {axis}.", got=f"{name}={axis}", fix="name each axis once.")
+            raise error(
+                ValueError,
+                f"duplicate value in {name}: {axis}.",
+                got=f"{name}={axis}",
+                fix="name each axis once.",
+            )
         return found
     return (axis_number(axis, ndim, name),)
 

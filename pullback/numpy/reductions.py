@@ -12,18 +12,21 @@ from ..core.array import Array, HostArray
 from ..core.errors import error
 from ..core.types import Shape
 from ..ops import reduction
-from ..ops.comparison import gt, max_, min_, ne
+from ..ops.comparison import max_, min_, ne
 from ..ops.elementwise import (
     add,
-    conj,
-    div,
     mul,
-    real,
     sub,
 )
-from ..ops.functions import sqrt, square
-from ..ops.reduction import extreme_value, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod
-from ..ops.structural import broadcast_in_dim, reduce_sum, reshape, transpose
+from ..ops.reduction import (
+    extreme_value,
+    reduce_and,
+    reduce_max,
+    reduce_min,
+    reduce_or,
+    reduce_prod,
+)
+from ..ops.structural import broadcast_in_dim, reduce_sum, reshape
 from .arguments import (
     expand,
     half_to_single,
@@ -39,8 +42,7 @@ from .promotion import (
     axis_number,
     axis_numbers,
     broadcast_shapes,
-    broadcast_to,
-    promote_inexact,
+    requested_dtype,
 )
 
 Axis = Any
@@ -78,7 +80,7 @@ ALL = Kind("all", reduce_and, reduce_and, mul, True)
 ANY = Kind("any", reduce_or, reduce_or, add, False)
 
 
-def sum(  # noqa: A001
+def sum(
     a: Any,
     axis: Axis = None,
     dtype: Any = None,
@@ -109,7 +111,7 @@ def sum(  # noqa: A001
     if initial is None and where is None and dtype is None and out is None and isinstance(a, Array):
         kind = a.dtype.char
         if kind in "fdFD":
-            return _plain(reduce_sum, a, axis, keepdims)
+            return plain(reduce_sum, a, axis, keepdims)
     return reduce(SUM, a, axis, dtype, out, keepdims, initial, where, promote_integers)
 
 
@@ -127,7 +129,7 @@ def prod(
     return reduce(PROD, a, axis, dtype, out, keepdims, initial, where, promote_integers)
 
 
-def max(  # noqa: A001
+def max(
     a: Any,
     axis: Axis = None,
     out: None = None,
@@ -139,7 +141,7 @@ def max(  # noqa: A001
     return reduce(MAX, a, axis, None, out, keepdims, initial, where)
 
 
-def min(  # noqa: A001
+def min(
     a: Any,
     axis: Axis = None,
     out: None = None,
@@ -154,14 +156,14 @@ def min(  # noqa: A001
 amax, amin = max, min
 
 
-def all(  # noqa: A001
+def all(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Array:
     """Whether all elements over `axis` are true (not zero)."""
     return reduce(ALL, a, axis, None, out, keepdims, None, where)
 
 
-def any(  # noqa: A001
+def any(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Array:
     """Whether any element over `axis` is true (not zero)."""
@@ -184,7 +186,7 @@ def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> 
 # ---- how all of these are done
 
 
-def _plain(op: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+def plain(op: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The reduction of floats without options: the common case, so it is kept short."""
     if axis is None:
         axes = tuple(range(len(x.shape)))
@@ -245,7 +247,7 @@ def _reduction_dtypes(
 ) -> tuple[np.dtype, np.dtype]:
     """The dtype of the result, and that to compute in."""
     if asked is not None:
-        result = dtypes.canonical(asked)
+        result = requested_dtype(asked, f"jnp.{kind.name}")
         return result, result
     result = dtype
     if kind.op is reduce_sum or kind.op is reduce_prod:
@@ -272,8 +274,8 @@ def _needs_elements(kind: Kind, x: Any, axes: tuple[int, ...], where: Any) -> No
     if where is not None:
         raise error(
             ValueError,
-            f"reduction operation {kind.name} does not have an identity, so to use a where mask one "
-            "has to specify 'initial'.",
+            f"reduction operation {kind.name} does not have an identity, so to use a where mask "
+            "one has to specify 'initial'.",
             got="where= without initial=",
             fix=f"give initial=, the result where no element is left, e.g. "
             f"{'-' if kind.identity == 'min' else ''}jnp.inf.",
@@ -319,252 +321,12 @@ def truth(x: Any) -> Any:
     return ne(x, HostArray(x.dtype.type(0), True))
 
 
-# ---- means and variances
-
-
-def mean(
-    a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: None = None,
-    keepdims: bool = False,
-    *,
-    where: Any = None,
-) -> Array:
-    """The mean over `axis`, all axes if None. Integers give floats; half floats sum in float32.
-
-    Args:
-      a: an array.
-      axis: an integer, a tuple of integers or None.
-      dtype: the dtype to compute in.
-      out: must be None.
-      keepdims: keep the reduced axes, with length 1.
-      where: bools that broadcast with `a`; elements where it is False are left out.
-
-    Example:
-      >>> import pullback.numpy as jnp
-      >>> print(jnp.mean(jnp.array([1, 2, 4])))
-      2.3333333
-    """
-    no_out("mean", out)
-    x = a if isinstance(a, Array) else as_array(a, "mean")
-    if dtype is None and where is None and x.dtype.char in "fdFD":
-        total = _plain(reduce_sum, x, axis, keepdims)
-        n = x.size if axis is None else _count_along(x.shape, axis)
-        return div(total, HostArray(x.dtype.type(n)))
-    result = inexact_dtype(x.dtype) if dtype is None else dtypes.canonical(dtype)
-    inner = half_to_single(result) if dtype is None else result
-    n = counted(x, axis, keepdims, where_mask("mean", where), inner)
-    total = sum(x, axis, dtype=inner, keepdims=keepdims, where=where)
-    return astype(_divided(total, n), result)
-
-
-def inexact_dtype(dtype: np.dtype) -> np.dtype:
-    """`dtype` if it is a float or complex one; the default float for integers and bools."""
-    return dtype if dtypes.is_inexact(dtype) else dtypes.default_float()
-
-
-def _count_along(shape: Shape, axis: Axis) -> int:
-    n = 1
-    for i in reduced_axes(axis, len(shape)):
-        n *= shape[i]
-    return n
-
-
-def counted(x: Any, axis: Axis, keepdims: bool, where: Any, dtype: np.dtype) -> Any:
-    """The number of elements of `x` over `axis`, of those that `where` leaves, in `dtype`."""
-    if where is None:
-        return HostArray(dtype.type(_count_along(x.shape, axis)))
-    return sum(broadcast_to(where, x.shape), axis, dtype=dtype, keepdims=keepdims)
-
-
-def _divided(total: Any, n: Any) -> Any:
-    if n.shape != total.shape and n.shape:
-        n = broadcast_to(n, total.shape)
-    return div(total, n)
-
-
-def average(
-    a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False
-) -> Any:
-    """The mean over `axis` weighted by `weights`; with `returned` also the sum of the weights.
-
-    Args:
-      a: an array.
-      axis: an integer, a tuple of integers or None.
-      weights: an array of the shape of `a`, or of its shape along `axis`. None: all are 1.
-      returned: whether the result is ``(average, sum of weights)``.
-      keepdims: keep the reduced axes, with length 1.
-    """
-    axes = reduced_axes(axis, len(as_array(a, "average").shape))
-    if weights is None:
-        (x,) = promote_inexact("average", a)
-        found = mean(x, axis, keepdims=keepdims)
-        total = HostArray(found.dtype.type(_count_along(x.shape, axis)))
-    else:
-        x, w = promote_inexact("average", a, weights)
-        w = _weights_along(x, w, axis, axes)
-        total = sum(w, axis, keepdims=keepdims)
-        found = _divided(sum(mul(x, broadcast_to(w, x.shape)), axis, keepdims=keepdims), total)
-    if not returned:
-        return found
-    return found, total if total.shape == found.shape else broadcast_to(total, found.shape)
-
-
-def _weights_along(x: Any, w: Any, axis: Axis, axes: tuple[int, ...]) -> Any:
-    if x.shape == w.shape:
-        return w
-    if axis is None:
-        raise error(
-            ValueError,
-            "average: axis must be specified when the shapes of a and weights differ.",
-            got=f"a of shape {x.shape}, weights of shape {w.shape}",
-            fix="name the axis that the weights belong to.",
-        )
-    if w.shape != tuple(x.shape[i] for i in axes):
-        raise error(
-            ValueError,
-            "average: the shape of weights must be that of a along the specified axis.",
-            got=f"weights of shape {w.shape}, a of shape {x.shape}, axis={axis}",
-            fix="give one weight for each element along the axis.",
-        )
-    order = sorted(range(len(axes)), key=axes.__getitem__)
-    if order != list(range(len(axes))):
-        w = transpose(w, permutation=tuple(order))
-    shape = tuple(n if i in axes else 1 for i, n in enumerate(x.shape))
-    return reshape(w, new_sizes=shape)
-
-
-def var(
-    a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: None = None,
-    ddof: int = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = None,
-    mean: Any = None,
-    correction: float | None = None,
-) -> Array:
-    """The variance over `axis`: the sum of squared distances from the mean, divided by n - ddof.
-
-    Args:
-      a: an array. Of complex numbers it is the mean of squared absolute distances, which is real.
-      axis: an integer, a tuple of integers or None.
-      dtype: the dtype to compute in.
-      out: must be None.
-      ddof: what is subtracted from the number of elements.
-      keepdims: keep the reduced axes, with length 1.
-      where: bools that broadcast with `a`; elements where it is False are left out.
-      mean: the mean, where it is known, as with `keepdims=True`.
-      correction: another name for `ddof`.
-
-    Returns:
-      NaN where n - ddof is not positive.
-    """
-    no_out("var", out)
-    ddof = one_correction("var", ddof, correction)
-    x = as_array(a, "var")
-    where = where_mask("var", where)
-    inner, result = variance_dtypes("var", x.dtype, dtype)
-    x = astype(x, inner)
-    center = _mean(x, axis, inner, where) if mean is None else astype(as_array(mean, "var"), inner)
-    squares = squared_distance(x, center)
-    total = sum(squares, axis, dtype=squares.dtype, keepdims=keepdims, where=where)
-    if where is None and isinstance(ddof, (int, float)):
-        n = _count_along(x.shape, axis) - ddof
-        if n > 0:
-            return astype(div(total, HostArray(total.dtype.type(n))), result)
-        return filled_like(total.shape, HostArray(result.type(np.nan)))
-    n = counted(x, axis, keepdims, where, squares.dtype)
-    n = sub(n, astype(as_array(ddof, "var"), squares.dtype))
-    positive = gt(n, HostArray(n.dtype.type(0), True))
-    found = astype(_divided(total, n), result)
-    return masked(positive, found, HostArray(result.type(np.nan)))
-
-
-def _mean(x: Any, axis: Axis, dtype: np.dtype, where: Any) -> Any:
-    return mean(x, axis, dtype=dtype, keepdims=True, where=where)
-
-
-def squared_distance(x: Any, center: Any, here: Any = None) -> Any:
-    """The squares of the absolute values of `x - center`; zero where `here` is False."""
-    centered = sub(x, center if not center.shape else broadcast_to(center, x.shape))
-    if here is not None:
-        # Masked before it is squared: the derivative of the square of a NaN is NaN, also times 0.
-        centered = masked(here, centered, HostArray(centered.dtype.type(0)))
-    if dtypes.kind(centered.dtype) == "c":
-        return real(mul(centered, conj(centered, input_dtype=centered.dtype)))
-    return square(centered)
-
-
-def one_correction(name: str, ddof: Any, correction: Any) -> Any:
-    """The one of `ddof` and `correction` that is given."""
-    if correction is None:
-        return ddof
-    if not isinstance(ddof, int) or ddof != 0:
-        raise error(
-            ValueError,
-            f"jnp.{name}: ddof and correction can't be provided simultaneously.",
-            got=f"ddof={ddof}, correction={correction}",
-            fix="give one of them: they mean the same.",
-        )
-    return correction
-
-
-def variance_dtypes(name: str, dtype: np.dtype, asked: Any) -> tuple[np.dtype, np.dtype]:
-    """The dtype to compute a variance in, and that of the result."""
-    if asked is not None:
-        result = dtypes.canonical(asked)
-        if dtypes.kind(dtype) == "c" and dtypes.kind(result) != "c":
-            raise error(
-                ValueError,
-                f"jnp.{name} of complex numbers cannot be computed in a real dtype.",
-                got=f"dtype={dtypes.long_name(result)} for {dtypes.long_name(dtype)} elements",
-                fix="leave dtype away (the result is real), or take the real part first.",
-            )
-        return half_to_single(result), result
-    if not dtypes.is_inexact(dtype):
-        result = dtypes.default_float()
-        return result, result
-    return half_to_single(dtype), dtypes.real_dtype(dtype)
-
-
-def std(
-    a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: None = None,
-    ddof: int = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = None,
-    mean: Any = None,
-    correction: float | None = None,
-) -> Array:
-    """The standard deviation over `axis`, the square root of `var`; the arguments are the same."""
-    no_out("std", out)
-    ddof = one_correction("std", ddof, correction)
-    inexact_only("std", dtype)
-    return sqrt(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean))
-
-
-def inexact_only(name: str, dtype: Any) -> None:
-    """An argument `dtype` must name a float or complex dtype."""
-    if dtype is not None and not dtypes.is_inexact(dtypes.canonical(dtype)):
-        raise error(
-            ValueError,
-            f"dtype argument to jnp.{name} must be inexact.",
-            got=f"dtype={dtypes.long_name(dtypes.canonical(dtype))}",
-            fix="use a float or complex dtype, or convert the result.",
-        )
-
-
 # ---- places
 
 
-def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Array:
+def argmax(
+    a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Array:
     """The index of the first largest element along `axis`; in the flattened array if None.
 
     Example:
@@ -575,7 +337,9 @@ def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | N
     return _place("argmax", reduction.argmax, a, axis, out, keepdims)
 
 
-def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Array:
+def argmin(
+    a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Array:
     """The index of the first smallest element along `axis`; in the flattened array if None."""
     return _place("argmin", reduction.argmin, a, axis, out, keepdims)
 

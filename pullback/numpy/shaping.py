@@ -1,4 +1,4 @@
-"""The same elements in another shape or order: reshape, transpose, move, squeeze, broadcast, flip."""
+"""The same elements in another shape or order: reshape, transpose, squeeze, broadcast, flip."""
 
 from __future__ import annotations
 
@@ -175,7 +175,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Array:
     x = a if isinstance(a, Array) else as_array(a, "moveaxis")
     rank = len(x.shape)
     sources = axis_numbers(integers(source, "`source` of jnp.moveaxis"), rank, "source")
-    places = axis_numbers(integers(destination, "`destination` of jnp.moveaxis"), rank, "destination")
+    places = axis_numbers(
+        integers(destination, "`destination` of jnp.moveaxis"), rank, "destination"
+    )
     if len(sources) != len(places):
         raise error(
             ValueError,
@@ -292,7 +294,10 @@ def broadcast_shapes(*shapes: Any) -> Shape:
     """The shape that arrays of these shapes are broadcast to."""
     return common_shape(
         "broadcast_shapes",
-        *[integers(s, "of jnp.broadcast_shapes") if not isinstance(s, tuple) else s for s in shapes],
+        *[
+            integers(s, "of jnp.broadcast_shapes") if not isinstance(s, tuple) else s
+            for s in shapes
+        ],
     )
 
 
@@ -383,9 +388,7 @@ def _rolled(x: Any, shift: Any, axis: int) -> Any:
     at = -operator.index(shift) % n
     if at == 0:
         return x
-    return concatenate(
-        slice_along(x, axis, at, n), slice_along(x, axis, 0, at), dimension=axis
-    )
+    return concatenate(slice_along(x, axis, at, n), slice_along(x, axis, 0, at), dimension=axis)
 
 
 def _rolled_unknown(x: Any, shift: Any, axis: int) -> Any:

@@ -1,7 +1,7 @@
 """Elementwise primitives that could be spelled with others, but would lose digits or derivatives.
 
-`logaddexp`, `logaddexp2`, `hypot` and `sinc` have derivatives that the derivatives of their formulas
-do not give at infinities, at 0 or near it; `gcd` is a loop.
+`logaddexp`, `logaddexp2`, `hypot` and `sinc` have derivatives that those of their formulas do not
+give at infinities, at 0 or near it; `gcd` is a loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.errors import error
 from ..core.types import ArrayType
-from .comparison import and_, eq, gt, lt, max_, min_, ne
+from .comparison import and_, eq, lt, max_, min_, ne
 from .elementwise import (
     FLOAT,
     INEXACT,
@@ -22,7 +22,6 @@ from .elementwise import (
     Elementwise,
     add,
     complex_,
-    convert_element_type,
     div,
     imag,
     like,
@@ -38,13 +37,15 @@ from .structural import broadcast_in_dim
 
 
 def where(mask: Any, x: Any, y: Any) -> Any:
-    """`x` where `mask` holds, else `y`; each has the shape of the mask or is a scalar."""
-    shape = mask.shape
-    x, y = (
-        broadcast_in_dim(a, shape=shape, broadcast_dimensions=()) if shape and not a.shape else a
-        for a in (x, y)
-    )
+    """`x` where `mask` holds, else `y`; all have one shape, or are scalars."""
+    shape = mask.shape or x.shape or y.shape
+    if shape:
+        x, y = _filled(x, shape), _filled(y, shape)
     return select_n(mask, y, x)
+
+
+def _filled(x: Any, shape: Any) -> Any:
+    return x if x.shape else broadcast_in_dim(x, shape=shape, broadcast_dimensions=())
 
 
 # ---- logarithms of sums
@@ -182,15 +183,13 @@ class Sinc(Elementwise):
 
     def eval(self, x: Any, *, order: int = 0) -> Any:
         at = np.asarray(x, np.complex128 if x.dtype.kind == "c" else np.float64)
-        # sin(pi x) repeats after 2: taking that off is exact, multiplying by pi is not.
-        rest = at - 2 * np.rint(at.real / 2)
         u = math.pi * at
         near = np.absolute(u) < _series_reach(order)
         safe = np.where(near, 1, u)
-        far = np.sin(math.pi * rest) / safe
+        far = _turned(at, 0) / safe
         # u s = sin(u), derived k times: u s^(k) + k s^(k-1) = sin(u + k pi/2)
         for k in range(1, order + 1):
-            far = (_turned(rest, k) - k * far) / safe
+            far = (_turned(at, k) - k * far) / safe
         out = np.where(near, _series(np.where(near, u, 0), order), far) * math.pi**order
         return np.where(np.isinf(at), 0, out).astype(x.dtype)
 
@@ -223,8 +222,11 @@ sinc = Sinc()
 
 def _turned(x: Any, k: int) -> Any:
     """sin(pi x + k pi/2)"""
-    out = np.cos(math.pi * x) if k % 2 else np.sin(math.pi * x)
-    return -out if k % 4 in (2, 3) else out
+    # Taking whole turns off x is exact, multiplying by pi is not.
+    whole = np.rint(x.real)
+    rest = math.pi * (x - whole)
+    out = np.cos(rest) if k % 2 else np.sin(rest)
+    return np.where((np.remainder(whole, 2) == 1) ^ (k % 4 in (2, 3)), -out, out)
 
 
 def _series_reach(order: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,6 +17,42 @@ from ..core.primitive import CORE, Linear, Primitive
 from ..core.types import ArrayType, array_type
 from .elementwise import add_any, convert_element_type
 from .structural import transpose as permute
+
+
+class Precision(enum.Enum):
+    """How exactly a device may multiply. The NumPy engine always uses all digits of the dtype."""
+
+    DEFAULT = 0
+    HIGH = 1
+    HIGHEST = 2
+
+    def __repr__(self) -> str:
+        return f"Precision.{self.name}"
+
+    __str__ = __repr__
+
+
+_PRECISIONS = {
+    **dict.fromkeys(("default", "fastest", "bfloat16"), Precision.DEFAULT),
+    **dict.fromkeys(("high", "bfloat16_3x", "tensorfloat32"), Precision.HIGH),
+    **dict.fromkeys(("highest", "float32"), Precision.HIGHEST),
+}
+
+
+def canonical_precision(precision: Any) -> tuple[Precision, Precision] | None:
+    """None, or the precision of each operand; given as a name, a `Precision`, or a pair of them."""
+    if precision is None:
+        return None
+    pair = precision if isinstance(precision, (tuple, list)) else (precision, precision)
+    found = tuple(_PRECISIONS.get(p) if isinstance(p, str) else p for p in pair)
+    if len(found) != 2 or not all(isinstance(p, Precision) for p in found):
+        raise error(
+            ValueError,
+            f"{precision!r} is not a precision of products.",
+            got=f"precision={precision!r}",
+            fix=f"use None, lax.Precision.HIGHEST, one of {', '.join(_PRECISIONS)}, or a pair.",
+        )
+    return found  # type: ignore[return-value]
 
 
 class DotGeneral(Primitive):
@@ -115,6 +152,14 @@ class DotGeneral(Primitive):
         return dot_general(x, y, dimension_numbers=numbers, **params), out
 
     lower = CORE
+
+    def shown(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as programs print them: axes as lists, nothing that is not set."""
+        shown = {name: value for name, value in params.items() if value is not None}
+        shown["dimension_numbers"] = tuple(
+            tuple(list(axes) for axes in pair) for pair in params["dimension_numbers"]
+        )
+        return shown
 
 
 dot_general = DotGeneral()

@@ -19,7 +19,7 @@ from .structural import broadcast_in_dim, rev, zero_like, zeros_of
 
 
 class Cumulative(Primitive, family=True):
-    """Element k is the result for elements 0 to k along `axis`, or with `reverse` for k to the last."""
+    """Element k is the result for elements 0 to k along `axis`; k to the last with `reverse`."""
 
     ufunc: ClassVar[Any]
     takes: ClassVar[str] = "iufc"

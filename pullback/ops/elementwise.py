@@ -31,6 +31,12 @@ class Elementwise(Primitive, family=True):
     jvp_x: Any = None
     jvp_y: Any = None
     jvp_z: Any = None
+    jvp_rules: ClassVar[tuple[Any, ...]] = ()
+    """The three above, gathered once."""
+
+    def __init_subclass__(cls, family: bool = False, name: str | None = None) -> None:
+        super().__init_subclass__(family, name)
+        cls.jvp_rules = (cls.jvp_x, cls.jvp_y, cls.jvp_z)
 
     def typing(self, *types: Any, **params: Any) -> ArrayType:
         first = types[0]
@@ -92,13 +98,15 @@ class Elementwise(Primitive, family=True):
         )
 
     def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> Any:
+        if len(primals) == 1:
+            return self.jvp_x(tangents[0], out, *primals, **params) if self.jvp_x else None
         total = None
-        for rule, t, x in zip((self.jvp_x, self.jvp_y, self.jvp_z), tangents, primals, strict=False):
+        for t, x, rule in zip(tangents, primals, self.jvp_rules, strict=False):
             if t is None or rule is None:
                 continue
-            if len(primals) > 1 and not x.shape and out.shape:
+            if not x.shape and out.shape:
                 t = broadcast_in_dim(t, shape=out.shape, broadcast_dimensions=())
-            term = rule(t, out, *primals, **params)
+            term = rule(self, t, out, *primals, **params)
             if term is not None:
                 total = term if total is None else add_any(total, term)
         return total

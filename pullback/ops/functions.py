@@ -200,7 +200,7 @@ class Rsqrt(Function):
         return out
 
     def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return mul(t, mul(like(out, -0.5), div(out, x)))
+        return mul(t, div(mul(like(out, -0.5), out), x))
 
 
 rsqrt = Rsqrt()

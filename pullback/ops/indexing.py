@@ -67,11 +67,12 @@ class Gather(Primitive):
         **_: Any,
     ) -> Any:
         w = windows(x.shape, indices.shape, dimension_numbers, slice_sizes)
-        inside = w.inside(indices) if mode is FILL_OR_DROP else None
         if w.single:
-            if inside is not None:
+            region, fits = w.region(indices)
+            if mode is FILL_OR_DROP and not fits:
                 return _filled(w.out_shape, x.dtype, fill_value)
-            return x[w.region(w.corner(indices))].reshape(w.out_shape)
+            return x[region].reshape(w.out_shape)
+        inside = w.inside(indices) if mode is FILL_OR_DROP else None
         if w.one:
             return _take(x, indices, w, inside, fill_value)
         if w.leading and w.picked and x.flags.c_contiguous:
@@ -230,15 +231,16 @@ class Scatters(Primitive, family=True):
         **_: Any,
     ) -> Any:
         w = update_windows(x.shape, indices.shape, updates.shape, dimension_numbers)
-        inside = None if mode is CLIP else w.inside(indices)
         if not updates.size:
             return x
         if w.single:
-            if inside is not None:
+            region, fits = w.region(indices)
+            if mode is not CLIP and not fits:
                 return x
             out = np.array(x)
-            _combine_one(self.combine, out, w.region(w.corner(indices)), updates)
+            _combine_one(self.combine, out, region, updates)
             return out
+        inside = None if mode is CLIP else w.inside(indices)
         places = w.flat(indices)
         rows = updates.reshape(w.arranged).transpose(w.inverse).reshape(w.rows, w.row)
         if inside is not None:
@@ -248,7 +250,7 @@ class Scatters(Primitive, family=True):
         out = np.array(x if w.leading else x.transpose(w.picked + w.kept), order="C")
         table = out.reshape(prod(w.picked_shape), w.row)
         combine_rows(self.combine, table, places, rows, unique_indices)
-        return out if w.leading else out.transpose(np.argsort(w.picked + w.kept))
+        return out if w.leading else out.transpose(w.from_table)
 
     def vmap(
         self, size: int, args: Any, axes: Any, *, dimension_numbers: Any, **params: Any

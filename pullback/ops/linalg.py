@@ -16,6 +16,7 @@ from ..core.array import HostArray
 from ..core.errors import error
 from ..core.lazy import lazy
 from ..core.primitive import CORE, NOT_LINEAR, Linear, Primitive
+from ..core.trace import type_of
 from ..core.types import ArrayType, array_type
 from .contraction import matmul
 from .elementwise import add, add_any, conj, mul, neg, select_n, sub
@@ -28,6 +29,7 @@ from .structural import (
     to_front,
     transpose,
     zero_like,
+    zeros,
     zeros_of,
 )
 from .windows import GatherDimensionNumbers
@@ -48,7 +50,8 @@ class OfMatrices(Primitive, family=True):
     lower: Any = CORE
 
 
-def _check_inexact(op: Primitive, *types: Any) -> None:
+def check_inexact(op: Primitive, *types: Any) -> None:
+    """Raise unless all have one float or complex dtype."""
     first = types[0].dtype
     if dtypes.kind(first) in "fc" and all(t.dtype == first for t in types):
         return
@@ -60,7 +63,19 @@ def _check_inexact(op: Primitive, *types: Any) -> None:
     )
 
 
-def _check_square(op: Primitive, x: Any) -> None:
+def check_matrices(op: Primitive, x: Any) -> None:
+    """Raise unless `x` is a matrix or a stack of them."""
+    if len(x.shape) < 2:
+        raise error(
+            ValueError,
+            f"{op.name} takes a matrix, or a stack of them.",
+            got=x.str_short(),
+            fix="give an array with at least two axes.",
+        )
+
+
+def check_square(op: Primitive, x: Any) -> None:
+    """Raise unless `x` is a square matrix or a stack of them."""
     if len(x.shape) < 2 or x.shape[-1] != x.shape[-2]:
         raise error(
             ValueError,
@@ -70,13 +85,14 @@ def _check_square(op: Primitive, x: Any) -> None:
         )
 
 
-def _lapack_dtype(dtype: np.dtype) -> np.dtype:
+def lapack_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype to compute in: LAPACK knows no floats of half width."""
     return dtype if dtype.char in "fdFD" else dtypes.float32
 
 
 def _stack(x: Any) -> Any:
     """`x` as one stack of matrices, in a dtype that LAPACK knows."""
-    x = x.astype(_lapack_dtype(x.dtype), copy=False)
+    x = x.astype(lapack_dtype(x.dtype), copy=False)
     return x.reshape(-1, *x.shape[-2:]) if x.size else np.empty((0, *x.shape[-2:]), x.dtype)
 
 
@@ -95,8 +111,8 @@ class Cholesky(OfMatrices):
     """The lower triangular L with L L^H = x, for Hermitian positive definite x."""
 
     def typing(self, x: Any) -> ArrayType:
-        _check_square(self, x)
-        _check_inexact(self, x)
+        check_square(self, x)
+        check_inexact(self, x)
         return x  # type: ignore[no-any-return]
 
     def eval(self, x: Any) -> Any:
@@ -115,7 +131,7 @@ class Cholesky(OfMatrices):
         (dx,) = tangents
         rest = _solved(out, dx, left=False, lower=True, turned=True, conjugate=True)
         rest = _solved(out, rest, lower=True)
-        return matmul(out, mul(rest, _constant(_phi(out.shape[-1], out.dtype), out.shape)))
+        return matmul(out, mul(rest, constant_matrix(_phi(out.shape[-1], out.dtype), out.shape)))
 
 
 cholesky = Cholesky()
@@ -126,7 +142,7 @@ def _phi(n: int, dtype: np.dtype) -> HostArray:
     return HostArray(np.tril(np.full((n, n), 1.0), -1).astype(dtype) + np.eye(n, dtype=dtype) / 2)
 
 
-def _constant(matrix: HostArray, shape: tuple[int, ...]) -> Any:
+def constant_matrix(matrix: HostArray, shape: tuple[int, ...]) -> Any:
     """One matrix, repeated for a stack of them."""
     n = len(shape)
     if n == 2:
@@ -145,8 +161,8 @@ class TriangularSolve(OfMatrices):
     """
 
     def typing(self, a: Any, b: Any, *, left_side: bool, **params: Any) -> ArrayType:
-        _check_square(self, a)
-        _check_inexact(self, a, b)
+        check_square(self, a)
+        check_inexact(self, a, b)
         rank = len(a.shape)
         fits = len(b.shape) == rank and b.shape[:-2] == a.shape[:-2]
         if not fits or b.shape[-2 if left_side else -1] != a.shape[-1]:
@@ -271,13 +287,24 @@ def conjugated(x: Any) -> Any:
 def tril(x: Any, k: int = 0) -> Any:
     """The matrices with zeros above diagonal `k`."""
     m, n = x.shape[-2:]
-    return select_n(_constant(_below(m, n, k), x.shape), zeros_of(x), x)
+    return select_n(constant_matrix(_below(m, n, k), x.shape), zeros_of(x), x)
 
 
 def triu(x: Any, k: int = 0) -> Any:
     """The matrices with zeros below diagonal `k`."""
     m, n = x.shape[-2:]
-    return select_n(_constant(_below(m, n, k - 1), x.shape), x, zeros_of(x))
+    return select_n(constant_matrix(_below(m, n, k - 1), x.shape), x, zeros_of(x))
+
+
+def diagonal(x: Any, offset: int = 0) -> Any:
+    """The diagonals of the matrices: no numbers are gathered, every (n+1)-th is read."""
+    *stack, m, n = x.shape
+    length = max(0, min(m + min(offset, 0), n - max(offset, 0)))
+    if length == 0:
+        return zeros(type_of(x).update(shape=(*stack, 0)))
+    start = offset if offset >= 0 else -offset * n
+    flat = reshape(x, new_sizes=(*stack, m * n))
+    return slice_along(flat, len(stack), start, start + (length - 1) * (n + 1) + 1, n + 1)
 
 
 @lru_cache(maxsize=64)
@@ -294,14 +321,8 @@ class Lu(OfMatrices):
     multiple_results = True
 
     def typing(self, x: Any) -> list[ArrayType]:
-        if len(x.shape) < 2:
-            raise error(
-                ValueError,
-                "lu takes a matrix, or a stack of them.",
-                got=x.str_short(),
-                fix="give an array with at least two axes.",
-            )
-        _check_inexact(self, x)
+        check_matrices(self, x)
+        check_inexact(self, x)
         *stack, m, n = x.shape
         return [
             x,
@@ -375,7 +396,7 @@ def _unit_tail(x: Any) -> Any:
     """Ones on the diagonal of U's rows that a matrix with more columns than rows does not have."""
     m, n = x.shape[-2:]
     tail = np.diag(np.arange(n) >= m).astype(x.dtype)
-    return _constant(HostArray(tail), (*x.shape[:-2], n, n))
+    return constant_matrix(HostArray(tail), (*x.shape[:-2], n, n))
 
 
 def permute_rows(x: Any, permutation: Any) -> Any:
@@ -434,6 +455,19 @@ lu_pivots_to_permutation = LuPivotsToPermutation()
 # ---- square systems
 
 
+class LuFactors(Lu):
+    """`lu` with a derivative of zero: the factors for `lu_solve`, which has the derivative."""
+
+    def jvp(self, primals: Any, tangents: Any, out: Any) -> list[Any]:
+        return [None, None, None]
+
+    def lower(self, x: Any) -> list[Any]:
+        return lu(x)  # type: ignore[no-any-return]
+
+
+lu_factors = LuFactors()
+
+
 class LuSolve(OfMatrices):
     """x with a x = b, where `lu_` and `permutation` are the factors of `a`, taken as constants.
 
@@ -442,8 +476,8 @@ class LuSolve(OfMatrices):
     """
 
     def typing(self, a: Any, lu_: Any, permutation: Any, b: Any, *, trans: int) -> ArrayType:
-        _check_square(self, a)
-        _check_inexact(self, a, b)
+        check_square(self, a)
+        check_inexact(self, a, b)
         if b.shape[:-1] != a.shape[:-1] or len(b.shape) != len(a.shape):
             raise error(
                 ValueError,
@@ -456,12 +490,12 @@ class LuSolve(OfMatrices):
     def eval(self, a: Any, lu_: Any, permutation: Any, b: Any, *, trans: int) -> Any:
         low = {"left_side": True, "lower": True, "unit_diagonal": True, "conjugate_a": False}
         up = {"left_side": True, "lower": False, "unit_diagonal": False, "conjugate_a": False}
-        solve, order = triangular_solve.eval, permutation[..., None]
+        solve = triangular_solve.eval
         if trans == 0:
-            b = np.take_along_axis(b, order, -2)
+            b = _rows_in_order(b, permutation)
             return solve(lu_, solve(lu_, b, transpose_a=False, **low), transpose_a=False, **up)
         b = solve(lu_, solve(lu_, b, transpose_a=True, **up), transpose_a=True, **low)
-        return np.take_along_axis(b, np.argsort(order, -2), -2)
+        return _rows_in_order(b, np.argsort(permutation, -1))
 
     def jvp(self, primals: Any, tangents: Any, out: Any, *, trans: int) -> Any:
         (a, lu_, permutation, _), (da, _, _, db) = primals, tangents
@@ -485,3 +519,7 @@ class LuSolve(OfMatrices):
 
 
 lu_solve = LuSolve()
+
+
+def _rows_in_order(x: Any, order: Any) -> Any:
+    return x[order] if x.ndim == 2 else np.take_along_axis(x, order[..., None], -2)

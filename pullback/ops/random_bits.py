@@ -388,7 +388,7 @@ class RandomClone(KeyPrimitive):
 
     def typing(self, keys: Any) -> ArrayType:
         self.need_keys(keys)
-        return keys  # type: ignore[no-any-return]
+        return keys.strong()  # type: ignore[no-any-return]
 
     def eval(self, keys: Any) -> Any:
         return keys

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from ml_dtypes import finfo
 
 from ..core import dtypes
 from ..core.errors import error
@@ -21,7 +22,7 @@ from .structural import to_front
 
 def bit_width_for(dtype: np.dtype) -> int:
     """The random bits that a uniform float of `dtype` is made of."""
-    info = dtypes.finfo(dtype)
+    info = finfo(dtype)
     return 8 if info.nmant < 8 else int(info.bits)
 
 
@@ -89,7 +90,7 @@ uniform_from_bits = UniformFromBits()
 def _layout(dtype: np.dtype) -> tuple[np.dtype, np.ndarray, np.ndarray]:
     """The unsigned type as wide as `dtype`, the shift of bits to a mantissa, the bits of 1.0."""
     unsigned = np.dtype(f"u{dtype.itemsize}")
-    shift = np.array(bit_width_for(dtype) - dtypes.finfo(dtype).nmant, unsigned)
+    shift = np.array(bit_width_for(dtype) - finfo(dtype).nmant, unsigned)
     return unsigned, shift, np.ones((), dtype).view(unsigned)
 
 
@@ -175,7 +176,7 @@ class RandomGamma(KeyPrimitive):
         if not log_space:
             return mul(tangents[1], random_gamma_grad(a, out))
         sample = exp(out)
-        sample = max_(sample, like(sample, float(dtypes.finfo(sample.dtype).tiny)))
+        sample = max_(sample, like(sample, float(finfo(sample.dtype).tiny)))
         return mul(tangents[1], div(random_gamma_grad(a, sample), sample))
 
     def vmap(self, size: int, args: Any, axes: Any, **params: Any) -> Any:

@@ -17,7 +17,23 @@ from ..core.program import Program
 from ..core.types import ArrayType, array_type
 from .comparison import eq
 from .cumulative import cumprod
-from .elementwise import BITS, NUMBER, REAL, convert_element_type, div, mul, select_n
+from .elementwise import (
+    BITS,
+    INEXACT,
+    NUMBER,
+    REAL,
+    add,
+    complex_,
+    conj,
+    convert_element_type,
+    div,
+    imag,
+    like,
+    mul,
+    real,
+    select_n,
+)
+from .functions import sqrt, square
 from .slicing import concatenate, slice_along
 from .structural import broadcast_in_dim, reduce_sum, reshape, transpose, zeros_of
 
@@ -172,6 +188,62 @@ class ReduceMin(Extremum):
 
 
 reduce_min = ReduceMin()
+
+
+class EuclideanNorm(Reduction):
+    """sqrt(sum(|x|^2)) over `axes`, with no overflow inside; its derivative is 0 where it is 0."""
+
+    takes = INEXACT
+
+    def typing(self, x: Any, *, axes: Any) -> ArrayType:
+        return array_type(reduced_shape(self, x, axes), dtypes.real_dtype(x.dtype), x.weak_type)
+
+    def eval(self, x: Any, *, axes: Any) -> Any:
+        dtype = dtypes.real_dtype(x.dtype)
+        if x.dtype.kind == "c":
+            x = np.hypot(x.real, x.imag)
+        if dtype.char != "d":  # no square of a shorter float overflows in float64
+            return _root_of_squares(x.astype(np.float64), axes).astype(dtype)
+        out = _root_of_squares(x, axes)
+        if np.all((out > 1e-140) & (out < 1e140)):
+            return out
+        largest = np.max(np.abs(x), axis=axes, keepdims=True, initial=0.0)
+        scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
+        return _root_of_squares(x / scale, axes) * scale.reshape(out.shape)
+
+    def jvp(self, primals: Any, tangents: Any, out: Any, *, axes: Any) -> Any:
+        # d|x| = Re(conj(x) dx) / |x|, and 0 where |x| = 0: the middle of all subgradients.
+        (x,), (dx,) = primals, tangents
+        kept = _kept(len(x.shape), axes)
+        zero = eq(out, like(out, 0))
+        one = broadcast_in_dim(like(out, 1), shape=out.shape, broadcast_dimensions=())
+        length = broadcast_in_dim(
+            select_n(zero, out, one), shape=x.shape, broadcast_dimensions=kept
+        )
+        if x.dtype.kind == "c":
+            direction = conj(div(x, complex_(length, zeros_of(length))), input_dtype=x.dtype)
+            change = real(mul(direction, dx))
+        else:
+            change = mul(div(x, length), dx)
+        change = reduce_sum(change, axes=axes)
+        return select_n(zero, change, zeros_of(change))
+
+    def lower(self, x: Any, *, axes: Any) -> Any:
+        if x.dtype.kind == "c":
+            squares = add(square(real(x)), square(imag(x)))
+        else:
+            squares = square(x)
+        return sqrt(reduce_sum(squares, axes=axes))
+
+
+euclidean_norm = EuclideanNorm()
+
+
+def _root_of_squares(x: Any, axes: Any) -> Any:
+    if len(axes) == x.ndim and x.flags.c_contiguous:
+        flat = x.reshape(-1)
+        return np.sqrt(flat.dot(flat))
+    return np.sqrt(np.add.reduce(np.square(x), axes))
 
 
 # ---- reductions without derivatives

@@ -180,7 +180,7 @@ def _order(keys: Any, axis: int) -> Any:
     return _packed(_total_order(key), axis)
 
 
-_FEW = 200
+_FEW = 500
 """np.argsort is as fast as `_packed` here; at 100,000 numbers it takes 16 times as long."""
 
 
@@ -219,6 +219,6 @@ def _packed(numbers: Any, axis: int, descending: bool = False, k: int | None = N
 def _largest(x: Any, k: int) -> Any:
     # The places of the k largest numbers along the last axis.
     numbers = _total_order(_comparable(x))
-    if numbers.dtype.itemsize <= 4:
+    if numbers.dtype.itemsize <= 4 and x.shape[-1] >= _FEW:
         return _packed(numbers, -1, descending=True, k=k)[..., :k]
-    return np.argsort(~numbers, -1, kind="stable")[..., :k]
+    return np.argsort(~numbers, -1, kind="stable")[..., :k]  # ~ turns the order of integers round

@@ -135,12 +135,17 @@ def _erf_inv_block(x: np.ndarray, out: np.ndarray) -> None:
 
 
 def _horner(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
+    # XLA multiplies and adds with one rounding. If the last step does so too, 98 % of the results
+    # are XLA's and all are within 1.93e-7 of them; else 94 %, within 2.3e-7 (of 4 million).
     total = x * coefficients[0]
     total += coefficients[1]
-    for c in coefficients[2:]:
+    for c in coefficients[2:-1]:
         total *= x
         total += c
-    return total
+    last = total.astype(np.float64)
+    last *= x
+    last += coefficients[-1]
+    return last.astype(np.float32)
 
 
 # ---- gamma functions

@@ -69,9 +69,7 @@ class Stack(Primitive):
     def transpose(self, ct: Any, *xs: Any, axis: int) -> list[Any]:
         if all(type(x) is Linear for x in xs):
             return list(unstack(ct, axis=axis))
-        return [
-            _at(ct, axis, i) if type(x) is Linear else None for i, x in enumerate(xs)
-        ]
+        return [_at(ct, axis, i) if type(x) is Linear else None for i, x in enumerate(xs)]
 
     def vmap(self, size: int, args: Any, axes: Any, *, axis: int) -> Any:
         moved = [to_front(x, at, size) for x, at in zip(args, axes, strict=True)]
@@ -149,9 +147,7 @@ class Tile(LinearPrimitive):
         if 0 in reps:
             return [zeros(x.aval)]
         apart = tuple(n for pair in zip(reps, x.shape, strict=True) for n in pair)
-        return [
-            reduce_sum(reshape(ct, new_sizes=apart), axes=tuple(range(0, len(apart), 2)))
-        ]
+        return [reduce_sum(reshape(ct, new_sizes=apart), axes=tuple(range(0, len(apart), 2)))]
 
     def vmap(self, size: int, args: Any, axes: Any, *, reps: Any) -> Any:
         (at,) = axes

@@ -54,9 +54,8 @@ _GROUPS = [_SHIFTS[i % 2] for i in range(5)]
 
 
 def _hash_few(k0: Any, k1: Any, x0: np.ndarray, x1: np.ndarray) -> None:
-    if k0.shape != x0.shape:
-        k0, k1 = np.broadcast_to(k0, x0.shape), np.broadcast_to(k1, x0.shape)
-    lanes = zip(*(a.ravel().tolist() for a in (k0, k1, x0, x1)), strict=True)
+    wide = (np.broadcast_to(a, x0.shape) for a in (k0, k1, x0, x1))
+    lanes = zip(*(a.ravel().tolist() for a in wide), strict=True)
     for i, lane in enumerate(lanes):
         x0.flat[i], x1.flat[i] = _hash_numbers(*lane)
 

@@ -194,7 +194,8 @@ class Windows:
         self.shape, self.sizes = shape, sizes
         self.batch = indices_shape[:-1]
         self.starts = n.start_index_map
-        self.limits = np.array([shape[d] - sizes[d] for d in self.starts], np.int64)
+        self.limit_numbers = [shape[d] - sizes[d] for d in self.starts]
+        self.limits = np.array(self.limit_numbers, np.int64)
         self.shared = dict(zip(n.operand_batching_dims, n.start_indices_batching_dims))
         axes = range(len(shape))
         self.picked = tuple(d for d in axes if d in self.shared or sizes[d] != shape[d])
@@ -205,8 +206,10 @@ class Windows:
         visible = [d for d in axes if d not in hidden]
         self.out_shape = self._out_shape(n, visible)
         self.order = self._order(n, visible, (*self.batch_axes, *self.inner, *self.kept))
-        self.inverse = tuple(int(i) for i in np.argsort(self.order))
+        self.inverse = _inverse(self.order)
         """From the output's order of axes back to batch, inner, kept."""
+        self.from_table = _inverse(self.picked + self.kept)
+        """From picked, kept back to the order of the operand."""
         self._layout(n, visible)
 
     @property
@@ -262,16 +265,15 @@ class Windows:
             return None
         return fits.all(-1)
 
-    def corner(self, indices: Any) -> list[int]:
-        """The corner of the one window, moved inside, on each axis of the operand."""
-        at = [0] * len(self.shape)
-        for d, i, limit in zip(self.starts, indices.reshape(-1).tolist(), self.limits.tolist()):
-            at[d] = min(max(i, 0), limit)
-        return at
-
-    def region(self, corner: list[int]) -> tuple[slice, ...]:
-        """The one window, as slices."""
-        return tuple(slice(i, i + n) for i, n in zip(corner, self.sizes))
+    def region(self, indices: Any) -> tuple[tuple[slice, ...], bool]:
+        """The one window, moved inside, as slices; and whether it was inside before."""
+        region = [slice(0, n) for n in self.sizes]
+        inside = True
+        for d, i, limit in zip(self.starts, indices.reshape(-1).tolist(), self.limit_numbers):
+            at = min(max(i, 0), limit)
+            inside = inside and at == i
+            region[d] = slice(at, at + self.sizes[d])
+        return tuple(region), inside
 
     def line(self, indices: Any) -> Any:
         """The index array of the one picked axis, not yet moved inside."""
@@ -282,7 +284,7 @@ class Windows:
 
     def arrays(self, indices: Any) -> list[Any]:
         """Index arrays for the picked axes, moved inside, which broadcast to batch + inner."""
-        rank = len(self.batch) + len(self.inner)
+        rank = len(self.places_shape)
         found = []
         for axis in self.picked:
             if axis in self.shared:
@@ -291,8 +293,11 @@ class Windows:
             at: Any = 0
             if axis in self.starts:
                 column = self.starts.index(axis)
-                at = np.clip(_signed(indices[..., column]), 0, self.limits[column])
-                at = at.reshape(self.batch + (1,) * len(self.inner))
+                # Here np.clip takes 4 us, the two functions that it consists of 1 us.
+                at = np.maximum(_signed(indices[..., column]), 0)
+                at = np.minimum(at, self.limit_numbers[column])
+                if self.inner:
+                    at = at.reshape(self.batch + (1,) * len(self.inner))
             if axis in self.inner:
                 place = len(self.batch) + self.inner.index(axis)
                 at = at + _along(self.sizes[axis], place, rank)
@@ -304,7 +309,13 @@ class Windows:
         place: Any = 0
         for n, at in zip(self.picked_shape, self.arrays(indices)):
             place = place * n + at
-        return np.broadcast_to(place, self.places_shape).reshape(self.rows)
+        if not isinstance(place, np.ndarray) or place.shape != self.places_shape:
+            place = np.broadcast_to(place, self.places_shape)
+        return place.reshape(self.rows)
+
+
+def _inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(order.index(i) for i in range(len(order)))
 
 
 def _signed(indices: Any) -> Any:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from typing import Any
 
 import numpy as np
 
 from ..core import dtypes
-from ..core.array import Array, HostArray, Tracer
+from ..core.array import Array, HostArray
 from ..core.dtypes import KEY_TYPES, is_key, uint32
-from ..core.errors import ConcretizationTypeError, error
+from ..core.errors import error
 from ..core.settings import values
 from ..core.trace import type_of
 from ..core.types import Shape
+from ..numpy.arguments import integers
 from ..numpy.promotion import as_array, astype, broadcast_to, requested_dtype
 from ..ops.random_bits import random_bits, random_split, random_wrap
 
@@ -48,7 +48,8 @@ def single_key(name: str, key: Any) -> Any:
     if typed.shape:
         raise error(
             ValueError,
-            f"random.{name} accepts a single key, but was given a key array of shape {typed.shape}.",
+            f"random.{name} accepts a single key, but was given a key array of shape "
+            f"{typed.shape}.",
             got=_describe(key),
             fix="use vmap to map over keys, or index one of them: keys[0].",
         )
@@ -98,20 +99,8 @@ def bits_of(key: Any, bit_width: int, shape: Shape) -> Any:
 
 
 def sample_shape(name: str, shape: Any) -> Shape:
-    """The argument `shape`: a tuple or list of integers that are not negative."""
-    try:
-        found = tuple(map(operator.index, shape))
-    except ConcretizationTypeError:
-        raise
-    except TypeError as cause:
-        if isinstance(shape, Tracer) or any(isinstance(d, Tracer) for d in _items(shape)):
-            raise
-        raise error(
-            TypeError,
-            f"random.{name}: shape must be a sequence of integers.",
-            got=f"shape={shape!r}",
-            fix=f"give a tuple: shape=({shape},)." if np.ndim(shape) == 0 else "use integers.",
-        ) from cause
+    """The argument `shape`: an integer or a sequence of integers that are not negative."""
+    found = integers(shape, f"`shape` of random.{name}")
     if any(d < 0 for d in found):
         raise error(
             ValueError,
@@ -120,10 +109,6 @@ def sample_shape(name: str, shape: Any) -> Shape:
             fix="give lengths of 0 or more.",
         )
     return found
-
-
-def _items(shape: Any) -> tuple[Any, ...]:
-    return tuple(shape) if isinstance(shape, (tuple, list)) else ()
 
 
 def parameter_shape(name: str, shape: Any, *parameters: Any) -> Shape:

@@ -45,7 +45,7 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     return _seeded("key", seed, _tag("key", impl, dtype))
 
 
-def PRNGKey(seed: Any, *, impl: Any = None) -> Any:  # noqa: N802 (the API's name)
+def PRNGKey(seed: Any, *, impl: Any = None) -> Any:
     """A random key as an array of two uint32 words, the older form of keys."""
     made = _seeded("PRNGKey", seed, _tag("PRNGKey", impl, None))
     return made if values.jax_enable_custom_prng else random_unwrap(made)

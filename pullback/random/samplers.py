@@ -1,4 +1,4 @@
-"""Samplers that need no rejection: bits, uniform, normal, integers and what follows from these."""
+"""Samplers without rejection: bits, uniform, normal, integers, and inverses of distributions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.errors import error
 from ..core.types import Shape
-from ..numpy.promotion import as_array, astype, broadcast_to, requested_dtype
+from ..numpy.promotion import as_array, astype, broadcast_to, broadcast_together, requested_dtype
 from ..ops.comparison import (
     and_,
     bitcast_convert_type,
@@ -33,7 +33,7 @@ from ..ops.random_values import bit_width_for, uniform_from_bits
 from ..ops.rounding import abs_, nextafter, sign
 from ..ops.slicing import slice_along
 from ..ops.special import erf, erf_inv
-from ..ops.structural import reshape
+from ..ops.structural import broadcast_in_dim, reshape
 from .arguments import (
     bits_of,
     float_dtype,
@@ -213,68 +213,52 @@ def randint(
     # Narrow integers are drawn in 32 bits, for which the remainder is less biased.
     drawn = dtype if dtype.itemsize >= 4 else dtypes.int32
     if type(minval) is int and type(maxval) is int:
-        low, span = _python_span(minval, maxval, dtype)
+        low, span, factor = _known_range(minval, maxval, dtype, drawn)
     else:
-        low, span = _span(minval, maxval, dtype, drawn, shape)
-    unsigned = np.dtype(f"u{drawn.itemsize}")
-    if not isinstance(low, int):
-        half = scalar(unsigned, 1 << (4 * drawn.itemsize))
-        factor = rem(broadcast_to(half, span.shape), span)
-        factor = rem(mul(factor, factor), span)
-    else:
-        low, span, factor = _python_factor(low, span, drawn)
+        low, span, factor = _range(minval, maxval, dtype, drawn)
+        low, span, factor = (broadcast_to(x, shape) if x.shape else x for x in (low, span, factor))
     high_bits, low_bits = (bits_of(k, 8 * drawn.itemsize, shape) for k in split_keys(key))
     offset = rem(add(mul(rem(high_bits, span), factor), rem(low_bits, span)), span)
     out = add(low, convert_element_type(offset, new_dtype=drawn, weak_type=False))
     return astype(out, dtype)
 
 
-def _python_span(minval: int, maxval: int, dtype: np.dtype) -> tuple[int, int]:
-    """The least integer and the number of integers, for bounds that are Python integers."""
-    info = dtypes.iinfo(dtype)
-    least, most = int(info.min), int(info.max)
-    top = most + (dtype.itemsize < 4)
+def _known_range(minval: int, maxval: int, dtype: np.dtype, drawn: np.dtype) -> tuple[Any, ...]:
+    """The least integer, how many there are, and 2**bits modulo that, in the dtype drawn."""
+    unsigned, width = np.dtype(f"u{drawn.itemsize}"), 8 * drawn.itemsize
+    least, most = int(dtypes.iinfo(dtype).min), int(dtypes.iinfo(dtype).max)
+    top = most + (dtype != drawn)
     low, high = min(max(minval, least), most), min(max(maxval, least), top)
-    if high <= low:
-        return low, 1
-    return low, high - low + (maxval > top)
+    span = 1 if high <= low else high - low + (dtype == drawn and maxval > most)
+    factor = (1 << width // 2) % span
+    # A span of all integers is 0 in its dtype; the remainder by 0 leaves a number as it is.
+    wrapped = [span % (1 << width), factor * factor % (1 << width) % span]
+    return scalar(drawn, low), *(scalar(unsigned, n) for n in wrapped)
 
 
-def _python_factor(low: int, span: int, drawn: np.dtype) -> tuple[Any, Any, Any]:
-    unsigned, bits_ = np.dtype(f"u{drawn.itemsize}"), 8 * drawn.itemsize
-    factor = 0
-    if span < 1 << bits_:
-        factor = (1 << bits_ // 2) % span
-        factor = (factor * factor) % (1 << bits_) % span
-    # A span of all integers is 0 in its dtype; the remainder by 0 leaves the number as it is.
-    return (
-        scalar(drawn, low),
-        scalar(unsigned, span % (1 << bits_)),
-        scalar(unsigned, factor),
-    )
-
-
-def _span(minval: Any, maxval: Any, dtype: np.dtype, drawn: np.dtype, shape: Shape) -> Any:
-    """The same for arrays, in the dtype that is drawn."""
+def _range(minval: Any, maxval: Any, dtype: np.dtype, drawn: np.dtype) -> tuple[Any, ...]:
+    """The same for arrays."""
     low, high = (_as_integer(x) for x in (minval, maxval))
-    info, wide = dtypes.iinfo(dtype), dtypes.iinfo(drawn)
     if dtype.itemsize < 4:
-        least, most = int(info.min), int(info.max)
+        least, most = int(dtypes.iinfo(dtype).min), int(dtypes.iinfo(dtype).max)
         low = _clip(astype(low, drawn), least, most)
         high = _clip(astype(high, drawn), least, most + 1)
-    top = min(int(wide.max), int(dtypes.iinfo(high.dtype).max))
-    beyond = gt(high, scalar(high.dtype, top))
-    low, high = (
-        broadcast_to(astype(_clip(x, int(wide.min), int(wide.max)), drawn), shape)
-        for x in (low, high)
-    )
+    least, most = int(dtypes.iinfo(drawn).min), int(dtypes.iinfo(drawn).max)
+    beyond = gt(high, scalar(high.dtype, min(most, int(dtypes.iinfo(high.dtype).max))))
+    low, high = (astype(_clip(x, least, most), drawn) for x in (low, high))
+    low, high, beyond = broadcast_together("randint", low, high, beyond)
     unsigned = np.dtype(f"u{drawn.itemsize}")
-    one = broadcast_to(scalar(unsigned, 1), shape)
     span = convert_element_type(sub(high, low), new_dtype=unsigned, weak_type=False)
-    empty = le(high, low)
-    beyond = broadcast_to(beyond, shape)
-    span = select_n(and_(beyond, not_(empty)), span, add(span, one))
-    return low, select_n(empty, span, one)
+    one = filled(scalar(unsigned, 1), span.shape)
+    span = select_n(and_(beyond, gt(high, low)), span, add(span, one))
+    span = select_n(le(high, low), span, one)
+    factor = rem(filled(scalar(unsigned, 1 << 4 * drawn.itemsize), span.shape), span)
+    return low, span, rem(mul(factor, factor), span)
+
+
+def filled(x: Any, shape: Shape) -> Any:
+    """The scalar `x` in `shape`."""
+    return broadcast_in_dim(x, shape=shape, broadcast_dimensions=()) if shape else x
 
 
 def _as_integer(x: Any) -> Any:

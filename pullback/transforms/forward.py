@@ -36,6 +36,16 @@ class JVPTracer(Tracer):
         """Shape, dtype and weakness of the primal."""
         return type_of(self.primal)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.primal.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self.primal.dtype
+
     def known(self) -> Any:
         """The primal's value where it is known."""
         return known_value(self.primal)

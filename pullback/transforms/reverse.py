@@ -23,13 +23,13 @@ def linearize(
 ) -> tuple[list[Any], Tape, list[Linear | None]]:
     """Values of `function(*primals)`, the tape of its tangents, and the outputs on that tape.
 
-    Only inputs marked in `wrt` have a tangent. An output of None does not depend on them.
+    Only inputs marked in `wrt`, which are Arrays, have a tangent. An output of None does not depend on them.
     """
     tape = Tape(state.trace, function)
     trace = LinearizeTrace(state.trace, tape, function)
     with running(trace):
         inputs = [
-            LinearizeTracer(trace, x, tape.new_input(type_of(x).tangent())) if active else x
+            LinearizeTracer(trace, x, tape.new_input(x.aval)) if active else x
             for x, active in zip(primals, wrt, strict=True)
         ]
         outs, tangents = trace.split(function(*inputs))
@@ -101,11 +101,13 @@ class LinearizeTrace(Trace):
 
     def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Linear | None]]:
         """The primals of `outputs`, and their places on the tape (None: they do not depend)."""
-        own = [type(y) is LinearizeTracer and y.trace is self for y in outputs]
-        return (
-            [y.primal if mine else y for y, mine in zip(outputs, own, strict=True)],
-            [y.tangent.linear if mine else None for y, mine in zip(outputs, own, strict=True)],
-        )
+        primals: list[Any] = []
+        places: list[Linear | None] = []
+        for y in outputs:
+            own = type(y) is LinearizeTracer and y.trace is self
+            primals.append(y.primal if own else y)
+            places.append(y.tangent.linear if own else None)
+        return primals, places
 
 
 # ---- the tape
@@ -172,23 +174,22 @@ class Tape(Trace):
             return self.parent.process(primitive, args, params)
         if not self.alive:
             raise escaped(next(a for a in args if type(a) is TapeTracer))
-        return primitive.record(self, places, params)
-
-    def enter(self, primitive: Any, args: list[Any], params: Any) -> Any:
-        """A new entry; its result or results as tracers."""
         if primitive.multiple_results:
-            avals = primitive.typing(*[type_of_place(a) for a in args], **params)
-            first = self.count
-            self.count += len(avals)
-            self.entries.append(Linear(first, len(avals), primitive, args, params, avals))
-            return [
-                TapeTracer(self, Linear(first + i, 1, None, (), None, t))
-                for i, t in enumerate(avals)
-            ]
-        place = Linear(self.count, 1, primitive, args, params, None)
+            return primitive.record(self, places, params)
+        place = Linear(self.count, 1, primitive, places, params, None)
         self.count += 1
         self.entries.append(place)
         return TapeTracer(self, place)
+
+    def enter(self, primitive: Any, args: list[Any], params: Any) -> list[TapeTracer]:
+        """A new entry of a primitive with several results; these as tracers."""
+        avals = primitive.typing(*[type_of_place(a) for a in args], **params)
+        first = self.count
+        self.count += len(avals)
+        self.entries.append(Linear(first, len(avals), primitive, args, params, avals))
+        return [
+            TapeTracer(self, Linear(first + i, 1, None, (), None, t)) for i, t in enumerate(avals)
+        ]
 
     def tracer(self, place: Linear) -> TapeTracer:
         """The tracer of a place on this tape."""
@@ -197,6 +198,16 @@ class Tape(Trace):
     def known(self) -> list[Any]:
         """The values that the entries have kept: the residuals."""
         return [a for entry in self.entries for a in entry.args if type(a) is not Linear]
+
+    def forget_dead(self, outputs: Sequence[Linear | None]) -> None:
+        """Drop the entries that no output depends on, and with them their residuals."""
+        live = {place.index for place in outputs if place is not None}
+        kept = []
+        for entry in reversed(self.entries):
+            if any(i in live for i in range(entry.index, entry.index + entry.count)):
+                live.update(a.index for a in entry.args if type(a) is Linear)
+                kept.append(entry)
+        self.entries = kept[::-1]
 
     def with_known(self, values: Sequence[Any]) -> Tape:
         """The same tape with other residuals, in the order of `known`."""

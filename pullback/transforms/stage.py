@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 from ..core.array import HostArray, Tracer
+from ..core.errors import UnexpectedTracerError, error
 from ..core.program import (
     ClosedProgram,
     RecordTrace,
@@ -27,12 +28,12 @@ from .reverse import Tape, TapeTracer
 Mask = tuple[bool, ...]
 
 
-def _kept(transform: Callable[..., Any]) -> Callable[..., Any]:
+def kept(transform: Callable[..., Any]) -> Callable[..., Any]:
     """Keep the result in the cache of the program, by the other (hashable) arguments."""
 
     @wraps(transform)
     def cached(closed: ClosedProgram, *key: Any) -> Any:
-        whole = (transform.__name__, *key)
+        whole = (transform, *key)
         if whole not in closed.cache:
             closed.cache[whole] = transform(closed, *key)
         return closed.cache[whole]
@@ -48,7 +49,23 @@ def trace_body(
     return hoist_tracers(trace_program(function, types, of, verb, names))
 
 
-@_kept
+def derived(
+    function: Callable[..., Sequence[Any]], types: Sequence[ArrayType], verb: str
+) -> ClosedProgram:
+    """The program of a function that is made of programs, so that it closes over nothing traced."""
+    program, traced = trace_body(function, types, None, verb)
+    if traced:
+        raise error(
+            UnexpectedTracerError,
+            "a derivative rule of the user's, called inside jit, scan, while_loop or cond, closes "
+            "over a traced value.",
+            got=", ".join(x.describe() for x in traced),
+            fix="pass the value as an argument of the function that has the rule.",
+        )
+    return program
+
+
+@kept
 def jvp_program(
     closed: ClosedProgram, active: Mask, wanted: Mask
 ) -> tuple[ClosedProgram, Mask]:
@@ -71,11 +88,11 @@ def jvp_program(
         return [*outs, *(dy for dy in dys if dy is not None)]
 
     types = closed.in_avals + [t for t, a in zip(closed.in_avals, active, strict=True) if a]
-    program, _ = trace_body(function, types, None, "jvp")
+    program = derived(function, types, "jvp")
     return program, found[0]
 
 
-@_kept
+@kept
 def batch_program(
     closed: ClosedProgram, size: int, axes: tuple[int | None, ...], wanted: Mask, axis_name: Any
 ) -> tuple[ClosedProgram, tuple[int | None, ...]]:
@@ -101,7 +118,7 @@ def batch_program(
         t if a is None else t.with_axis(a, size)
         for t, a in zip(closed.in_avals, axes, strict=True)
     ]
-    program, _ = trace_body(function, types, None, "vmap")
+    program = derived(function, types, "vmap")
     return program, found[0]
 
 
@@ -117,7 +134,7 @@ class Split:
     residual_count: int
 
 
-@_kept
+@kept
 def split_program(closed: ClosedProgram, unknown: Mask, wanted: Mask) -> Split:
     """Partial evaluation: the program with the operations on unknown inputs put on a tape.
 
@@ -136,6 +153,7 @@ def split_program(closed: ClosedProgram, unknown: Mask, wanted: Mask) -> Split:
         ]
         unknown_out = tuple(type(y) is TapeTracer and y.trace is tape for y in outs)
         places = [y.linear for y, u in zip(outs, unknown_out, strict=True) if u]
+        tape.forget_dead(places)
         residuals: dict[int, Any] = {}
         for x in tape.known():
             if isinstance(x, RecordTracer):
@@ -162,7 +180,7 @@ def _tape_program(tape: Tape, places: Any, residuals: dict[int, Any]) -> ClosedP
     return trace_program(function, types)
 
 
-@_kept
+@kept
 def transpose_program(
     closed: ClosedProgram, linear: Mask, given: Mask, wanted: Mask
 ) -> tuple[ClosedProgram, Mask]:
@@ -191,7 +209,7 @@ def transpose_program(
 
     in_types = [t for t, is_lin in zip(types, linear, strict=True) if not is_lin]
     in_types += [t for t, g in zip(closed.out_avals, given, strict=True) if g]
-    program, _ = trace_body(function, in_types, None, "transpose")
+    program = derived(function, in_types, "transpose")
     return program, found[0]
 
 

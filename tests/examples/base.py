@@ -40,7 +40,8 @@ class Example:
     | `smooth` | False: not differentiable here, so not compared with finite differences (the
       reverse rule is still compared with the forward rule) |
     | `linear_in` | the arguments it is linear in together: `(0,)`; `((0,), (1,))`: in each alone |
-    | `skip` | property -> the reason why it is not tested, e.g. `{"vmap": "..."}` |
+    | `skip` | property -> the reason why it is not tested, e.g. `{"vmap": "..."}`: a name of
+      properties.PROPERTIES, "jax", "weak" (weak arguments) or "staged vjp" (under recordings) |
     | `directions` | specs of tangents, where not every direction makes sense: `symmetric(3, 3)`
       for a matrix of which only one triangle is read |
     | `scale` | how much larger the tolerance of finite differences must be, for steep functions |

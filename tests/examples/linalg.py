@@ -6,7 +6,9 @@ import itertools
 
 import numpy as np
 
+from pullback.ops import determinants as det
 from pullback.ops import linalg as la
+from pullback.ops import spectral
 
 from .base import (
     COMPLEX,
@@ -120,4 +122,43 @@ EXAMPLES = [
         dtypes=("float32",),
     ),
     *(_lu_solve(3, 2, trans) for trans in (0, 1)),
+    *(
+        Example(
+            spectral.svd,
+            [well_conditioned(*shape)],
+            {"full_matrices": False, "compute_uv": uv},
+            dtypes=WIDE if uv else DTYPES,
+            scale=100,
+            id=f"{'x'.join(map(str, shape))}{'uv' if uv else ''}",
+            skip={"jax": "jax asks for more parameters, and signs of U and V may differ"},
+        )
+        for shape in ((3, 3), (2, 3), (3, 2), (2, 2, 2), (0, 2, 2), (1, 1))
+        for uv in (False, True)
+    ),
+    Example(la.lu_factors, [well_conditioned(3, 3)], dtypes=DTYPES, order=0),
+    *(
+        Example(op, [well_conditioned(*shape)], dtypes=DTYPES, scale=10)
+        for op in (det.det, det.cofactors)
+        for shape in (
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (4, 4),
+            (5, 5),
+            (2, 3, 3),
+            (2, 4, 4),
+            (0, 0),
+            (0, 2, 2),
+        )
+    ),
+    *(
+        Example(op, [matrix], dtypes=("float64", "complex128"), id=name, order=order)
+        for op in (det.det, det.cofactors)
+        for name, matrix, order in (
+            ("singular-2", np.array([[1.0, 2.0], [2.0, 4.0]]), 2),
+            ("singular-3", np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.5, -1.0]]), 2),
+            ("zero-3", np.zeros((3, 3)), 2),
+            ("singular-4", np.diag([1.0, 2.0, 3.0, 0.0]), 1 if op is det.det else 0),
+        )
+    ),
 ]

@@ -71,6 +71,25 @@ EXAMPLES = [
     _over(r.reduce_prod, ZEROS, 1, dtypes=FLOATS + COMPLEX, id="zeros"),
     *_EXTREMA,
     *(
+        _over(r.euclidean_norm, spec, *axes, dtypes=FLOATS + COMPLEX)
+        for spec, axes in (
+            (F(4), (0,)),
+            (F(2, 3), (1,)),
+            (F(2, 3, 2), (2, 0)),
+            (F(3, 1), (1,)),
+        )
+    ),
+    _over(r.euclidean_norm, F(0, 2), 0, dtypes=FLOATS, order=0),
+    _over(
+        r.euclidean_norm,
+        np.array([[0.0, 0.0], [1.0, 2.0]]),
+        1,
+        dtypes=FLOATS + COMPLEX,
+        smooth=False,
+        order=1,
+        id="zero",
+    ),
+    *(
         _place(op, spec, axis)
         for op in (r.argmax, r.argmin)
         for spec, axis in ((distinct(5), 0), (distinct(2, 3), 1), (F(3, 2, 2), 1))

@@ -31,7 +31,7 @@ EXAMPLES = [
     _sort(I(6, below=2), distinct(6), F(6), num_keys=2, dtypes=ALL, id="by-two"),
     _sort(I(6, below=2), F(6), id="stable-at-ties"),
     _sort(distinct(6), distinct(6), num_keys=2, id="all-keys"),
-    _sort(distinct(300), F(300), dtypes=("float32", "float64", "int16", "uint32"), id="long"),
+    _sort(distinct(600), F(600), dtypes=("float32", "float64", "int16", "uint32"), id="long"),
     _sort(SPECIAL, F(9), smooth=False, dtypes=("float32", "float64"), id="special"),
     _sort(SPECIAL, smooth=False, dtypes=("float32", "float64"), id="special-alone"),
     _sort(distinct(1), id="one"),
@@ -41,6 +41,6 @@ EXAMPLES = [
     _top_k(distinct(2, 5), 2, 1),
     _top_k(distinct(5, 2), 5, id="all"),
     _top_k(distinct(5), 0, id="none"),
-    _top_k(distinct(100), 3, dtypes=(*REAL, "bool"), id="few-of-many"),
+    _top_k(distinct(600), 3, dtypes=(*REAL, "bool"), id="few-of-many"),
     _top_k(SPECIAL, 9, smooth=False, dtypes=("float32", "float64"), id="special"),
 ]

@@ -1,0 +1,147 @@
+"""checkpoint (remat): keep the inputs of a function instead of its residuals, and compute again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import checks
+from .control.checkpoint import checkpoint_p, name_p
+from .core.array import Array
+from .core.trace import type_of
+from .jit import Static
+from .transforms.stage import trace_body
+from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
+
+
+def checkpoint(
+    fun: Callable[..., Any] | None = None,
+    *,
+    prevent_cse: bool = True,
+    policy: Callable[..., bool] | None = None,
+    static_argnums: int | Sequence[int] = (),
+    concrete: bool = False,
+) -> Any:
+    """`fun`, which under reverse mode keeps its inputs and is computed again in the backward pass.
+
+    Args:
+      fun: a function of pytrees of arrays.
+      prevent_cse: accepted for compatibility: the second computation is never merged with the first.
+      policy: says what to keep all the same: one of `checkpoint_policies`, or a function
+        ``policy(primitive, *types, **params) -> bool`` asked for each operation.
+      static_argnums: positional arguments that are Python values.
+      concrete: accepted for compatibility.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> f = pullback.checkpoint(lambda x: jnp.sin(jnp.sin(x)))
+      >>> print(pullback.grad(f)(1.0))
+      0.36003956
+    """
+    if fun is None:
+        return lambda f: checkpoint(f, policy=policy, static_argnums=static_argnums)
+    checks.callable_(fun, "checkpoint")
+    static = Static(fun, static_argnums, None)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        static_values, dynamic, named = static.split(args, kwargs)
+        leaves, in_tree = flatten_call(tuple(dynamic), named)
+        leaves = [x if isinstance(x, Array) else checks.input_array(x, "checkpoint") for x in leaves]
+        trees: list[PyTreeDef] = []
+
+        def flat(*leaves: Any) -> list[Any]:
+            new, new_named = static.join(static_values, *in_tree.unflatten(leaves))
+            outs, tree = flatten(fun(*new, **new_named))
+            trees.append(tree)
+            return [checks.output_array(y, "checkpoint") for y in outs]
+
+        names = static.argument_names(leaf_paths(dynamic, "args") + leaf_paths(named, "kwargs"))
+        closed, consts = trace_body(flat, [type_of(x) for x in leaves], fun, "checkpoint", names)
+        outs = checkpoint_p(
+            *consts, *leaves, jaxpr=closed, policy=policy, prevent_cse=prevent_cse
+        )
+        return trees[0].unflatten(outs)
+
+    return checks.named_like(call, fun, "checkpoint")
+
+
+remat = checkpoint
+
+
+def checkpoint_name(x: Any, name: str) -> Any:
+    """`x`, under a name by which `checkpoint_policies` can keep it. `x` may be a pytree."""
+    leaves, tree = flatten(x)
+    return tree.unflatten([name_p(checks.input_array(v, "checkpoint_name"), name=name) for v in leaves])
+
+
+class checkpoint_policies:  # noqa: N801 (the API's name)
+    """What `checkpoint(policy=...)` keeps."""
+
+    @staticmethod
+    def everything_saveable(primitive: Any, *types: Any, **params: Any) -> bool:
+        """Keep all: as without checkpoint."""
+        return True
+
+    @staticmethod
+    def nothing_saveable(primitive: Any, *types: Any, **params: Any) -> bool:
+        """Keep the inputs only: the default."""
+        return False
+
+    @staticmethod
+    def dots_saveable(primitive: Any, *types: Any, **params: Any) -> bool:
+        """Keep results of matrix products."""
+        return bool(primitive.name == "dot_general")
+
+    checkpoint_dots = dots_saveable
+
+    @staticmethod
+    def dots_with_no_batch_dims_saveable(primitive: Any, *types: Any, **params: Any) -> bool:
+        """Keep results of matrix products that have no batch dimensions."""
+        if primitive.name != "dot_general":
+            return False
+        batch_lhs, batch_rhs = params["dimension_numbers"][1]
+        return not batch_lhs and not batch_rhs
+
+    checkpoint_dots_with_no_batch_dims = dots_with_no_batch_dims_saveable
+
+    @staticmethod
+    def save_only_these_names(*names: str) -> Callable[..., bool]:
+        """Keep what `checkpoint_name` gave one of these names."""
+        chosen = frozenset(names)
+
+        def policy(primitive: Any, *types: Any, **params: Any) -> bool:
+            return primitive.name == "name" and params["name"] in chosen
+
+        return policy
+
+    @staticmethod
+    def save_any_names_but_these(*names: str) -> Callable[..., bool]:
+        """Keep what has a name, but not one of these."""
+        left_out = frozenset(names)
+
+        def policy(primitive: Any, *types: Any, **params: Any) -> bool:
+            return primitive.name == "name" and params["name"] not in left_out
+
+        return policy
+
+    @staticmethod
+    def save_anything_except_these_names(*names: str) -> Callable[..., bool]:
+        """Keep all that has not one of these names."""
+        left_out = frozenset(names)
+
+        def policy(primitive: Any, *types: Any, **params: Any) -> bool:
+            return not (primitive.name == "name" and params["name"] in left_out)
+
+        return policy
+
+    @staticmethod
+    def save_from_both_policies(
+        first: Callable[..., bool], second: Callable[..., bool]
+    ) -> Callable[..., bool]:
+        """Keep what either of two policies keeps."""
+
+        def policy(primitive: Any, *types: Any, **params: Any) -> bool:
+            return first(primitive, *types, **params) or second(primitive, *types, **params)
+
+        return policy

@@ -1,0 +1,130 @@
+"""Functions of trees as programs: what cond, while_loop and scan make of their arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from .. import checks
+from ..core.errors import error
+from ..core.program import ClosedProgram
+from ..core.settings import program_settings
+from ..core.trace import state
+from ..core.types import ArrayType
+from ..transforms.stage import trace_body
+from ..core.pytree import PyTreeDef, flatten, leaf_paths
+from .identity import fingerprint, same
+
+
+@dataclass
+class Body:
+    """A function as a program."""
+
+    closed: ClosedProgram
+    """Its first inputs are `consts`, then come the leaves of the arguments."""
+    consts: list[Any]
+    """The values of surrounding traces that the function closes over."""
+    out_tree: PyTreeDef
+
+
+_kept: OrderedDict[Any, tuple[list[Any], Body]] = OrderedDict()
+_MOST_KEPT = 1024
+
+
+def trace_function(
+    function: Callable[..., Any],
+    in_tree: PyTreeDef,
+    types: Sequence[ArrayType],
+    verb: str,
+    names: Sequence[str] | None = None,
+    of: Callable[..., Any] | None = None,
+) -> Body:
+    """The program of `function` for arguments of this structure and these types.
+
+    It is kept for the next call with a function that does the same, if that can be known: the same
+    code, closing over the same immutable objects. Of each code only the last is kept. `of` is the
+    user's function, where `function` calls it, and `names` how the arguments are called.
+    """
+    depends_on = fingerprint(function)
+    if depends_on is None:
+        return _trace(function, in_tree, types, verb, names, of or function)
+    code = tuple(id(x) for x in depends_on if isinstance(x, CodeType))
+    key = (code, in_tree, tuple(types), verb, program_settings(), tuple(state.axes.items()))
+    found = _kept.get(key)
+    if found is not None and same(found[0], depends_on):
+        _kept.move_to_end(key)
+        return found[1]
+    body = _trace(function, in_tree, types, verb, names, of or function)
+    if not body.consts:
+        _kept[key] = depends_on, body
+        if len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+    return body
+
+
+def _trace(
+    function: Callable[..., Any],
+    in_tree: PyTreeDef,
+    types: Sequence[ArrayType],
+    verb: str,
+    names: Sequence[str] | None,
+    of: Callable[..., Any],
+) -> Body:
+    trees: list[PyTreeDef] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        out = function(*in_tree.unflatten(leaves))
+        outs, tree = flatten(out)
+        trees.append(tree)
+        return [_output(y, out, i, of, verb) for i, y in enumerate(outs)]
+
+    if names is None:
+        names = argument_names(function, in_tree)
+    closed, consts = trace_body(flat, types, of, verb, names)
+    return Body(closed, consts, trees[0])
+
+
+def _output(y: Any, out: Any, i: int, function: Any, verb: str) -> Any:
+    try:
+        return checks.output_array(y, verb)
+    except TypeError as cause:
+        path = leaf_paths(out, "")[i]
+        raise error(
+            TypeError,
+            f"function {describe(function)} traced for {verb} returned a value of type "
+            f"{type(y).__name__}{' at output component ' + path if path else ''}, which is not a "
+            "valid JAX type.",
+            got=f"{y!r:.80}",
+            fix="return arrays, numbers, or containers of them.",
+        ) from cause
+
+
+def describe(function: Any) -> str:
+    """`f at file.py:12`"""
+    name = getattr(function, "__name__", type(function).__name__)
+    code = getattr(function, "__code__", None)
+    return name if code is None else f"{name} at {code.co_filename}:{code.co_firstlineno}"
+
+
+def argument_names(function: Any, in_tree: PyTreeDef) -> list[str]:
+    """How a user writes each leaf of the arguments: `carry['w']`."""
+    args = in_tree.unflatten(range(in_tree.num_leaves))
+    parameters = parameter_names(function)
+    named = zip(args, [*parameters, *(f"args[{i}]" for i in range(len(parameters), len(args)))])
+    return [path for arg, name in named for path in leaf_paths(arg, name)]
+
+
+def parameter_names(function: Any) -> list[str]:
+    """The names of the positional parameters, where they can be known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+__all__ = ["Body", "argument_names", "describe", "parameter_names", "trace_function"]

@@ -1,0 +1,84 @@
+"""Trees: nested tuples, lists, dicts and registered classes, to flat lists and back. On optree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import optree
+
+from .array import Array
+from .errors import error
+
+NAMESPACE = "pullback"
+
+PyTreeDef = optree.PyTreeSpec
+
+
+def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], PyTreeDef]:
+    """The leaves of `tree`, and its structure. None is an empty tree."""
+    if is_leaf is None:
+        if isinstance(tree, Array):
+            return [tree], _LEAF
+        if type(tree) is tuple and all([isinstance(x, Array) for x in tree]):
+            return list(tree), _tuple_of(len(tree))
+    return optree.tree_flatten(tree, is_leaf, namespace=NAMESPACE)
+
+
+def flatten_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], PyTreeDef]:
+    """`flatten((args, kwargs))`, 1 us quicker where there are only arrays."""
+    if not kwargs and all([isinstance(x, Array) for x in args]):
+        return list(args), _call_of(len(args))
+    return optree.tree_flatten((args, kwargs), namespace=NAMESPACE)
+
+
+@lru_cache(maxsize=None)
+def _tuple_of(n: int) -> PyTreeDef:
+    return optree.tree_structure((0,) * n, namespace=NAMESPACE)
+
+
+@lru_cache(maxsize=None)
+def _call_of(n: int) -> PyTreeDef:
+    return optree.tree_structure(((0,) * n, {}), namespace=NAMESPACE)
+
+
+_LEAF = optree.tree_structure(0, namespace=NAMESPACE)
+
+
+def unflatten(treedef: PyTreeDef, leaves: Sequence[Any]) -> Any:
+    """The tree of this structure with these leaves."""
+    return treedef.unflatten(leaves)
+
+
+def prefix_leaves(what: str, prefix: Any, tree: Any) -> list[Any]:
+    """One entry of `prefix` for each leaf of `tree`; None is an entry, and stands for a whole part.
+
+    `prefix` has the structure of the upper part of `tree`: an entry holds for all leaves below it.
+    """
+    if prefix is None or not isinstance(prefix, (tuple, list, dict)):
+        return [prefix] * len(flatten(tree)[0])
+    entries, treedef = optree.tree_flatten(prefix, lambda x: x is None, namespace=NAMESPACE)
+    try:
+        parts = treedef.flatten_up_to(tree)
+    except ValueError as cause:
+        raise error(
+            ValueError,
+            f"{what} does not fit the structure of what it describes.",
+            got=f"{what}={prefix!r} for {flatten(tree)[1]}",
+            fix=f"give {what} the same containers as the value, or a single entry for all of it.",
+        ) from cause
+    return [entry for entry, part in zip(entries, parts, strict=True) for _ in flatten(part)[0]]
+
+
+def register(
+    cls: type, children: Callable[[Any], tuple[Any, Any]], rebuild: Callable[[Any, Any], Any]
+) -> None:
+    """Make `cls` a container: `children(x)` gives its parts and the rest, `rebuild(rest, parts)` it."""
+    optree.register_pytree_node(cls, children, rebuild, namespace=NAMESPACE)
+
+
+def leaf_paths(tree: Any, name: str) -> list[str]:
+    """For each leaf of `tree` how a user writes it: `args[0]['w']`."""
+    paths = optree.tree_paths(tree, namespace=NAMESPACE)
+    return [name + "".join(f"[{key!r}]" for key in path) for path in paths]

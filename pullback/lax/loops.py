@@ -1,0 +1,543 @@
+"""Loops on trees: scan, map, while_loop and fori_loop."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+from ..control.scan import scan_p
+from ..control.traced import Body, argument_names, trace_function
+from ..control.while_loop import while_p
+from ..core import dtypes
+from ..core.array import Array, HostArray, Tracer
+from ..core.errors import error
+from ..core.pytree import PyTreeDef, flatten, leaf_paths
+from ..core.settings import values
+from ..core.trace import host_array, type_of
+from ..core.types import ArrayType, array_type
+from ..ops.comparison import lt
+from ..ops.elementwise import add, convert_element_type
+from ..ops.slicing import concatenate, slice_along
+from ..ops.stacking import stack
+from ..ops.structural import reshape, squeeze, zeros
+from ..transforms import batch
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+    _split_transpose: bool = False,
+) -> tuple[Any, Any]:
+    """Run `f` over the elements of `xs` along their first axis, handing a carry from one to the next.
+
+    Args:
+      f: a function `(carry, x) -> (new carry, y)`. It is traced once, not called for each element;
+        the new carry must have the structure, shapes and dtypes of the old one.
+      init: the first carry: a pytree of arrays.
+      xs: a pytree of arrays of one length, or None if there is only a `length`.
+      length: how many times; needed only if `xs` has no arrays.
+      reverse: whether to go from the last element to the first.
+      unroll: accepted for compatibility.
+
+    Returns:
+      The last carry, and the ys stacked along a new first axis.
+
+    Raises:
+      TypeError: `f` gives no pair, or a carry of another type than it took.
+      ValueError: the arrays of `xs` differ in length.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback import lax
+      >>> total, sums = lax.scan(lambda c, x: (c + x, c + x), 0.0, jnp.arange(4.0))
+      >>> print(total, sums)
+      6.0 [0. 1. 3. 6.]
+    """
+    _callable("lax.scan: f argument should be a callable.", f)
+    _check_unroll(unroll)
+    leaves, in_tree = flatten((init, xs))
+    init_tree = in_tree.children()[0]
+    n = init_tree.num_leaves
+    leaves = [checks.input_array(x, "scan") for x in leaves]
+    length = _scan_length(leaves[n:], length, in_tree)
+    if values.jax_disable_jit:
+        return _scan_in_python(f, init, xs, length, reverse)
+    carry, elements = leaves[:n], [type_of(x).without_axis(0) for x in leaves[n:]]
+
+    def trace(carry: Sequence[Any]) -> Body:
+        return trace_function(f, in_tree, [*map(type_of, carry), *elements], "scan")
+
+    return _scan(f, trace, carry, leaves[n:], in_tree, length, reverse, unroll)
+
+
+def _scan(
+    f: Any, trace: Any, carry: Any, xs: Any, in_tree: Any, length: int, reverse: bool, unroll: Any
+) -> tuple[Any, Any]:
+    n, init_tree = len(carry), in_tree.children()[0]
+    body = trace(carry)
+    carry_tree, _ = _pair(body)
+    names = argument_names(f, in_tree)[:n] if carry_tree == init_tree else []
+    _check_structure("scan body function", f, init_tree, carry_tree)
+    promoted = _promoted(carry, body.closed.out_avals[:n])
+    if promoted is not None:
+        carry, body = promoted, trace(promoted)
+    _check_carry("scan body function", names, carry, body.closed.out_avals[:n])
+    outs = scan_p(
+        *body.consts,
+        *carry,
+        *xs,
+        jaxpr=body.closed,
+        length=length,
+        num_carry=n,
+        num_consts=len(body.consts),
+        reverse=bool(reverse),
+        unroll=int(unroll),
+    )
+    return init_tree.unflatten(outs[:n]), body.out_tree.children()[1].unflatten(outs[n:])
+
+
+def _pair(body: Body) -> list[PyTreeDef]:
+    tree = body.out_tree
+    if tree.type in (tuple, list) and tree.num_children == 2:
+        return tree.children()  # type: ignore[no-any-return]
+    raise error(
+        TypeError,
+        f"scan body output must be a pair, got {_shown(tree, body.closed.out_avals)}.",
+        got=f"a result of structure {tree}",
+        fix="end the function with `return new_carry, y`; y may be None.",
+    )
+
+
+def _shown(tree: PyTreeDef, types: Sequence[ArrayType]) -> str:
+    return repr(tree.unflatten([_Plain(_long(t)) for t in types]))
+
+
+class _Plain(str):
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _check_unroll(unroll: Any) -> None:
+    if not isinstance(unroll, (int, np.integer)) or unroll < 0:
+        raise error(
+            ValueError,
+            "`unroll` must be a bool or a non-negative integer.",
+            got=f"unroll={unroll!r}",
+            fix="leave it out: it does not change results.",
+        )
+
+
+def _scan_length(xs: Sequence[Any], length: Any, in_tree: PyTreeDef) -> int:
+    for x in xs:
+        if not x.shape:
+            raise error(
+                ValueError,
+                "scan got value with no leading axis to scan over.",
+                got=f"an array of type {type_of(x).str_short()} in xs",
+                fix="close over values that are the same in all steps, instead of scanning them.",
+            )
+    sizes = [x.shape[0] for x in xs]
+    if length is not None:
+        given = _as_int(length)
+        if given is None or given < 0 or any(n != given for n in sizes):
+            raise error(
+                ValueError,
+                f"scan got `length` argument of {length} which disagrees with leading axis sizes "
+                f"{sizes}." if given is not None and sizes else
+                "scan needs a non-negative integer as `length`.",
+                got=f"length={length!r}",
+                fix="leave `length` out where there are xs, or give their length.",
+            )
+        return given
+    if len(set(sizes)) > 1:
+        raise error(
+            ValueError,
+            "scan got values with different leading axis sizes: "
+            f"{', '.join(map(str, sizes))}.",
+            got=", ".join(type_of(x).str_short() for x in xs),
+            fix="give arrays of one length along axis 0.",
+        )
+    if not sizes:
+        raise error(
+            ValueError,
+            "scan got no values to scan over and `length` not provided.",
+            got=f"(init, xs) of structure {in_tree}",
+            fix="give length=, the number of steps.",
+        )
+    return int(sizes[0])
+
+
+def _as_int(x: Any) -> int | None:
+    try:
+        return operator.index(x)
+    except TypeError:
+        return None
+
+
+def _scan_in_python(f: Any, init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
+    """With the setting `jax_disable_jit`: a Python loop, in which values can be looked at."""
+    leaves, tree = flatten(xs)
+    leaves = [checks.input_array(x, "scan") for x in leaves]
+    carry, found = init, []
+    order = range(length - 1, -1, -1) if reverse else range(length)
+    for i in order:
+        carry, y = f(carry, tree.unflatten([element(x, i) for x in leaves]))
+        found.append(y)
+    if not length:
+        raise error(
+            ValueError,
+            "zero-length scan is not supported in disable_jit() mode.",
+            got="length 0",
+            fix="leave the setting off: the types of the ys are not known without tracing.",
+        )
+    rows = [flatten(y) for y in (reversed(found) if reverse else found)]
+    columns = zip(*(row for row, _ in rows), strict=True)
+    ys = [stack(*[checks.input_array(y, "scan") for y in column], axis=0) for column in columns]
+    return carry, rows[0][1].unflatten(ys)
+
+
+def element(x: Any, i: int) -> Any:
+    """`x[i]`, a row of an array, for an integer that is known."""
+    return squeeze(slice_along(x, 0, i, i + 1), dimensions=(0,))
+
+
+# ---- what loops ask of their bodies
+
+
+def _callable(message: str, *functions: Any) -> None:
+    for f in functions:
+        if not callable(f):
+            raise error(
+                TypeError,
+                message,
+                got=f"a value of type {type(f).__name__}",
+                fix="give a function first; the values that it works on come later.",
+            )
+
+
+def _long(t: ArrayType) -> str:
+    return f"{dtypes.long_name(t.dtype)}[{','.join(map(str, t.shape))}]"
+
+
+def _promoted(carry: Sequence[Any], outs: Sequence[ArrayType]) -> list[Any] | None:
+    """The carry with weak values in the dtype that the body gives; None if all is well already."""
+    new, changed = [], False
+    for x, out in zip(carry, outs, strict=True):
+        t = type_of(x)
+        if t.weak_type and t.dtype != out.dtype:
+            pair = ((t.dtype, True), (out.dtype, out.weak_type))
+            top = dtypes.promote_types(pair, values.jax_enable_x64, False)
+            if top is not None and top[0] != t.dtype:
+                x = convert_element_type(x, new_dtype=top[0], weak_type=False)
+                changed = True
+        new.append(x)
+    return new if changed else None
+
+
+def _check_structure(what: str, f: Any, have: PyTreeDef, found: PyTreeDef) -> None:
+    if found != have:
+        raise error(
+            TypeError,
+            f"{what} carry input and carry output must have the same pytree structure, but they "
+            "differ.",
+            got=f"input carry {have}; output carry {found}",
+            fix="revise the function so that the carry output has the same pytree structure as the "
+            "carry input.",
+        )
+
+
+def _check_carry(
+    what: str, names: Sequence[str], carry: Sequence[Any], outs: Sequence[ArrayType]
+) -> None:
+    wrong = []
+    for name, x, out in zip(names, carry, outs, strict=True):
+        t = type_of(x)
+        if (t.shape, t.dtype) == (out.shape, out.dtype):
+            continue
+        whole = name.isidentifier()
+        parts = [n for n, same in (("shapes", t.shape == out.shape), ("dtypes", t.dtype == out.dtype))
+                 if not same]
+        wrong.append(
+            f"the input carry {'' if whole else 'component '}{name} has type {_long(t)} but the "
+            f"corresponding output carry component has type {_long(out)}, so the "
+            f"{' and '.join(parts)} do not match"
+        )
+    if wrong:
+        raise error(
+            TypeError,
+            f"{what} carry input and carry output must have equal types, but they differ.",
+            got="; ".join(wrong),
+            fix="revise the function so that all output types match the corresponding input types, "
+            "e.g. with .astype(x.dtype), or begin with a carry of the type that comes out.",
+        )
+
+
+# ---- map
+
+
+def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
+    """Apply `f` to each element along the first axis of `xs`, one after the other.
+
+    As `vmap` in meaning; it takes the memory of one element (with `batch_size`: of that many).
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback import lax
+      >>> print(lax.map(lambda x: x * x, jnp.arange(3)))
+      [0 1 4]
+    """
+    _callable("lax.map: f argument should be a callable.", f)
+    if batch_size is not None:
+        return _map_in_batches(f, xs, batch_size)
+
+    def step(_: Any, x: Any) -> Any:
+        return (), f(x)
+
+    return scan(step, (), xs)[1]
+
+
+def _map_in_batches(f: Any, xs: Any, size: int) -> Any:
+    leaves, in_tree = flatten(xs)
+    leaves = [checks.input_array(x, "lax.map") for x in leaves]
+    n = _scan_length(leaves, None, in_tree)
+    if _as_int(size) is None or size < 1:
+        raise error(
+            ValueError,
+            "lax.map: batch_size must be a positive integer.",
+            got=f"batch_size={size!r}",
+            fix="leave it out to take one element at a time.",
+        )
+    count, rest = divmod(n, size)
+    parts = []
+    if count:
+        batches = [
+            reshape(slice_along(x, 0, 0, count * size), new_sizes=(count, size, *x.shape[1:]))
+            for x in leaves
+        ]
+        found, tree = flatten(map(lambda x: _mapped(f, x, size), in_tree.unflatten(batches)))
+        parts.append([reshape(y, new_sizes=(count * size, *y.shape[2:])) for y in found])
+    if rest or not count:
+        last = in_tree.unflatten([slice_along(x, 0, count * size, n) for x in leaves])
+        found, tree = flatten(_mapped(f, last, rest))
+        parts.append(found)
+    if len(parts) == 1:
+        return tree.unflatten(parts[0])
+    return tree.unflatten([concatenate(a, b, dimension=0) for a, b in zip(*parts, strict=True)])
+
+
+def _mapped(f: Any, xs: Any, size: int) -> Any:
+    """vmap of `f` over axis 0."""
+    leaves, in_tree = flatten(xs)
+    trees: list[PyTreeDef] = []
+
+    def flat(*new: Any) -> list[Any]:
+        outs, tree = flatten(f(in_tree.unflatten(new)))
+        trees.append(tree)
+        return [checks.output_array(y, "lax.map") for y in outs]
+
+    outs, axes = batch.vmap(flat, size, leaves, [0] * len(leaves))
+    return trees[0].unflatten(
+        [batch_in_front(y, a, size) for y, a in zip(outs, axes, strict=True)]
+    )
+
+
+# ---- while_loop and fori_loop
+
+
+def while_loop(
+    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+) -> Any:
+    """Repeat `body_fun` for as long as `cond_fun` holds.
+
+    Args:
+      cond_fun: a function of the carry that gives a scalar bool.
+      body_fun: a function of the carry that gives the next one, of the same structure and types.
+      init_val: the first carry: a pytree of arrays.
+
+    Returns:
+      The first carry for which `cond_fun` does not hold. Its derivative exists in forward mode, and
+      in reverse mode where the number of rounds is known: outside `jit`.
+
+    Raises:
+      TypeError: `cond_fun` gives no scalar bool, or `body_fun` a carry of another type.
+
+    Example:
+      >>> from pullback import lax
+      >>> print(lax.while_loop(lambda x: x < 100, lambda x: 2 * x, 1))
+      128
+    """
+    _callable("lax.while_loop: body_fun and cond_fun arguments should be callable.",
+              body_fun, cond_fun)
+    if values.jax_disable_jit:
+        while bool(cond_fun(init_val)):
+            init_val = body_fun(init_val)
+        return init_val
+    carry, tree = flatten(init_val)
+    carry = [checks.input_array(x, "while_loop") for x in carry]
+    return _while(cond_fun, body_fun, carry, tree)
+
+
+def _while(
+    cond_fun: Any, body_fun: Any, carry: list[Any], tree: PyTreeDef, of: Any = None
+) -> Any:
+    in_tree = flatten((tree.unflatten(carry),))[1]
+
+    def trace(carry: Sequence[Any]) -> Body:
+        return trace_function(body_fun, in_tree, [type_of(x) for x in carry], "while_loop", None, of)
+
+    body = trace(carry)
+    _check_structure("while_loop body function", body_fun, tree, body.out_tree)
+    promoted = _promoted(carry, body.closed.out_avals)
+    if promoted is not None:
+        carry, body = promoted, trace(promoted)
+    names = argument_names(body_fun, in_tree)
+    _check_carry("while_loop body function", names, carry, body.closed.out_avals)
+    types = [type_of(x) for x in carry]
+    cond = trace_function(cond_fun, in_tree, types, "while_loop", None, of)
+    _check_condition(cond)
+    outs = while_p(
+        *cond.consts,
+        *body.consts,
+        *carry,
+        cond_jaxpr=cond.closed,
+        body_jaxpr=body.closed,
+        cond_nconsts=len(cond.consts),
+        body_nconsts=len(body.consts),
+    )
+    return tree.unflatten(outs)
+
+
+def _check_condition(cond: Body) -> None:
+    types = cond.closed.out_avals
+    if not cond.out_tree.is_leaf():
+        what = f"cond_fun must return a boolean scalar, but got pytree {cond.out_tree}."
+    elif types[0].shape or types[0].dtype != dtypes.bool_:
+        what = f"cond_fun must return a boolean scalar, but got output type(s) {types}."
+    else:
+        return
+    raise error(
+        TypeError,
+        what,
+        got=", ".join(t.str_short() for t in types) or "nothing",
+        fix="compare, e.g. x > 0, and reduce arrays with jnp.any or jnp.all.",
+    )
+
+
+def fori_loop(
+    lower: Any,
+    upper: Any,
+    body_fun: Callable[[Any, Any], Any],
+    init_val: Any,
+    *,
+    unroll: int | bool | None = None,
+) -> Any:
+    """Repeat `body_fun(i, carry)` for `i` from `lower` to `upper` - 1.
+
+    Args:
+      lower: an integer, the first `i`.
+      upper: an integer, one more than the last `i`.
+      body_fun: a function of `i` and the carry that gives the next carry, of the same types.
+      init_val: the first carry: a pytree of arrays.
+      unroll: accepted for compatibility, where the number of rounds is known.
+
+    Returns:
+      The last carry. Where the bounds are known, this is a `scan` and has derivatives in reverse mode;
+      else it is a `while_loop`.
+
+    Example:
+      >>> from pullback import lax
+      >>> print(lax.fori_loop(1, 5, lambda i, x: x * i, 1))
+      24
+    """
+    _callable("lax.fori_loop: body_fun argument should be callable.", body_fun)
+    low, high = _known_int(lower), _known_int(upper)
+    if low is not None and high is not None:
+        return _fori_by_scan(low, high, body_fun, init_val, 1 if unroll is None else unroll)
+    lower, upper = _same_dtype(lower, upper)
+    if unroll is not None and unroll is not False and unroll != 1:
+        raise error(
+            ValueError,
+            "Can only use `unroll` in `fori_loop` if the loop bounds are statically known.",
+            got=f"unroll={unroll!r}",
+            fix="leave it out, or give Python integers as bounds.",
+        )
+    carry, tree = flatten((lower, upper, init_val))
+    carry = [checks.input_array(x, "fori_loop") for x in carry]
+    one = HostArray(type_of(lower).dtype.type(1), True)
+
+    def goes_on(loop_carry: Any) -> Any:
+        i, upper, _ = loop_carry
+        return lt(i, upper)
+
+    def step(loop_carry: Any) -> Any:
+        i, upper, x = loop_carry
+        return add(i, one), upper, body_fun(i, x)
+
+    return _while(goes_on, step, carry, tree, body_fun)[2]
+
+
+def _fori_by_scan(low: int, high: int, body_fun: Any, init_val: Any, unroll: Any) -> Any:
+    length = max(high - low, 0)
+    if values.jax_disable_jit:
+        for i in range(low, high):
+            init_val = body_fun(host_array(i), init_val)
+        return init_val
+    _check_unroll(unroll)
+    leaves, in_tree = flatten(((low, init_val), None))
+    carry = [checks.input_array(x, "fori_loop") for x in leaves]
+    one = HostArray(carry[0].dtype.type(1), True)
+
+    def step(loop_carry: Any, _: Any) -> Any:
+        i, x = loop_carry
+        return (add(i, one), body_fun(i, x)), None
+
+    def trace(carry: Sequence[Any]) -> Body:
+        types = [type_of(x) for x in carry]
+        return trace_function(step, in_tree, types, "fori_loop", None, body_fun)
+
+    return _scan(step, trace, carry, [], in_tree, length, False, unroll)[0][1]
+
+
+def _known_int(x: Any) -> int | None:
+    """A bound of a loop as a Python integer, where its value is known."""
+    if isinstance(x, Tracer):
+        x = x.known()
+    if isinstance(x, Array):
+        return _as_int(x) if x.shape == () else None
+    return _as_int(x)
+
+
+def _same_dtype(lower: Any, upper: Any) -> tuple[Any, Any]:
+    """The bounds as integers of one dtype; a Python integer takes that of the other."""
+    lower, upper = checks.input_array(lower, "fori_loop"), checks.input_array(upper, "fori_loop")
+    a, b = type_of(lower), type_of(upper)
+    for t in (a, b):
+        if t.shape or dtypes.kind(t.dtype) not in "iu":
+            raise error(
+                TypeError,
+                "lower and upper arguments to fori_loop must be integer scalars.",
+                got=f"{a.str_short()} and {b.str_short()}",
+                fix="give integers: Python's, or integer arrays of shape ().",
+            )
+    if a.dtype == b.dtype:
+        return lower, upper
+    if a.weak_type and not b.weak_type:
+        return convert_element_type(lower, new_dtype=b.dtype, weak_type=False), upper
+    if b.weak_type and not a.weak_type:
+        return lower, convert_element_type(upper, new_dtype=a.dtype, weak_type=False)
+    raise error(
+        TypeError,
+        "lower and upper arguments to fori_loop must have equal types, got "
+        f"{dtypes.long_name(a.dtype)} and {dtypes.long_name(b.dtype)}.",
+        got=f"{a.str_short()} and {b.str_short()}",
+        fix="convert one of them with .astype(...).",
+    )
