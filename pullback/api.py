@@ -46,13 +46,14 @@ def grad(
       >>> print(pullback.grad(jnp.tanh)(2.0))
       0.070650816
     """
-    value_and_gradient = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int, reduce_axes)
+    value_and_gradient = _value_and_gradient(fun, argnums, has_aux, holomorphic, allow_int)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, g = value_and_gradient(*args, **kwargs)
         return (g, value[1]) if has_aux else g
 
-    return checks.named_like(gradient, fun, "grad")
+    checks.named_like(gradient, fun, "grad")
+    return gradient
 
 
 def value_and_grad(
@@ -71,6 +72,14 @@ def value_and_grad(
       >>> print(value, gradient)
       9.0 6.0
     """
+    function = _value_and_gradient(fun, argnums, has_aux, holomorphic, allow_int)
+    checks.named_like(function, fun, "value_and_grad")
+    return function
+
+
+def _value_and_gradient(
+    fun: Callable[..., Any], argnums: Any, has_aux: bool, holomorphic: bool, allow_int: bool
+) -> Callable[..., Any]:
     checks.callable_(fun, "grad")
     positions = checks.positions(argnums)
 
@@ -81,33 +90,43 @@ def value_and_grad(
         for i, x in enumerate(leaves):
             if not isinstance(x, Array):
                 leaves[i] = x = checks.input_array(x, "grad")
-            if holomorphic or x.dtype.kind != "f":
+            plain = x.dtype.kind == "f" and not holomorphic
+            if not plain:
                 checks.grad_input(x, holomorphic, allow_int)
-                wrt.append(dtypes.is_inexact(x.dtype))
-            else:
-                wrt.append(True)
+            wrt.append(plain or dtypes.is_inexact(x.dtype))
         aux: list[PyTreeDef] = []
 
         def flat(*leaves: Any) -> list[Any]:
             given = leaves[0] if treedef is None else treedef.unflatten(leaves)
-            out = fun(*checks.replaced_arguments(args, positions, argnums, given), **kwargs)
-            if has_aux:
-                out, extra = checks.pair(out, "grad")
-                extra, structure = flatten(extra)
-                aux.append(structure)
-                return [checks.scalar_output(out) if not isinstance(out, Array) else out, *extra]
-            return [out if isinstance(out, Array) else checks.scalar_output(out)]
+            if len(args) > 1:
+                given = checks.replaced_arguments(args, positions, argnums, given)
+            else:
+                given = (given,) if isinstance(argnums, int) else given
+            out = fun(*given, **kwargs)
+            if not has_aux:
+                return [out if isinstance(out, Array) else checks.scalar_output(out)]
+            out, extra = checks.pair(out, "grad")
+            extra, structure = flatten(extra)
+            aux.append(structure)
+            return [out if isinstance(out, Array) else checks.scalar_output(out), *extra]
 
-        outs, tape, places = reverse.linearize(flat, leaves, wrt)
+        outs, tape, places = reverse.linearize(flat, leaves, wrt, fun)
         y = outs[0]
-        checks.grad_output(y, holomorphic)
+        if y.shape or y.dtype.kind != "f" or holomorphic:
+            checks.grad_output(y, holomorphic)
         one = HostArray(y.dtype.type(1), y.weak_type)
-        found = iter(tape.pull(places[:1], [one], consume=True))
-        gradients = [_filled(next(found) if w else None, x) for w, x in zip(wrt, leaves, strict=True)]
-        gradient = gradients[0] if treedef is None else treedef.unflatten(gradients)
+        cts = tape.pull(places[:1], [one], consume=True)
+        if treedef is None and cts and cts[0] is not None:
+            gradient = cts[0]
+        else:
+            found = iter(cts)
+            gradients = [
+                _filled(next(found) if w else None, x) for w, x in zip(wrt, leaves, strict=True)
+            ]
+            gradient = gradients[0] if treedef is None else treedef.unflatten(gradients)
         return ((y, aux[0].unflatten(outs[1:])) if has_aux else y), gradient
 
-    return checks.named_like(value_and_gradient, fun, "value_and_grad")
+    return value_and_gradient
 
 
 def jvp(
@@ -158,7 +177,7 @@ def jvp(
         trees.extend([out_tree, extra_tree])
         return [checks.output_array(y, "jvp") for y in outs] + extras
 
-    outs, dys = forward.jvp(flat, leaves, dxs)
+    outs, dys = forward.jvp(flat, leaves, dxs, fun)
     out_tree = trees[0]
     n = out_tree.num_leaves
     dys = [_filled(t, y) for t, y in zip(dys[:n], outs[:n], strict=True)]
@@ -238,7 +257,7 @@ def _linearize(fun: Any, primals: Any, has_aux: bool, name: str) -> Any:
         return [y if isinstance(y, Array) else checks.output_array(y, name) for y in outs] + extras
 
     wrt = [dtypes.is_inexact(x.dtype) for x in leaves]
-    outs, tape, places = reverse.linearize(flat, leaves, wrt)
+    outs, tape, places = reverse.linearize(flat, leaves, wrt, fun)
     return outs, tape, places, [type_of(x) for x in leaves], in_tree, trees
 
 

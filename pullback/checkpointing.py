@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import checks
@@ -20,6 +20,7 @@ def checkpoint(
     prevent_cse: bool = True,
     policy: Callable[..., bool] | None = None,
     static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Iterable[str] = (),
     concrete: bool = False,
 ) -> Any:
     """`fun`, which under reverse mode keeps its inputs and is computed again in the backward pass.
@@ -30,6 +31,7 @@ def checkpoint(
       policy: says what to keep all the same: one of `checkpoint_policies`, or a function
         ``policy(primitive, *types, **params) -> bool`` asked for each operation.
       static_argnums: positional arguments that are Python values.
+      static_argnames: the same by name.
       concrete: accepted for compatibility.
 
     Example:
@@ -40,9 +42,10 @@ def checkpoint(
       0.36003956
     """
     if fun is None:
-        return lambda f: checkpoint(f, policy=policy, static_argnums=static_argnums)
+        options: Any = {"static_argnums": static_argnums, "static_argnames": static_argnames}
+        return lambda f: checkpoint(f, policy=policy, **options)
     checks.callable_(fun, "checkpoint")
-    static = Static(fun, static_argnums, None)
+    static = Static(fun, static_argnums, static_argnames)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         static_values, dynamic, named = static.split(args, kwargs)

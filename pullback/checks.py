@@ -230,7 +230,7 @@ def sequence(given: Any, name: str) -> None:
 
 def structure(what: str, tree: PyTreeDef, expected: PyTreeDef, of: str) -> None:
     """`tree` must be `expected`."""
-    if tree != expected:
+    if tree is not expected and tree != expected:
         raise error(
             TypeError,
             f"{what} must have the structure of {of}.",
@@ -299,6 +299,6 @@ def flat_axes(tree: Any) -> list[Any]:
 def named_like(function: Any, fun: Any, verb: str) -> Any:
     """`function` with the name and docstring of the user's `fun`. functools.wraps costs 2 us more."""
     function.__name__ = getattr(fun, "__name__", verb)
-    function.__doc__ = f"{verb} of {function.__name__}.\n\n{getattr(fun, '__doc__', None) or ''}"
+    function.__doc__ = getattr(fun, "__doc__", None)
     function.__wrapped__ = fun
     return function

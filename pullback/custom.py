@@ -44,16 +44,34 @@ class SymbolicZero:
 class _CustomFunction:
     """What both kinds have in common: the function, its arguments by position, its name."""
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] | int = ()) -> None:
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        nondiff_argnums: Sequence[int] | int = (),
+        nondiff_argnames: Sequence[str] | str = (),
+    ) -> None:
         checks.callable_(fun, type(self).__name__)
         self.fun = self.__wrapped__ = fun
-        given = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
-        self.nondiff_argnums = tuple(given)
+        self._signature = _signature(fun)
+        numbers = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
+        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else nondiff_argnames
+        self.nondiff_argnums = (*numbers, *(self._number(name) for name in names))
         self.__name__ = getattr(fun, "__name__", type(self).__name__)
         self.__qualname__ = getattr(fun, "__qualname__", self.__name__)
         self.__doc__ = getattr(fun, "__doc__", None)
         self.__module__ = getattr(fun, "__module__", __name__)
-        self._signature = _signature(fun)
+
+    def _number(self, name: str) -> int:
+        """The position of the parameter of this name."""
+        parameters = list(self._signature.parameters) if self._signature else []
+        if name not in parameters:
+            raise error(
+                ValueError,
+                f"nondiff_argnames names {name!r}, which the function does not have.",
+                got=f"{getattr(self.fun, '__name__', self.fun)}({', '.join(parameters)})",
+                fix="use the name of a parameter.",
+            )
+        return parameters.index(name)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
@@ -110,6 +128,7 @@ class custom_jvp(_CustomFunction):  # noqa: N801 (the API's name)
       fun: a function of pytrees of arrays, without side effects.
       nondiff_argnums: positions of arguments that are not arrays, such as functions; the rule
         gets them first.
+      nondiff_argnames: the same by name.
 
     The rule, set with `defjvp` or `defjvps`, is used whenever the function is differentiated; it must
     be linear in the tangents.
@@ -260,6 +279,7 @@ class custom_vjp(_CustomFunction):  # noqa: N801 (the API's name)
       fun: a function of pytrees of arrays, without side effects.
       nondiff_argnums: positions of arguments that are not arrays, such as functions; the backward
         rule gets them first.
+      nondiff_argnames: the same by name.
 
     Example:
       >>> import pullback
@@ -426,6 +446,16 @@ def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callab
     Returns:
       ``(converted, consts)`` with ``converted(*args, *consts) == fun(*args)``. Only traced values
       of float or complex dtype are moved; others stay inside.
+
+    Example:
+      >>> import pullback
+      >>> def f(y):
+      ...     g, consts = pullback.closure_convert(lambda x: x * y, 2.0)
+      ...     print(len(consts), "value moved")
+      ...     return g(3.0, *consts)
+      >>> print(pullback.grad(f)(4.0))
+      1 value moved
+      3.0
     """
     leaves, in_tree = flatten(example_args)
     trees: list[PyTreeDef] = []

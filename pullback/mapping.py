@@ -68,8 +68,11 @@ def vmap(
                 fix="add an entry, or give a single integer for all arguments.",
             )
         leaves, in_tree = flatten_call(args, kwargs)
-        leaves = [x if isinstance(x, Array) else checks.input_array(x, "vmap") for x in leaves]
         axes = _axes_of_leaves(in_axes, args, kwargs)
+        leaves = [  # what is not mapped may be anything: it is only passed on
+            x if isinstance(x, Array) or a is None else checks.input_array(x, "vmap")
+            for x, a in zip(leaves, axes, strict=True)
+        ]
         axes = [
             a if a is None else _axis_in(a, x, i, args, kwargs)
             for i, (a, x) in enumerate(zip(axes, leaves, strict=True))
@@ -83,7 +86,7 @@ def vmap(
             trees.append(out_tree)
             return [y if isinstance(y, Array) else checks.output_array(y, "vmap") for y in outs]
 
-        outs, have = batch.vmap(flat, size, leaves, axes, axis_name)
+        outs, have = batch.vmap(flat, size, leaves, axes, axis_name, fun)
         out_tree = trees[0]
         want = prefix_leaves("vmap out_axes", out_axes, out_tree.unflatten(outs))
         return out_tree.unflatten(
@@ -91,6 +94,49 @@ def vmap(
         )
 
     return checks.named_like(mapped, fun, "vmap")
+
+
+def pmap(
+    fun: Callable[..., Any],
+    axis_name: Any = None,
+    *,
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    static_broadcasted_argnums: Any = (),
+    devices: Any = None,
+    backend: str | None = None,
+    axis_size: int | None = None,
+    donate_argnums: Any = (),
+    global_arg_shapes: Any = None,
+) -> Callable[..., Any]:
+    """`vmap` with one device for each element of the mapped axis: here there is one device.
+
+    Raises:
+      ValueError: the mapped axis is longer than there are devices.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> print(pullback.pmap(jnp.sin)(jnp.zeros((1, 2))))
+      [[0. 0.]]
+    """
+    mapped = vmap(fun, in_axes, out_axes, axis_name, axis_size)
+
+    def on_devices(*args: Any, **kwargs: Any) -> Any:
+        leaves, _ = flatten_call(args, kwargs)
+        axes = _axes_of_leaves(in_axes, args, kwargs)
+        for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
+            if axis is not None and x.shape[axis] > 1:
+                raise error(
+                    ValueError,
+                    f"compiling computation that requires {x.shape[axis]} logical devices, but only "
+                    "1 is available.",
+                    got=f"{_name(i, args, kwargs)} of type {type_of(x).str_short()}",
+                    fix="use vmap, which needs no devices.",
+                )
+        return mapped(*args, **kwargs)
+
+    return checks.named_like(on_devices, fun, "pmap")
 
 
 def _axes_of_leaves(in_axes: Any, args: Any, kwargs: Any) -> list[Any]:

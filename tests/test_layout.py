@@ -14,26 +14,47 @@ PACKAGE = "pullback"
 # An entry is a file, or a folder with all in it; the longest entry that fits a file is its layer.
 # A file imports from its own layer and from those above it in this list, never from a later one.
 LAYERS = [
+    "core/__init__",
     "core/errors",
     "core/settings",
     "core/dtypes",
     "core/types",
+    "core/device",
     "core/array",
     "core/trace",
     "core/primitive",
     "core/program",
-    "core",
-    "tree",
+    "core/lazy",
+    "core/pytree",
     "ops",
+    "checks",
     "transforms",
     "engines",
+    "control",
     "numpy",
+    "linear",
+    "api",
+    "mapping",
+    "jacobians",
+    "jit",
+    "custom",
     "lax",
+    "checkpointing",
+    "devices",
+    "dtypes",
+    "errors",
+    "typing",
+    "tree_util",
+    "tree",
+    "flatten_util",
+    "test_util",
     "random",
     "nn",
     "scipy",
-    "api",
+    "extend",
     "debug",
+    "ad_checkpoint",
+    "experimental",
     "compat",
     "__init__",
     "__main__",
@@ -197,7 +218,11 @@ def test_internal_imports_stand_at_the_top(file):
 
 @pytest.mark.parametrize("file", FILES)
 def test_sizes(file):
-    lines = len(source(file).splitlines())
+    # A file that only names what other files hold is a list: it is not read through.
+    only_names = all(
+        isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)) for node in tree(file).body
+    )
+    lines = 0 if only_names else len(source(file).splitlines())
     assert lines <= LONGEST_FILE, f"{PACKAGE}/{file}.py has {lines} lines; {LONGEST_FILE} at most"
     long = [
         f"{PACKAGE}/{file}.py:{function.lineno} {function.name} has {length(function)} lines"

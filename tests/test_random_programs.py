@@ -30,6 +30,7 @@ from properties import (
     values,
 )
 
+import pullback
 from pullback.control.branches import cond_p
 from pullback.control.call import jit_p
 from pullback.control.scan import scan_p
@@ -265,6 +266,42 @@ def test_gradient_of_vmap_is_vmap_of_gradient(program):
     of_vmap = values(pull(mapped, stacked, arrays([np.float64(1)])))
     of_each = map_over(gradient, 3, stacked, [0] * len(stacked))
     same("program", "grad of vmap against vmap of grad", of_vmap, of_each, ROUNDING)
+
+
+@tried(60)
+@given(programs(steps=8, also=3 * STAGED))
+def test_public_functions(program):
+    """grad, jit, vmap, jvp, vjp, linearize, jacfwd and jacrev, each in two ways."""
+    total, rng = total_of(program), generator()
+    args, ts = arrays(program.arguments(rng)), arrays(program.arguments(rng))
+    one = arrays([np.float64(1)])
+    which = tuple(range(len(args)))
+
+    def loss(*xs):
+        return total(*xs)[0]
+
+    gradient = values(pull(total, args, one))
+    for what, f in (
+        ("grad", pullback.grad(loss, which)),
+        ("jit of grad", pullback.jit(pullback.grad(loss, which))),
+        ("grad of jit", pullback.grad(pullback.jit(loss), which)),
+        ("vjp", lambda *xs: pullback.vjp(loss, *xs)[1](one[0])),
+    ):
+        same("program", what, values(f(*args)), gradient, ROUNDING)
+    tangent = values(push(total, args, ts))
+    for what, f in (
+        ("jvp", lambda *xs: pullback.jvp(loss, xs, tuple(ts))[1]),
+        ("linearize", lambda *xs: pullback.linearize(loss, *xs)[1](*ts)),
+    ):
+        same("program", what, values([f(*args)]), tangent, ROUNDING)
+    stacked = arrays([np.stack([x._value] * 2) for x in args])
+    mapped = values(pullback.vmap(pullback.grad(loss, which))(*stacked))
+    same("program", "vmap of grad", mapped, [np.stack([g] * 2) for g in gradient], ROUNDING)
+    if program.inputs[0].dtype == "float64":
+        forward_twice = pullback.jacfwd(pullback.grad(loss))(*args)
+        reverse_twice = pullback.jacrev(pullback.grad(loss))(*args)
+        found, want = values([forward_twice]), values([reverse_twice])
+        same("program", "jacfwd against jacrev of grad", found, want, ROUNDING)
 
 
 @pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")

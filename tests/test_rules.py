@@ -35,8 +35,23 @@ from pullback.core.settings import enable_x64
 from pullback.ops.elementwise import Elementwise
 
 NO_EXAMPLE = {
+    "debug_callback": "it has an effect and no result",
     "custom_vjp_call": "it has no forward rule to compare with: test_custom.py",
+    **{
+        name: "it needs an axis with a name: test_collective.py"
+        for name in (
+            "all_gather",
+            "all_to_all",
+            "axis_index",
+            "pmax",
+            "pmin",
+            "ppermute",
+            "psum",
+            "reduce_scatter",
+        )
+    },
     "custom_lin": "it is the derivative of custom_vjp_call: test_custom.py",
+    "debug_callback": "it has no result to compare: test_debug.py",
 }
 """Primitives without an example, and where they are tested instead."""
 
@@ -98,6 +113,26 @@ def test_every_primitive_has_an_example():
     assert not missing, f"no example in tests/examples for: {', '.join(sorted(missing))}"
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=repr)
+def test_claimed_dtypes_are_those_of_the_arguments(example):
+    """Arguments of fixed dtypes (`I`, `B`, integer arrays) are no example for other dtypes."""
+    calls = [
+        ([x.dtype for x in example.args(dtype)], repr(example.params(dtype)))
+        for dtype in example.dtypes
+    ]
+    assert all(call != calls[0] for call in calls[1:]), "the same call for several dtypes"
+
+
+def test_elementwise_examples_claim_every_kind_that_is_taken():
+    claimed = {}
+    for e in EXAMPLES:
+        if isinstance(e.primitive, Elementwise):
+            kinds = {dtypes.kind(x.dtype) for d in e.dtypes for x in e.args(d)}
+            claimed.setdefault(e.primitive, set()).update(kinds)
+    wrong = {p.name: set(p.takes) - kinds - {"V"} for p, kinds in claimed.items()}
+    assert not any(wrong.values()), {name: kinds for name, kinds in wrong.items() if kinds}
+
+
 @examples(ALL_DTYPES, "typing")
 def test_typing_agrees_with_eval(example, dtype):
     check_typing(example, dtype)
@@ -145,7 +180,7 @@ def test_eval_agrees_with_jax(primitive):
 
 
 def is_lowered(example: Example) -> bool:
-    lower = example.primitive.lower
+    lower = type(example.primitive).lower
     return lower is not CORE and not isinstance(lower, Absent)
 
 

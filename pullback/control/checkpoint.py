@@ -6,15 +6,24 @@ entry: the whole program. Its transpose runs the program again on a tape of its 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..core.primitive import Linear, Primitive
-from ..core.program import ClosedProgram, Equation, Program, Var
+from ..core.program import ClosedProgram, Equation, Program, Var, has_effects, run_closed
 from ..core.trace import inside
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
 from ..transforms.simplify import dead_code
-from ..transforms.stage import batch_program, jvp_program, split_program, transpose_program
+from ..transforms.stage import (
+    Mask,
+    batch_program,
+    derived,
+    jvp_program,
+    kept,
+    split_program,
+    transpose_program,
+)
 from .call import ProgramPrimitive, jit_p, present, spread
 
 
@@ -40,18 +49,18 @@ class Checkpoint(ProgramPrimitive):
     def record(self, tape: Any, args: Any, params: Any) -> Any:
         jaxpr, policy = params["jaxpr"], params["policy"]
         unknown = tuple(type(a) is Linear for a in args)
-        unknown_out = split_program(jaxpr, unknown, (False,) * len(jaxpr.out_avals)).unknown_out
-        known, again, n_known = _two_programs(jaxpr, unknown, unknown_out, policy)
+        parts = _two_programs(jaxpr, unknown, policy)
         with inside(tape.parent):
             known_args = [a for a in args if type(a) is not Linear]
-            found = jit_p(*known_args, jaxpr=known, name="checkpoint")
+            found = jit_p(*known_args, jaxpr=parts.now, name="checkpoint")
+        n_known = parts.unknown_out.count(False)
         entered = iter(
             tape.enter(
-                checkpoint_p, [*found[n_known:], *args], {**params, "jaxpr": again}
+                checkpoint_p, [*found[n_known:], *args], {**params, "jaxpr": parts.again}
             )
         )
         known_outs = iter(found[:n_known])
-        return [next(entered) if u else next(known_outs) for u in unknown_out]
+        return [next(entered) if u else next(known_outs) for u in parts.unknown_out]
 
     def transpose(self, cts: Any, *args: Any, jaxpr: Any, **params: Any) -> list[Any]:
         linear = tuple(type(a) is Linear for a in args)
@@ -101,37 +110,56 @@ class Name(Primitive):
 name_p = Name()
 
 
-def _two_programs(
-    closed: ClosedProgram, unknown: Any, unknown_out: Any, policy: Any
-) -> tuple[ClosedProgram, ClosedProgram, int]:
-    """What is done now (known outputs, then what is kept), and what is done again in the backward pass.
+@dataclass
+class _Parts:
+    """A program in two, for the forward and the backward pass."""
 
-    The second takes what was kept, then all inputs, to the unknown outputs.
-    """
-    key = ("checkpoint", unknown, policy)
-    if key in closed.cache:
-        return closed.cache[key]  # type: ignore[no-any-return]
+    now: ClosedProgram
+    """From the known inputs to the known outputs, then what a policy keeps."""
+    again: ClosedProgram
+    """From what was kept, then all inputs, to the unknown outputs."""
+    unknown_out: Mask
+
+
+@kept
+def _two_programs(closed: ClosedProgram, unknown: Any, policy: Any) -> _Parts:
+    """What is done now and what in the backward pass; see `_Parts`."""
+    split = split_program(closed, unknown, (False,) * len(closed.out_avals))
     p = closed.program
-    known_vars = {v for v, u in zip(p.invars, unknown, strict=True) if not u} | set(p.constvars)
-    kept: list[Var] = []
-    for eq in p.eqns:
-        if all(type(a) is not Var or a in known_vars for a in eq.invars):
-            known_vars.update(eq.outvars)
-            if policy is not None and _keeps(policy, eq):
-                kept += eq.outvars
+    saved, equations = _saved(p, unknown, policy)
     known_in = [v for v, u in zip(p.invars, unknown, strict=True) if not u]
-    known_outs = [a for a, u in zip(p.outvars, unknown_out, strict=True) if not u]
-    kept_set = set(kept)
-    rest = [eq for eq in p.eqns if not all(v in kept_set for v in eq.outvars)]
-    unknown_outs = [a for a, u in zip(p.outvars, unknown_out, strict=True) if u]
-    known = dead_code(Program(p.constvars, known_in, [*known_outs, *kept], p.eqns, p.name))
-    again = dead_code(Program(p.constvars, [*kept, *p.invars], unknown_outs, rest, p.name))
-    closed.cache[key] = (
-        ClosedProgram(known, closed.consts),
-        ClosedProgram(again, closed.consts),
-        len(known_outs),
+    save = ClosedProgram(
+        dead_code(Program(p.constvars, known_in, saved, equations, p.name)), closed.consts
     )
-    return closed.cache[key]  # type: ignore[no-any-return]
+    n_known = len(split.known.out_avals) - split.residual_count
+
+    def now(*xs: Any) -> list[Any]:
+        # What both compute, the engine computes once: equal equations are shared.
+        return [*run_closed(split.known, xs)[:n_known], *run_closed(save, xs)]
+
+    at_hand = set(saved)
+    rest = [eq for eq in p.eqns if not eq.outvars or not all(v in at_hand for v in eq.outvars)]
+    unknown_outs = [a for a, u in zip(p.outvars, split.unknown_out, strict=True) if u]
+    again = dead_code(Program(p.constvars, [*saved, *p.invars], unknown_outs, rest, p.name))
+    return _Parts(
+        derived(now, [v.aval for v in known_in], "checkpoint"),
+        ClosedProgram(again, closed.consts),
+        split.unknown_out,
+    )
+
+
+def _saved(p: Program, unknown: Any, policy: Any) -> tuple[list[Var], list[Equation]]:
+    """The variables that the policy keeps, and the equations, without effects, that lead to them."""
+    known = {v for v, u in zip(p.invars, unknown, strict=True) if not u} | set(p.constvars)
+    saved: list[Var] = []
+    equations = []
+    for eq in p.eqns:
+        if all(type(a) is not Var or a in known for a in eq.invars) and not has_effects(eq):
+            equations.append(eq)
+            known.update(eq.outvars)
+            if policy is not None and _keeps(policy, eq):
+                saved += eq.outvars
+    return saved, equations
 
 
 def _keeps(policy: Any, eq: Equation) -> bool:

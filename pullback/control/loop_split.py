@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.program import ClosedProgram, Equation, Program, Var, run_closed
+from ..core.program import ClosedProgram, Equation, Program, Var, has_effects, run_closed
 from ..transforms.stage import Mask, Split, derived, kept, split_program
 
 
@@ -28,16 +28,14 @@ class LoopParts:
     """The body on what is known. Outputs: known carry, known ys, residuals to be stacked."""
     linear: ClosedProgram
     sources: list[tuple[str, int]]
-    """Where each residual of a step comes from: one of "xs", "ys", "stacked", and which of these."""
+    """Where each residual of a step comes from: "xs", "ys" or "stacked", and which of these."""
 
     @property
     def stacked_count(self) -> int:
         """How many residuals the known loop stacks."""
         return sum(name == "stacked" for name, _ in self.sources)
 
-    def sequences(
-        self, xs: Sequence[Any], ys: Sequence[Any], stacked: Sequence[Any]
-    ) -> list[Any]:
+    def sequences(self, xs: Sequence[Any], ys: Sequence[Any], stacked: Sequence[Any]) -> list[Any]:
         """The residuals of the steps as arrays to run over."""
         at_hand = {"xs": xs, "ys": ys, "stacked": stacked}
         return [at_hand[name][i] for name, i in self.sources]
@@ -107,9 +105,7 @@ def _invariant(p: Program, n_consts: int) -> tuple[list[Equation], set[Var]]:
     known = {*p.constvars, *p.invars[:n_consts]}
     equations = []
     for eq in p.eqns:
-        if getattr(eq.primitive, "effects", False):
-            continue
-        if all(type(a) is not Var or a in known for a in eq.invars):
+        if all(type(a) is not Var or a in known for a in eq.invars) and not has_effects(eq):
             equations.append(eq)
             known.update(eq.outvars)
     return equations, known

@@ -23,10 +23,16 @@ Axes = tuple[int | None, ...]
 
 
 class Scan(ProgramPrimitive):
-    """Arguments: constants, the first carry, then the arrays to run over. Results: carry, then ys."""
+    """Arguments: constants, first carry, the arrays to run over. Results: last carry, then ys."""
 
     def typing(
-        self, *types: Any, jaxpr: Any, length: int, num_carry: int, num_consts: int, reverse: bool,
+        self,
+        *types: Any,
+        jaxpr: Any,
+        length: int,
+        num_carry: int,
+        num_consts: int,
+        reverse: bool,
         unroll: int,
     ) -> list[ArrayType]:
         consts, carry, xs = _parts(types, num_consts, num_carry)
@@ -42,7 +48,13 @@ class Scan(ProgramPrimitive):
         ]
 
     def eval(
-        self, *args: Any, jaxpr: Any, length: int, num_carry: int, num_consts: int, reverse: bool,
+        self,
+        *args: Any,
+        jaxpr: Any,
+        length: int,
+        num_carry: int,
+        num_consts: int,
+        reverse: bool,
         unroll: int,
     ) -> Any:
         body = numpy_engine.compiled(jaxpr)
@@ -106,7 +118,7 @@ class Scan(ProgramPrimitive):
 
     def transpose(self, cts: Any, *args: Any, jaxpr: Any, **params: Any) -> list[Any]:
         nc, nk, length = params["num_consts"], params["num_carry"], params["length"]
-        consts, carry, xs = _parts(args, nc, nk)
+        consts, _, xs = _parts(args, nc, nk)
         l_consts = tuple(type(a) is Linear for a in consts)
         l_xs = tuple(type(a) is Linear for a in xs)
         types = [*jaxpr.out_avals[:nk], *(t.with_axis(0, length) for t in jaxpr.out_avals[nk:])]
@@ -211,7 +223,9 @@ def _groups(xs: Sequence[Any], counts: Sequence[int]) -> list[Sequence[Any]]:
 
 @kept
 def _backward_body(jaxpr: ClosedProgram, nk: int, l_consts: Mask, l_xs: Mask) -> ClosedProgram:
-    """One step back. Inputs: known consts; cotangents of consts (a sum) and carry; those of ys, known xs."""
+    """One step back. Inputs: known consts, the cotangents of consts so far, those of carry and ys,
+    known xs.
+    """
     n_out = len(jaxpr.out_avals)
     linear = (*l_consts, *(True,) * nk, *l_xs)
     program, _ = transpose_program(jaxpr, linear, (True,) * n_out, (True,) * sum(linear))

@@ -12,11 +12,11 @@ from typing import Any
 from .. import checks
 from ..core.errors import error
 from ..core.program import ClosedProgram
+from ..core.pytree import PyTreeDef, flatten, leaf_paths
 from ..core.settings import program_settings
 from ..core.trace import state
 from ..core.types import ArrayType
 from ..transforms.stage import trace_body
-from ..core.pytree import PyTreeDef, flatten, leaf_paths
 from .identity import fingerprint, same
 
 
@@ -40,25 +40,25 @@ def trace_function(
     in_tree: PyTreeDef,
     types: Sequence[ArrayType],
     verb: str,
-    names: Sequence[str] | None = None,
-    of: Callable[..., Any] | None = None,
+    of: tuple[Callable[..., Any], PyTreeDef | None] | None = None,
 ) -> Body:
     """The program of `function` for arguments of this structure and these types.
 
     It is kept for the next call with a function that does the same, if that can be known: the same
     code, closing over the same immutable objects. Of each code only the last is kept. `of` is the
-    user's function, where `function` calls it, and `names` how the arguments are called.
+    user's function, where `function` calls it, with the structure of its arguments if these are
+    the same leaves.
     """
     depends_on = fingerprint(function)
     if depends_on is None:
-        return _trace(function, in_tree, types, verb, names, of or function)
+        return _trace(function, in_tree, types, verb, of)
     code = tuple(id(x) for x in depends_on if isinstance(x, CodeType))
     key = (code, in_tree, tuple(types), verb, program_settings(), tuple(state.axes.items()))
     found = _kept.get(key)
     if found is not None and same(found[0], depends_on):
         _kept.move_to_end(key)
         return found[1]
-    body = _trace(function, in_tree, types, verb, names, of or function)
+    body = _trace(function, in_tree, types, verb, of)
     if not body.consts:
         _kept[key] = depends_on, body
         if len(_kept) > _MOST_KEPT:
@@ -71,20 +71,19 @@ def _trace(
     in_tree: PyTreeDef,
     types: Sequence[ArrayType],
     verb: str,
-    names: Sequence[str] | None,
-    of: Callable[..., Any],
+    of: tuple[Callable[..., Any], PyTreeDef | None] | None,
 ) -> Body:
+    theirs, their_tree = of or (function, in_tree)
     trees: list[PyTreeDef] = []
 
     def flat(*leaves: Any) -> list[Any]:
         out = function(*in_tree.unflatten(leaves))
         outs, tree = flatten(out)
         trees.append(tree)
-        return [_output(y, out, i, of, verb) for i, y in enumerate(outs)]
+        return [_output(y, out, i, theirs, verb) for i, y in enumerate(outs)]
 
-    if names is None:
-        names = argument_names(function, in_tree)
-    closed, consts = trace_body(flat, types, of, verb, names)
+    names = argument_names(*((function, in_tree) if their_tree is None else (theirs, their_tree)))
+    closed, consts = trace_body(flat, types, theirs, verb, names)
     return Body(closed, consts, trees[0])
 
 

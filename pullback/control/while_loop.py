@@ -292,9 +292,7 @@ def _known_loop(
         Program(p.constvars, p.invars, p.outvars[:n_known], p.eqns, p.name), split.known.consts
     )
     invars = [*c.invars[:nc], *(v for v, u in zip(c.invars[nc:], unknown, strict=True) if not u)]
-    known_cond = ClosedProgram(
-        Program(c.constvars, invars, c.outvars, c.eqns, c.name), cond.consts
-    )
+    known_cond = ClosedProgram(Program(c.constvars, invars, c.outvars, c.eqns, c.name), cond.consts)
     params = {
         "cond_jaxpr": known_cond,
         "body_jaxpr": known_body,

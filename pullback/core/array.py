@@ -7,7 +7,7 @@ Both are immutable and both are `Array`. Operators and NumPy-style methods are t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,13 @@ from .errors import (
 from .types import ArrayType, Shape, array_type, known_types
 
 
-class Array:
+if TYPE_CHECKING:
+    from .array_methods import ArrayMethods
+else:
+    ArrayMethods = object
+
+
+class Array(ArrayMethods):
     """An immutable n-dimensional array: `jax.Array`.
 
     `isinstance(x, Array)` holds for values and for the stand-ins seen under a transformation.
@@ -90,18 +96,17 @@ class HostArray(Array):
 
     def __init__(self, value: Any, weak_type: bool = False) -> None:
         self._value, self._weak = value, weak_type
+        self._aval: ArrayType | None = None
 
     @property
     def aval(self) -> ArrayType:
         """Shape, dtype and weakness."""
-        try:
-            return self._aval
-        except AttributeError:
+        if self._aval is None:
             value, weak = self._value, self._weak
             # The lookup that array_type does, without the call: 0.15 us of 0.4.
             found = known_types.get((value.shape, value.dtype, weak))
-            self._aval: ArrayType = found or array_type(value.shape, value.dtype, weak)
-            return self._aval
+            self._aval = found or array_type(value.shape, value.dtype, weak)
+        return self._aval
 
     @property
     def shape(self) -> Shape:
@@ -220,7 +225,8 @@ class HostArray(Array):
                 np.asarray(value), prefix="Array(", suffix=",", separator=", ", max_line_width=width
             )
         last = len(text) - text.rfind("\n") + 1
-        gap = " " if last + len(kind) + 1 <= width else "\n" + " " * len("Array(")
+        # JAX breaks no line before a dtype that does not fit; published output shows it so.
+        gap = " " if last + len(kind) + 1 <= width else " " * len("Array(")
         return f"Array({text},{gap}{kind}"
 
     def __str__(self) -> str:
@@ -247,7 +253,8 @@ def _rebuild(value: np.ndarray, weak_type: bool) -> HostArray:
 
 def _key_bits(value: Any) -> np.ndarray:
     name = value.dtype.names[0]
-    return np.asarray(value)[name]
+    bits: np.ndarray = np.asarray(value)[name]
+    return bits
 
 
 class Tracer(Array):
@@ -301,7 +308,7 @@ class Tracer(Array):
             "a traced value was used as a Python integer: an index, a size or an axis.",
             "make the argument static (static_argnums), or index a pullback array with it.",
         )
-        return value.__index__()
+        return int(value.__index__())
 
     def item(self, *index: Any) -> Any:
         """The one element as a Python number, where it is known."""

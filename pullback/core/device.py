@@ -61,7 +61,7 @@ class SingleDeviceSharding:
 
     def is_equivalent_to(self, other: Any, ndim: int) -> bool:
         """Whether the other puts an array on the same device."""
-        return self == other
+        return bool(self == other)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SingleDeviceSharding) and other._device is self._device

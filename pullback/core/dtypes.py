@@ -15,6 +15,7 @@ import numpy as np
 from .errors import error
 from .settings import values
 
+_limits: Any = ml_dtypes  # finfo and iinfo come without types
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 _FLOAT8 = tuple(
     np.dtype(getattr(ml_dtypes, name))
@@ -83,8 +84,8 @@ def is_key(dtype: np.dtype) -> bool:
 def short_name(dtype: np.dtype) -> str:
     """`f32`, `c64`, `bool`, `key<fry>`: the name in printed programs."""
     if dtype.names is not None:
-        return dtype.names[0]
-    return _SHORT.get(dtype.name, dtype.name)
+        return str(dtype.names[0])
+    return str(_SHORT.get(dtype.name, dtype.name))
 
 
 def long_name(dtype: np.dtype) -> str:
@@ -121,12 +122,12 @@ def complex_dtype(dtype: np.dtype) -> np.dtype:
 
 def as_dtype(dtype: Any) -> np.dtype:
     """`dtype` as a NumPy dtype, not yet in canonical form. Python's `float`, `int` ... are 64-bit."""
-    if isinstance(dtype, np.dtype):
-        return dtype
-    if hasattr(dtype, "dtype") and isinstance(dtype.dtype, np.dtype):
-        return dtype.dtype
+    found: Any = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "dtype", None)
+    if isinstance(found, np.dtype):
+        return np.dtype(found)
     try:
-        return np.dtype(getattr(ml_dtypes, dtype) if dtype == "bfloat16" else dtype)
+        name: Any = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
+        return np.dtype(name)
     except (TypeError, AttributeError) as cause:
         raise error(
             TypeError,
@@ -138,8 +139,8 @@ def as_dtype(dtype: Any) -> np.dtype:
 
 def canonical(dtype: Any) -> np.dtype:
     """`dtype` as it will be stored: 64-bit types become 32-bit ones unless x64 is enabled."""
-    dtype = as_dtype(dtype)
-    return dtype if values.jax_enable_x64 else _TO_32.get(dtype, dtype)
+    found = as_dtype(dtype)
+    return found if values.jax_enable_x64 else _TO_32.get(found, found)
 
 
 def default_int() -> np.dtype:
@@ -263,6 +264,14 @@ def promoted(types: tuple[tuple[np.dtype, bool], ...], what: str) -> tuple[np.dt
     strict = values.jax_numpy_dtype_promotion == "strict"
     result = promote_types(types, bool(values.jax_enable_x64), strict)
     if result is None:
+        others = [d for d, _ in types if kind(d) == "V"]
+        if others:
+            raise error(
+                TypeError,
+                f"{what} does not take arrays of dtype {long_name(others[0])}.",
+                got=" and ".join(long_name(d) for d, _ in types),
+                fix="random keys are used with the functions of pullback.random.",
+            )
         names = " and ".join(long_name(d) + ("*" if weak else "") for d, weak in types)
         raise error(
             TypePromotionError,
@@ -334,9 +343,9 @@ def is_storable(dtype: np.dtype) -> bool:
 
 def finfo(dtype: Any) -> Any:
     """Machine limits of a float or complex dtype, bfloat16 and float8 included."""
-    return ml_dtypes.finfo(real_dtype(canonical(dtype)))
+    return _limits.finfo(real_dtype(canonical(dtype)))
 
 
 def iinfo(dtype: Any) -> Any:
     """Machine limits of an integer dtype, int4 included."""
-    return ml_dtypes.iinfo(canonical(dtype))
+    return _limits.iinfo(canonical(dtype))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import FrameType
 import warnings
 from typing import TypeVar
 
@@ -78,7 +79,7 @@ def noted_error(kind: type[E], what: str, *, got: str = "", fix: str = "") -> E:
 
 def user_line() -> str:
     """`file:line (function)` of the innermost frame that is not Pullback's own."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
         if not filename.startswith(_PACKAGE) and not filename.startswith("<pullback"):

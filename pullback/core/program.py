@@ -133,29 +133,29 @@ class ClosedProgram:
 class RecordTracer(Tracer):
     """A value as the recording sees it: a variable."""
 
-    __slots__ = ("var",)
+    __slots__ = ("place",)  # not `var`: that is a method of every Array
 
-    def __init__(self, trace: RecordTrace, var: Atom) -> None:
-        self.trace, self.var = trace, var
+    def __init__(self, trace: RecordTrace, place: Atom) -> None:
+        self.trace, self.place = trace, place
 
     @property
     def aval(self) -> ArrayType:
         """Shape, dtype and weakness."""
-        return self.var.aval
+        return self.place.aval
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self.var.aval.shape
+        return self.place.aval.shape
 
     @property
     def dtype(self) -> Any:
         """The type of the elements."""
-        return self.var.aval.dtype
+        return self.place.aval.dtype
 
     def describe(self) -> str:
         """The type, and the argument of the traced function that this value is, if it is one."""
-        name = self.trace.argument_names.get(id(self.var))
+        name = self.trace.argument_names.get(id(self.place))
         known = f", the value of argument {name}" if name else ""
         return super().describe() + known
 
@@ -184,7 +184,7 @@ class RecordTrace(Trace):
     def atom(self, x: Any) -> Atom:
         """The variable or literal that stands for `x` in the program."""
         if type(x) is RecordTracer and x.trace is self:
-            return x.var
+            return x.place
         if isinstance(x, Tracer):
             if not x.trace.alive:
                 raise escaped(x)
@@ -307,6 +307,13 @@ def sub_programs(params: dict[str, Any]) -> list[Program]:
     return found
 
 
+def has_effects(eq: Equation) -> bool:
+    """Whether the equation does something besides its results: it, or an equation inside it."""
+    if getattr(eq.primitive, "effects", False):
+        return True
+    return any(has_effects(inner) for p in sub_programs(eq.params) for inner in p.eqns)
+
+
 def check_program(program: Program) -> None:
     """Raise ProgramError unless every variable is bound once and typed as its primitive says."""
     bound: set[Var] = set()
@@ -390,11 +397,11 @@ class _Printer:
                 plain.append(f"{key}={_param(value)}")
         left = f"{outs} = " if outs else ""
         if not nested:
-            params = f"[{' '.join(plain)}]" if plain else ""
-            return [f"{left}{eq.primitive.name}{params}{' ' if args else ''}{args}"]
+            shown = f"[{' '.join(plain)}]" if plain else ""
+            return [f"{left}{eq.primitive.name}{shown}{' ' if args else ''}{args}"]
         lines = [f"{left}{eq.primitive.name}[", *("  " + p for p in plain)]
         for key, value in nested:
-            programs = value if isinstance(value, (tuple, list)) else [value]
+            programs: Any = value if isinstance(value, (tuple, list)) else [value]
             printed = [
                 self.program(getattr(p, "program", p), indent + len(key) + 3) for p in programs
             ]

@@ -15,6 +15,10 @@ NAMESPACE = "pullback"
 
 PyTreeDef = optree.PyTreeSpec
 
+# optree types trees as containers of one kind of leaf; ours hold anything.
+_flatten: Callable[..., tuple[list[Any], PyTreeDef]] = optree.tree_flatten
+_structure: Callable[..., PyTreeDef] = optree.tree_structure
+
 
 def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], PyTreeDef]:
     """The leaves of `tree`, and its structure. None is an empty tree."""
@@ -23,27 +27,27 @@ def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[li
             return [tree], _LEAF
         if type(tree) is tuple and all([isinstance(x, Array) for x in tree]):
             return list(tree), _tuple_of(len(tree))
-    return optree.tree_flatten(tree, is_leaf, namespace=NAMESPACE)
+    return _flatten(tree, is_leaf, namespace=NAMESPACE)
 
 
 def flatten_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], PyTreeDef]:
     """`flatten((args, kwargs))`, 1 us quicker where there are only arrays."""
     if not kwargs and all([isinstance(x, Array) for x in args]):
         return list(args), _call_of(len(args))
-    return optree.tree_flatten((args, kwargs), namespace=NAMESPACE)
+    return _flatten((args, kwargs), namespace=NAMESPACE)
 
 
 @lru_cache(maxsize=None)
 def _tuple_of(n: int) -> PyTreeDef:
-    return optree.tree_structure((0,) * n, namespace=NAMESPACE)
+    return _structure((0,) * n, namespace=NAMESPACE)
 
 
 @lru_cache(maxsize=None)
 def _call_of(n: int) -> PyTreeDef:
-    return optree.tree_structure(((0,) * n, {}), namespace=NAMESPACE)
+    return _structure(((0,) * n, {}), namespace=NAMESPACE)
 
 
-_LEAF = optree.tree_structure(0, namespace=NAMESPACE)
+_LEAF = _structure(0, namespace=NAMESPACE)
 
 
 def unflatten(treedef: PyTreeDef, leaves: Sequence[Any]) -> Any:
@@ -58,7 +62,7 @@ def prefix_leaves(what: str, prefix: Any, tree: Any) -> list[Any]:
     """
     if prefix is None or not isinstance(prefix, (tuple, list, dict)):
         return [prefix] * len(flatten(tree)[0])
-    entries, treedef = optree.tree_flatten(prefix, lambda x: x is None, namespace=NAMESPACE)
+    entries, treedef = _flatten(prefix, lambda x: x is None, namespace=NAMESPACE)
     try:
         parts = treedef.flatten_up_to(tree)
     except ValueError as cause:

@@ -1,10 +1,9 @@
-"""Loops on trees: scan, map, while_loop and fori_loop."""
+"""Loops on trees: scan, while_loop and fori_loop."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,17 @@ from ..control.scan import scan_p
 from ..control.traced import Body, argument_names, trace_function
 from ..control.while_loop import while_p
 from ..core import dtypes
-from ..core.array import Array, HostArray, Tracer
+from ..core.array import Array, Tracer
 from ..core.errors import error
-from ..core.pytree import PyTreeDef, flatten, leaf_paths
+from ..core.pytree import PyTreeDef, flatten
 from ..core.settings import values
 from ..core.trace import host_array, type_of
-from ..core.types import ArrayType, array_type
+from ..core.types import ArrayType
 from ..ops.comparison import lt
-from ..ops.elementwise import add, convert_element_type
-from ..ops.slicing import concatenate, slice_along
+from ..ops.elementwise import add, convert_element_type, like
+from ..ops.slicing import slice_along
 from ..ops.stacking import stack
-from ..ops.structural import reshape, squeeze, zeros
-from ..transforms import batch
+from ..ops.structural import squeeze
 
 
 def scan(
@@ -37,7 +35,7 @@ def scan(
     unroll: int | bool = 1,
     _split_transpose: bool = False,
 ) -> tuple[Any, Any]:
-    """Run `f` over the elements of `xs` along their first axis, handing a carry from one to the next.
+    """Run `f` over the elements of `xs` along their first axis, handing on a carry.
 
     Args:
       f: a function `(carry, x) -> (new carry, y)`. It is traced once, not called for each element;
@@ -62,13 +60,13 @@ def scan(
       >>> print(total, sums)
       6.0 [0. 1. 3. 6.]
     """
-    _callable("lax.scan: f argument should be a callable.", f)
+    check_callable("lax.scan: f argument should be a callable.", f)
     _check_unroll(unroll)
     leaves, in_tree = flatten((init, xs))
     init_tree = in_tree.children()[0]
     n = init_tree.num_leaves
     leaves = [checks.input_array(x, "scan") for x in leaves]
-    length = _scan_length(leaves[n:], length, in_tree)
+    length = scan_length(leaves[n:], length, in_tree)
     if values.jax_disable_jit:
         return _scan_in_python(f, init, xs, length, reverse)
     carry, elements = leaves[:n], [type_of(x).without_axis(0) for x in leaves[n:]]
@@ -85,12 +83,11 @@ def _scan(
     n, init_tree = len(carry), in_tree.children()[0]
     body = trace(carry)
     carry_tree, _ = _pair(body)
-    names = argument_names(f, in_tree)[:n] if carry_tree == init_tree else []
-    _check_structure("scan body function", f, init_tree, carry_tree)
+    _check_structure("scan body function", init_tree, carry_tree)
     promoted = _promoted(carry, body.closed.out_avals[:n])
     if promoted is not None:
         carry, body = promoted, trace(promoted)
-    _check_carry("scan body function", names, carry, body.closed.out_avals[:n])
+    _check_carry("scan body function", f, in_tree, carry, body.closed.out_avals[:n])
     outs = scan_p(
         *body.consts,
         *carry,
@@ -136,7 +133,8 @@ def _check_unroll(unroll: Any) -> None:
         )
 
 
-def _scan_length(xs: Sequence[Any], length: Any, in_tree: PyTreeDef) -> int:
+def scan_length(xs: Sequence[Any], length: Any, in_tree: PyTreeDef) -> int:
+    """The number of elements along the first axis, which all `xs` have."""
     for x in xs:
         if not x.shape:
             raise error(
@@ -147,13 +145,14 @@ def _scan_length(xs: Sequence[Any], length: Any, in_tree: PyTreeDef) -> int:
             )
     sizes = [x.shape[0] for x in xs]
     if length is not None:
-        given = _as_int(length)
+        given = as_integer(length)
         if given is None or given < 0 or any(n != given for n in sizes):
             raise error(
                 ValueError,
                 f"scan got `length` argument of {length} which disagrees with leading axis sizes "
-                f"{sizes}." if given is not None and sizes else
-                "scan needs a non-negative integer as `length`.",
+                f"{sizes}."
+                if given is not None and sizes
+                else "scan needs a non-negative integer as `length`.",
                 got=f"length={length!r}",
                 fix="leave `length` out where there are xs, or give their length.",
             )
@@ -161,8 +160,7 @@ def _scan_length(xs: Sequence[Any], length: Any, in_tree: PyTreeDef) -> int:
     if len(set(sizes)) > 1:
         raise error(
             ValueError,
-            "scan got values with different leading axis sizes: "
-            f"{', '.join(map(str, sizes))}.",
+            f"scan got values with different leading axis sizes: {', '.join(map(str, sizes))}.",
             got=", ".join(type_of(x).str_short() for x in xs),
             fix="give arrays of one length along axis 0.",
         )
@@ -176,7 +174,8 @@ def _scan_length(xs: Sequence[Any], length: Any, in_tree: PyTreeDef) -> int:
     return int(sizes[0])
 
 
-def _as_int(x: Any) -> int | None:
+def as_integer(x: Any) -> int | None:
+    """`x` as a Python integer, or None if it is none."""
     try:
         return operator.index(x)
     except TypeError:
@@ -213,7 +212,8 @@ def element(x: Any, i: int) -> Any:
 # ---- what loops ask of their bodies
 
 
-def _callable(message: str, *functions: Any) -> None:
+def check_callable(message: str, *functions: Any) -> None:
+    """Raise TypeError with this message unless all are functions."""
     for f in functions:
         if not callable(f):
             raise error(
@@ -243,7 +243,7 @@ def _promoted(carry: Sequence[Any], outs: Sequence[ArrayType]) -> list[Any] | No
     return new if changed else None
 
 
-def _check_structure(what: str, f: Any, have: PyTreeDef, found: PyTreeDef) -> None:
+def _check_structure(what: str, have: PyTreeDef, found: PyTreeDef) -> None:
     if found != have:
         raise error(
             TypeError,
@@ -256,97 +256,26 @@ def _check_structure(what: str, f: Any, have: PyTreeDef, found: PyTreeDef) -> No
 
 
 def _check_carry(
-    what: str, names: Sequence[str], carry: Sequence[Any], outs: Sequence[ArrayType]
+    what: str, f: Any, in_tree: PyTreeDef, carry: Sequence[Any], outs: Sequence[ArrayType]
 ) -> None:
+    pairs = [(type_of(x), out) for x, out in zip(carry, outs, strict=True)]
+    if all(t.shape == out.shape and t.dtype == out.dtype for t, out in pairs):
+        return
     wrong = []
-    for name, x, out in zip(names, carry, outs, strict=True):
-        t = type_of(x)
-        if (t.shape, t.dtype) == (out.shape, out.dtype):
-            continue
-        whole = name.isidentifier()
-        parts = [n for n, same in (("shapes", t.shape == out.shape), ("dtypes", t.dtype == out.dtype))
-                 if not same]
-        wrong.append(
-            f"the input carry {'' if whole else 'component '}{name} has type {_long(t)} but the "
-            f"corresponding output carry component has type {_long(out)}, so the "
-            f"{' and '.join(parts)} do not match"
-        )
-    if wrong:
-        raise error(
-            TypeError,
-            f"{what} carry input and carry output must have equal types, but they differ.",
-            got="; ".join(wrong),
-            fix="revise the function so that all output types match the corresponding input types, "
-            "e.g. with .astype(x.dtype), or begin with a carry of the type that comes out.",
-        )
-
-
-# ---- map
-
-
-def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
-    """Apply `f` to each element along the first axis of `xs`, one after the other.
-
-    As `vmap` in meaning; it takes the memory of one element (with `batch_size`: of that many).
-
-    Example:
-      >>> import pullback.numpy as jnp
-      >>> from pullback import lax
-      >>> print(lax.map(lambda x: x * x, jnp.arange(3)))
-      [0 1 4]
-    """
-    _callable("lax.map: f argument should be a callable.", f)
-    if batch_size is not None:
-        return _map_in_batches(f, xs, batch_size)
-
-    def step(_: Any, x: Any) -> Any:
-        return (), f(x)
-
-    return scan(step, (), xs)[1]
-
-
-def _map_in_batches(f: Any, xs: Any, size: int) -> Any:
-    leaves, in_tree = flatten(xs)
-    leaves = [checks.input_array(x, "lax.map") for x in leaves]
-    n = _scan_length(leaves, None, in_tree)
-    if _as_int(size) is None or size < 1:
-        raise error(
-            ValueError,
-            "lax.map: batch_size must be a positive integer.",
-            got=f"batch_size={size!r}",
-            fix="leave it out to take one element at a time.",
-        )
-    count, rest = divmod(n, size)
-    parts = []
-    if count:
-        batches = [
-            reshape(slice_along(x, 0, 0, count * size), new_sizes=(count, size, *x.shape[1:]))
-            for x in leaves
-        ]
-        found, tree = flatten(map(lambda x: _mapped(f, x, size), in_tree.unflatten(batches)))
-        parts.append([reshape(y, new_sizes=(count * size, *y.shape[2:])) for y in found])
-    if rest or not count:
-        last = in_tree.unflatten([slice_along(x, 0, count * size, n) for x in leaves])
-        found, tree = flatten(_mapped(f, last, rest))
-        parts.append(found)
-    if len(parts) == 1:
-        return tree.unflatten(parts[0])
-    return tree.unflatten([concatenate(a, b, dimension=0) for a, b in zip(*parts, strict=True)])
-
-
-def _mapped(f: Any, xs: Any, size: int) -> Any:
-    """vmap of `f` over axis 0."""
-    leaves, in_tree = flatten(xs)
-    trees: list[PyTreeDef] = []
-
-    def flat(*new: Any) -> list[Any]:
-        outs, tree = flatten(f(in_tree.unflatten(new)))
-        trees.append(tree)
-        return [checks.output_array(y, "lax.map") for y in outs]
-
-    outs, axes = batch.vmap(flat, size, leaves, [0] * len(leaves))
-    return trees[0].unflatten(
-        [batch_in_front(y, a, size) for y, a in zip(outs, axes, strict=True)]
+    for name, (t, out) in zip(argument_names(f, in_tree), pairs, strict=False):
+        differ = ["shapes"] * (t.shape != out.shape) + ["dtypes"] * (t.dtype != out.dtype)
+        if differ:
+            wrong.append(
+                f"the input carry {'' if name.isidentifier() else 'component '}{name} has type "
+                f"{_long(t)} but the corresponding output carry component has type {_long(out)}, "
+                f"so the {' and '.join(differ)} do not match"
+            )
+    raise error(
+        TypeError,
+        f"{what} carry input and carry output must have equal types, but they differ.",
+        got="; ".join(wrong),
+        fix="revise the function so that all output types match the corresponding input types, "
+        "e.g. with .astype(x.dtype), or begin with a carry of the type that comes out.",
     )
 
 
@@ -375,8 +304,9 @@ def while_loop(
       >>> print(lax.while_loop(lambda x: x < 100, lambda x: 2 * x, 1))
       128
     """
-    _callable("lax.while_loop: body_fun and cond_fun arguments should be callable.",
-              body_fun, cond_fun)
+    check_callable(
+        "lax.while_loop: body_fun and cond_fun arguments should be callable.", body_fun, cond_fun
+    )
     if values.jax_disable_jit:
         while bool(cond_fun(init_val)):
             init_val = body_fun(init_val)
@@ -386,23 +316,21 @@ def while_loop(
     return _while(cond_fun, body_fun, carry, tree)
 
 
-def _while(
-    cond_fun: Any, body_fun: Any, carry: list[Any], tree: PyTreeDef, of: Any = None
-) -> Any:
+def _while(cond_fun: Any, body_fun: Any, carry: list[Any], tree: PyTreeDef, of: Any = None) -> Any:
     in_tree = flatten((tree.unflatten(carry),))[1]
 
     def trace(carry: Sequence[Any]) -> Body:
-        return trace_function(body_fun, in_tree, [type_of(x) for x in carry], "while_loop", None, of)
+        types = [type_of(x) for x in carry]
+        return trace_function(body_fun, in_tree, types, "while_loop", of)
 
     body = trace(carry)
-    _check_structure("while_loop body function", body_fun, tree, body.out_tree)
+    _check_structure("while_loop body function", tree, body.out_tree)
     promoted = _promoted(carry, body.closed.out_avals)
     if promoted is not None:
         carry, body = promoted, trace(promoted)
-    names = argument_names(body_fun, in_tree)
-    _check_carry("while_loop body function", names, carry, body.closed.out_avals)
+    _check_carry("while_loop body function", body_fun, in_tree, carry, body.closed.out_avals)
     types = [type_of(x) for x in carry]
-    cond = trace_function(cond_fun, in_tree, types, "while_loop", None, of)
+    cond = trace_function(cond_fun, in_tree, types, "while_loop", of)
     _check_condition(cond)
     outs = while_p(
         *cond.consts,
@@ -450,15 +378,15 @@ def fori_loop(
       unroll: accepted for compatibility, where the number of rounds is known.
 
     Returns:
-      The last carry. Where the bounds are known, this is a `scan` and has derivatives in reverse mode;
-      else it is a `while_loop`.
+      The last carry. Where the bounds are known, this is a `scan` and has derivatives in reverse
+      mode; else it is a `while_loop`.
 
     Example:
       >>> from pullback import lax
       >>> print(lax.fori_loop(1, 5, lambda i, x: x * i, 1))
       24
     """
-    _callable("lax.fori_loop: body_fun argument should be callable.", body_fun)
+    check_callable("lax.fori_loop: body_fun argument should be callable.", body_fun)
     low, high = _known_int(lower), _known_int(upper)
     if low is not None and high is not None:
         return _fori_by_scan(low, high, body_fun, init_val, 1 if unroll is None else unroll)
@@ -472,7 +400,6 @@ def fori_loop(
         )
     carry, tree = flatten((lower, upper, init_val))
     carry = [checks.input_array(x, "fori_loop") for x in carry]
-    one = HostArray(type_of(lower).dtype.type(1), True)
 
     def goes_on(loop_carry: Any) -> Any:
         i, upper, _ = loop_carry
@@ -480,9 +407,9 @@ def fori_loop(
 
     def step(loop_carry: Any) -> Any:
         i, upper, x = loop_carry
-        return add(i, one), upper, body_fun(i, x)
+        return add(i, like(i, 1)), upper, body_fun(i, x)
 
-    return _while(goes_on, step, carry, tree, body_fun)[2]
+    return _while(goes_on, step, carry, tree, (body_fun, None))[2]
 
 
 def _fori_by_scan(low: int, high: int, body_fun: Any, init_val: Any, unroll: Any) -> Any:
@@ -494,15 +421,15 @@ def _fori_by_scan(low: int, high: int, body_fun: Any, init_val: Any, unroll: Any
     _check_unroll(unroll)
     leaves, in_tree = flatten(((low, init_val), None))
     carry = [checks.input_array(x, "fori_loop") for x in leaves]
-    one = HostArray(carry[0].dtype.type(1), True)
+    of = (body_fun, flatten((low, init_val))[1])
 
     def step(loop_carry: Any, _: Any) -> Any:
         i, x = loop_carry
-        return (add(i, one), body_fun(i, x)), None
+        return (add(i, like(i, 1)), body_fun(i, x)), None
 
     def trace(carry: Sequence[Any]) -> Body:
         types = [type_of(x) for x in carry]
-        return trace_function(step, in_tree, types, "fori_loop", None, body_fun)
+        return trace_function(step, in_tree, types, "fori_loop", of)
 
     return _scan(step, trace, carry, [], in_tree, length, False, unroll)[0][1]
 
@@ -512,8 +439,8 @@ def _known_int(x: Any) -> int | None:
     if isinstance(x, Tracer):
         x = x.known()
     if isinstance(x, Array):
-        return _as_int(x) if x.shape == () else None
-    return _as_int(x)
+        return as_integer(x) if x.shape == () else None
+    return as_integer(x)
 
 
 def _same_dtype(lower: Any, upper: Any) -> tuple[Any, Any]:

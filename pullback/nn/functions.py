@@ -108,8 +108,9 @@ def gelu(x: Any, approximate: bool = True) -> Array:
     """
     x = inexact("gelu", x)
     if approximate:
-        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
-        return x * (0.5 * (1.0 + jnp.tanh(inner)))
+        # (1 + tanh(u)) / 2 is sigmoid(2 u), which has all its digits also where tanh(u) is near -1.
+        inner = math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x))
+        return x * sigmoid(inner)
     return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -118,13 +119,18 @@ def from_host(value: Any, dtype: Any = None) -> HostArray:
 
 def expand(x: Any, axes: Sequence[int]) -> Any:
     """`x` with new axes of length 1, which are numbered `axes` in the result."""
-    old = x.shape
+    shape, kept = _expanded(x.shape, tuple(axes))
+    return broadcast_in_dim(x, shape=shape, broadcast_dimensions=kept)
+
+
+@lru_cache(maxsize=4096)
+def _expanded(old: Shape, axes: tuple[int, ...]) -> tuple[Shape, tuple[int, ...]]:
     rank = len(old) + len(axes)
     kept = tuple(i for i in range(rank) if i not in axes)
     shape = [1] * rank
     for i, n in zip(kept, old, strict=True):
         shape[i] = n
-    return broadcast_in_dim(x, shape=tuple(shape), broadcast_dimensions=kept)
+    return tuple(shape), kept
 
 
 def masked(mask: Any, x: Any, other: Any) -> Any:

@@ -14,6 +14,7 @@ from ..core.trace import type_of
 from ..ops import compound, elementwise, functions, rounding
 from ..ops.comparison import and_, eq, gt, lt, max_, min_, ne, or_
 from ..ops.structural import zeros
+from .arguments import strong
 from .promotion import (
     as_array,
     broadcast_together,
@@ -168,11 +169,16 @@ def power(x: Any, y: Any, /) -> Array:
         if exponent < 0 and dtypes.kind(x.dtype) in "iu":
             functions.integer_pow.typing(type_of(x), y=exponent)  # raises in the user's words
         return functions.integer_pow(x, y=exponent)
-    if not isinstance(y, (float, complex)):
-        x, y = as_array(x, "power"), as_array(y, "power")
-        if dtypes.is_inexact(x.dtype) and dtypes.kind(y.dtype) in "iu":
-            return functions.pow_(*broadcast_together("power", x, y))
-    return functions.pow_(*promote_numbers("power", x, y))
+    if _kind(y) in "iu" and _kind(x) in "fc":
+        return functions.pow_(
+            *broadcast_together("power", as_array(x, "power"), as_array(y, "power"))
+        )
+    x, y = promote_numbers("power", x, y)
+    return functions.pow_(strong(x) if dtypes.kind(x.dtype) in "iu" else x, y)
+
+
+def _kind(x: Any) -> str:
+    return dtypes.kind(x.dtype) if hasattr(x, "dtype") else np.dtype(type(x)).kind
 
 
 def pow(x: Any, y: Any, /) -> Array:
@@ -232,6 +238,9 @@ def sign(x: Any, /) -> Array:
 def heaviside(x: Any, y: Any, /) -> Array:
     """0 where x < 0, y where x is 0, 1 where x > 0."""
     x, y = promote_floats("heaviside", x, y)
+    _real_only("heaviside", x)
+    if x.weak_type != y.weak_type:
+        x, y = strong(x), strong(y)
     zero = _number(x, 0)
     at_zero = compound.where(ne(x, x), x, y)
     above = compound.where(gt(x, zero), _number(x, 1), at_zero)
@@ -262,18 +271,6 @@ def maximum(x: Any, y: Any, /) -> Array:
 def minimum(x: Any, y: Any, /) -> Array:
     """The smaller of x and y; nan where one is nan."""
     return min_(*promote("minimum", x, y))
-
-
-def fmax(x: Any, y: Any, /) -> Array:
-    """The larger of x and y; the other one where one is nan."""
-    x, y = promote("fmax", x, y)
-    return compound.where(or_(gt(x, y), ne(y, y)), x, y)
-
-
-def fmin(x: Any, y: Any, /) -> Array:
-    """The smaller of x and y; the other one where one is nan."""
-    x, y = promote("fmin", x, y)
-    return compound.where(or_(lt(x, y), ne(y, y)), x, y)
 
 
 def clip(arr: Any = None, /, min: Any = None, max: Any = None) -> Array:

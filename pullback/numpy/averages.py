@@ -15,7 +15,14 @@ from ..ops.elementwise import conj, div, mul, real, sub
 from ..ops.functions import sqrt, square
 from ..ops.structural import reduce_sum, reshape, transpose
 from .arguments import half_to_single, masked, no_out, where_mask
-from .promotion import as_array, astype, broadcast_to, promote_inexact, requested_dtype
+from .promotion import (
+    as_array,
+    astype,
+    broadcast_to,
+    inexact_dtype,
+    promote_inexact,
+    requested_dtype,
+)
 from .reductions import Axis, filled_like, plain, reduced_axes, sum
 
 
@@ -45,7 +52,7 @@ def mean(
     """
     no_out("mean", out)
     x = a if isinstance(a, Array) else as_array(a, "mean")
-    if dtype is None and where is None and x.dtype.char in "fdFD":
+    if where is None and x.dtype.char in "fdFD" and (dtype is None or dtype is x.dtype):
         total = plain(reduce_sum, x, axis, keepdims)
         n = x.size if axis is None else _count_along(x.shape, axis)
         return div(total, HostArray(x.dtype.type(n)))
@@ -54,11 +61,6 @@ def mean(
     n = counted(x, axis, keepdims, where_mask("mean", where), inner)
     total = sum(x, axis, dtype=inner, keepdims=keepdims, where=where)
     return astype(_divided(total, n), result)
-
-
-def inexact_dtype(dtype: np.dtype) -> np.dtype:
-    """`dtype` if it is a float or complex one; the default float for integers and bools."""
-    return dtype if dtypes.is_inexact(dtype) else dtypes.default_float()
 
 
 def _count_along(shape: Shape, axis: Axis) -> int:
@@ -167,7 +169,7 @@ def var(
     inner, result = variance_dtypes("var", x.dtype, dtype)
     x = astype(x, inner)
     center = _mean(x, axis, inner, where) if mean is None else astype(as_array(mean, "var"), inner)
-    squares = squared_distance(x, center)
+    squares = squared_distance(x, center, where)
     total = sum(squares, axis, dtype=squares.dtype, keepdims=keepdims, where=where)
     if where is None and isinstance(ddof, (int, float)):
         n = _count_along(x.shape, axis) - ddof
@@ -177,12 +179,13 @@ def var(
     n = counted(x, axis, keepdims, where, squares.dtype)
     n = sub(n, astype(as_array(ddof, "var"), squares.dtype))
     positive = gt(n, HostArray(n.dtype.type(0), True))
-    found = astype(_divided(total, n), result)
+    found = astype(_divided(total, masked(positive, n, HostArray(n.dtype.type(1)))), result)
     return masked(positive, found, HostArray(result.type(np.nan)))
 
 
 def _mean(x: Any, axis: Axis, dtype: np.dtype, where: Any) -> Any:
-    return mean(x, axis, dtype=dtype, keepdims=True, where=where)
+    # A scalar stands for any shape, so that of all elements need not be repeated.
+    return mean(x, axis, dtype=dtype, keepdims=axis is not None, where=where)
 
 
 def squared_distance(x: Any, center: Any, here: Any = None) -> Any:
@@ -223,7 +226,7 @@ def variance_dtypes(name: str, dtype: np.dtype, asked: Any) -> tuple[np.dtype, n
             )
         return half_to_single(result), result
     if not dtypes.is_inexact(dtype):
-        result = dtypes.default_float()
+        result = inexact_dtype(dtype)
         return result, result
     return half_to_single(dtype), dtypes.real_dtype(dtype)
 

@@ -70,7 +70,7 @@ def dot(
     """
     a, b, dtype = _operands("dot", a, b, preferred_element_type)
     ranks = (len(a.shape), len(b.shape))
-    numbers = _NUMBERS.get(ranks)
+    numbers: Any = _NUMBERS.get(ranks)
     if numbers is None:
         if 0 in ranks:
             numbers = (((), ()), ((), ()))

@@ -29,6 +29,7 @@ from .promotion import (
     axis_number,
     broadcast_shapes,
     broadcast_to,
+    inexact_dtype,
     requested_dtype,
 )
 
@@ -332,10 +333,8 @@ def _line_dtypes(name: str, start: Any, stop: Any, dtype: Any) -> tuple[np.dtype
         kind = requested_dtype(dtype, name)
     else:
         types = tuple((x.dtype, x.weak_type) for x in as_arrays(name, start, stop))
-        kind = dtypes.promoted(types, name)[0]
-        if not dtypes.is_inexact(kind):
-            kind = dtypes.default_float()
-    return kind, kind if dtypes.is_inexact(kind) else dtypes.default_float()
+        kind = inexact_dtype(dtypes.promoted(types, name)[0])
+    return kind, inexact_dtype(kind)
 
 
 def logspace(

@@ -68,9 +68,11 @@ def _cumulated(
 ) -> Any:
     no_out(name, out)
     x = as_array(a, name)
-    if axis is None or not x.shape:
+    if len(x.shape) != 1 and (axis is None or not x.shape):
         x = reshape(x, new_sizes=(x.size,))
-    i = 0 if axis is None else axis_number(integer(axis, f"`axis` of jnp.{name}"), x.ndim)
+    if type(axis) is not int and axis is not None:
+        axis = integer(axis, f"`axis` of jnp.{name}")
+    i = 0 if axis is None else axis_number(axis, len(x.shape))
     if nan_is is not None and dtypes.is_inexact(x.dtype):
         x = masked(not_(nan_mask(x)), x, HostArray(x.dtype.type(nan_is)))
     if dtype is not None:
@@ -99,9 +101,9 @@ def cumulative_sum(
 def cumulative_prod(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Array:
-    """`cumprod` as the array API standard has it: `axis` is needed beyond 1-d.
+    """`cumprod` as the array API standard has it, but integers keep their width, as in JAX.
 
-    With `include_initial` the result starts with 1 and is one longer.
+    `axis` is needed beyond 1-d. With `include_initial` the result starts with 1, and is one longer.
     """
     initial = 1 if include_initial else None
     return _standard("cumulative_prod", cumulative.cumprod, x, axis, dtype, initial)
@@ -124,7 +126,7 @@ def _standard(name: str, op: Any, x: Any, axis: Any, dtype: Any, initial: int | 
             fix="name the axis.",
         )
     i = axis_number(0 if axis is None else axis, x.ndim)
-    found = _cumulated(name, op, x, i, dtype, None, promote_integers=True)
+    found = _cumulated(name, op, x, i, dtype, None, promote_integers=name == "cumulative_sum")
     if initial is None:
         return found
     shape = (*x.shape[:i], 1, *x.shape[i + 1 :])

@@ -1,4 +1,4 @@
-"""Triangles and diagonals of matrices: eye, tri, tril, triu, diag, trace; and vander."""
+"""Triangles and diagonals of matrices: eye, tri, tril, triu, diag; and vander."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from ..ops.comparison import eq, ge
 from ..ops.elementwise import add, like, select_n, sub
 from ..ops.slicing import pad, slice_along
 from ..ops.structural import broadcast_in_dim, iota, reshape, transpose, zero_like, zeros
-from .arguments import expand, integer, no_out
+from .arguments import expand, integer
 from .arithmetic import power
 from .promotion import as_array, astype, axis_number, broadcast_to, requested_dtype
-from .reductions import sum as sum_
 
 
 def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = None) -> Array:
@@ -29,6 +28,8 @@ def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = N
     """
     kind = dtypes.default_float() if dtype is None else requested_dtype(dtype, "eye")
     row, column = _coordinates("eye", N, M)
+    if type(k) is int:
+        k = like(row, k)
     k = as_array(k, "eye")
     if k.shape or dtypes.kind(k.dtype) not in "iu":
         raise error(
@@ -37,7 +38,7 @@ def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = N
             got=f"k of type {type_of(k).str_short()}",
             fix="give the number of a diagonal: 0 is the main one, 1 the one above.",
         )
-    return astype(eq(add(row, astype(k, row.dtype)), column), kind)
+    return astype(eq(add(row, astype(k, row.dtype, weak_type=True)), column), kind)
 
 
 def identity(n: Any, dtype: Any = None) -> Array:
@@ -176,14 +177,6 @@ def _diagonal(x: Any, offset: int) -> Any:
         return slice_along(flat, len(outer), 0, 0)
     start = offset if offset >= 0 else -offset * m
     return slice_along(flat, len(outer), start, start + (size - 1) * (m + 1) + 1, m + 1)
-
-
-def trace(
-    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None
-) -> Array:
-    """The sum of diagonal `offset` of the matrices in axes `axis1` and `axis2`."""
-    no_out("trace", out)
-    return sum_(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 # ---- powers

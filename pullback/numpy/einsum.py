@@ -77,7 +77,8 @@ def einsum(
             for i, ops in zip(step.places, step.prepare, strict=True)
         ]
         if len(parts) == 2:
-            result = named_product(*parts, step.names, precision, dtype)
+            x, y = parts
+            result = named_product(x, y, step.names, precision, dtype)
         else:
             (result,) = parts
             if step.order is not None:
@@ -103,9 +104,7 @@ def einsum_path(
     spec = ",".join(terms) + "->" + result
     if isinstance(optimize, bool):
         optimize = "optimal" if optimize else _left_to_right(len(shapes))
-    return opt_einsum.contract_path(  # type: ignore[no-any-return]
-        spec, *shapes, shapes=True, optimize=optimize
-    )
+    return opt_einsum.contract_path(spec, *shapes, shapes=True, optimize=optimize)
 
 
 # ---- reading the subscripts
@@ -207,7 +206,8 @@ class _Step(NamedTuple):
     places: tuple[int, ...]
     prepare: tuple[tuple[Any, ...], ...]
     """What is done first with each: ("diagonal", axis, axis) or ("sum", axes)."""
-    names: tuple[str, str, str] | None
+    names: Any
+    """Of two operands: the letters of both, and of the product."""
     order: tuple[int, ...] | None
 
 
@@ -287,7 +287,7 @@ def _order(given: Any, result: str, shapes: Any, optimize: Any) -> list[tuple[in
 
 
 def _left_to_right(n: int) -> list[tuple[int, ...]]:
-    return [(0, 1)] + [(0, k) for k in range(n - 2, 0, -1)]
+    return [(0, 1), *((0, k) for k in range(n - 2, 0, -1))]
 
 
 def _hashable(optimize: Any) -> Any:

@@ -156,7 +156,7 @@ def copysign(x1: Any, x2: Any, /) -> Array:
             got=f"{type_of(x).str_short()} and {type_of(y).str_short()}",
             fix="use the real and the imaginary part.",
         )
-    size = rounding.abs_(x)
+    size = rounding.abs_(x if y.weak_type else strong(x))
     return compound.where(signbit(y), elementwise.neg(size), size)
 
 
@@ -175,7 +175,8 @@ def spacing(x: Any, /) -> Array:
             got=type_of(x).str_short(),
             fix="ask of the real and of the imaginary part.",
         )
-    outward = copysign(like(x, math.inf), x)
+    # NumPy's spacing of a negative float16 is positive.
+    outward = like(x, math.inf) if x.dtype == np.float16 else copysign(like(x, math.inf), x)
     return sub(rounding.nextafter(x, outward), x)
 
 

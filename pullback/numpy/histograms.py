@@ -18,9 +18,16 @@ from ..ops.slicing import slice_along
 from ..ops.structural import reshape
 from ..ops.windows import ScatterDimensionNumbers
 from .arguments import concrete, expand, integer
-from .averages import inexact_dtype
 from .cumulative import diff
-from .promotion import as_array, as_arrays, astype, broadcast_to, promote, promote_inexact
+from .promotion import (
+    as_array,
+    as_arrays,
+    astype,
+    broadcast_to,
+    inexact_dtype,
+    promote,
+    promote_inexact,
+)
 from .reductions import filled_like, max, min, sum
 
 
@@ -272,9 +279,9 @@ def _histogram(
     ranges = [None] * rank if range is None else _for_each_axis(range, rank, "range")
     dtype = columns[0].dtype
     if weights is None:
-        each = filled_like((points,), HostArray(dtype.type(1)))
+        each = filled_like((points,), HostArray(dtypes.default_int().type(1)))
     else:
-        each = as_array(weights, "histogramdd")
+        each, _ = promote_inexact("histogramdd", weights, like(columns[0], 0))
         if each.shape != (points,):
             raise error(
                 ValueError,
@@ -305,7 +312,7 @@ def _histogram(
 
 
 def _for_each_axis(value: Any, rank: int, name: str) -> list[Any]:
-    if np.ndim(value) == 0 and not isinstance(value, (list, tuple)):
+    if not isinstance(value, (list, tuple)) and np.ndim(value) == 0:
         return [value] * rank
     if len(value) != rank:
         raise error(

@@ -24,6 +24,7 @@ from ..ops.elementwise import add, convert_element_type, like, mul, select_n, su
 from ..ops.indexing import (
     FILL_OR_DROP,
     PROMISE_IN_BOUNDS,
+    combine_rows,
     gather,
     scatter,
     scatter_add,
@@ -32,10 +33,10 @@ from ..ops.indexing import (
 from ..ops.scattering import scatter_max, scatter_min, scatter_mul
 from ..ops.slicing import slice_
 from ..ops.stacking import stack
-from ..ops.structural import broadcast_in_dim, rev, squeeze, zeros
+from ..ops.structural import broadcast_in_dim, reshape, rev, squeeze, zeros
 from ..ops.windows import GatherScatterMode, as_scatter
 from .arithmetic import divide, power
-from .indices import Index, Part, expanded, is_empty, known_value, np_shape, parse, windows_of
+from .indices import Cut, Index, Layout, from_front, is_empty, known_value, parse, vectors
 from .promotion import as_array, broadcast_to, promote_dtypes
 
 _REFUSED = (IndexError, TypeError, ValueError, OverflowError)
@@ -44,19 +45,30 @@ _BASIC = {int, slice, EllipsisType, NoneType}
 
 def getitem(x: Any, index: Any) -> Any:
     """`x[index]`: NumPy's indexing. What is out of bounds is moved to the nearest element."""
-    if type(x) is HostArray and state.trace is EVAL and _is_basic(index):
+    if type(x) is HostArray and state.trace is EVAL:
         try:
-            return HostArray(x._value[index], x._weak)
-        except _REFUSED:  # out of bounds; or wrong, which is explained below
+            return HostArray(x._value[_plain(index)], x._weak)
+        except _REFUSED:  # out of bounds; or not plain; or wrong, which is explained below
             pass
     return read(x, index)
 
 
-def _is_basic(index: Any) -> bool:
+def _plain(index: Any) -> Any:
+    """The index as NumPy takes it; an IndexError if it means something else there, as lists do."""
     kind = type(index)
+    if kind in _BASIC:
+        return index
     if kind is tuple:
-        return all(type(i) in _BASIC for i in index)
-    return kind in _BASIC
+        return tuple(i if type(i) in _BASIC else _plain_array(i) for i in index)
+    return _plain_array(index)
+
+
+def _plain_array(index: Any) -> Any:
+    if type(index) is HostArray:
+        return index._value
+    if type(index) in (np.ndarray, bool) or isinstance(index, np.integer):
+        return index
+    raise IndexError
 
 
 # ---- reading
@@ -73,103 +85,54 @@ def read(
 ) -> Any:
     """`x[index]` with all the options of `x.at[index].get`."""
     how = PROMISE_IN_BOUNDS if mode is None else GatherScatterMode.from_any(mode)
-    found = parse(index, x.shape)
-    x, found = _cut(expanded(x, found.shape), found, wrap, how is FILL_OR_DROP)
-    picked = [p for p in found.parts if p.kind in ("array", "int")]
-    if not picked:
-        return expanded(x, _basic_shape(found))
-    if how is not FILL_OR_DROP and all(np_shape(p.value) == () for p in picked):
-        return _at_scalars(x, found, picked, wrap)
-    w = windows_of(found, wrap)
+    layout, arrays = parse(index, x.shape)
+    x, rest = _cut(_expanded(x, layout.shape), layout.cut(wrap, how is FILL_OR_DROP))
+    if not rest.picked:
+        return _expanded(x, rest.basic_shape)
+    w, found = rest.windows(wrap), Index(rest, arrays)
     if is_empty(w.shape):
         return zeros(array_type(w.shape, x.dtype, x.weak_type))
+    if rest.scalars and how is not FILL_OR_DROP:
+        return _at_scalars(x, found, wrap)
     out = gather(
         x,
-        w.indices,
+        vectors(found, wrap),
         dimension_numbers=w.numbers,
         slice_sizes=w.sizes,
         mode=how,
         fill_value=_fill_number(fill_value) if how is FILL_OR_DROP else None,
-        unique_indices=unique_indices or found.once,
+        unique_indices=unique_indices or rest.once,
         indices_are_sorted=indices_are_sorted,
     )
-    return expanded(out, w.shape)
+    return _expanded(out, w.shape)
 
 
-def _cut(x: Any, index: Index, wrap: bool, fill: bool) -> tuple[Any, Index]:
-    """The integers and slices of an index, done; and the index that remains.
-
-    With `fill`, integers that are out of bounds remain.
-    """
-    shape = index.shape
-    starts, limits, strides = [0] * len(shape), list(shape), [1] * len(shape)
-    reversed_axes, gone, parts = [], [], []
-    for part in index.parts:
-        kind, value, axis = part
-        if kind == "slice":
-            start, step, n = value
-            last = start + (n - 1) * step
-            low, high = (start, last) if step > 0 else (last, start)
-            starts[axis], limits[axis] = (low, high + 1) if n else (0, 0)
-            strides[axis] = abs(step) if n > 1 else 1
-            if step < 0 and n > 1:
-                reversed_axes.append(axis)
-            part = Part(kind, (0, 1, n), axis)
-        elif kind == "int":
-            n = shape[axis]
-            at = value + n if value < 0 and wrap else value
-            if not fill or 0 <= at < n:
-                at = _inside(at, n, axis)
-                starts[axis], limits[axis] = at, at + 1
-                gone.append(axis)
-                part = Part("gone", None, axis)
-        parts.append(part)
-    if starts != [0] * len(shape) or tuple(limits) != shape or strides != [1] * len(shape):
-        x = slice_(
-            x,
-            start_indices=tuple(starts),
-            limit_indices=tuple(limits),
-            strides=None if strides == [1] * len(shape) else tuple(strides),
-        )
-    if reversed_axes:
-        x = rev(x, dimensions=tuple(reversed_axes))
-    if gone and any(p.kind in ("array", "int", "new") for p in parts):
-        x = expanded(x, tuple(n for d, n in enumerate(x.shape) if d not in gone))
-    elif gone:
-        x = squeeze(x, dimensions=tuple(gone))
-    left = [p._replace(axis=p.axis - sum(g < p.axis for g in gone)) for p in parts]
-    return x, Index(left, x.shape, index.once)
+def _cut(x: Any, cut: Cut) -> tuple[Any, Layout]:
+    """`x` with the slices and integers of an index done, and the layout that remains."""
+    if cut.sliced:
+        x = slice_(x, start_indices=cut.starts, limit_indices=cut.limits, strides=cut.strides)
+    if cut.reversed:
+        x = rev(x, dimensions=cut.reversed)
+    if cut.gone:
+        later = cut.rest.basic_shape != cut.shape and not cut.rest.picked
+        x = x if later else squeeze(x, dimensions=cut.gone)
+    return x, cut.rest
 
 
-def _inside(at: int, n: int, axis: int) -> int:
-    if n == 0:
-        raise error(
-            IndexError,
-            f"index is out of bounds for axis {axis} with size 0.",
-            got=f"index {at}",
-            fix="index an array that has elements.",
-        )
-    return min(max(at, 0), n - 1)
+def _at_scalars(x: Any, found: Index, wrap: bool) -> Any:
+    """The element, row or other window at integers that are not known before."""
+    w = found.layout.windows(wrap)
+    starts: list[Any] = [None] * len(x.shape)
+    for (at, _, _, n), axis in zip(w.columns, w.numbers.start_index_map):
+        known = type(at) is not int
+        starts[axis] = from_front(at if known else found.arrays[at], n, wrap, dtypes.int32)
+    starts = [HostArray(np.int32(0)) if s is None else s for s in starts]
+    return _expanded(dynamic_slice(x, *starts, slice_sizes=w.sizes), w.shape)
 
 
-def _basic_shape(index: Index) -> Shape:
-    lengths = [1 if p.kind == "new" else p.value[2] for p in index.parts if p.kind in ("new", "slice")]
-    return tuple(lengths)
-
-
-def _at_scalars(x: Any, index: Index, picked: list[Part], wrap: bool) -> Any:
-    """The element, row or so on at integers that are not known before."""
-    w = windows_of(index, wrap)
-    shape = x.shape
-    starts: list[Any] = [HostArray(np.int32(0))] * len(shape)
-    (vector,) = (w.indices,)
-    for k, axis in enumerate(w.numbers.start_index_map):
-        one = slice_(vector, start_indices=(k,), limit_indices=(k + 1,), strides=None)
-        starts[axis] = expanded(one, ())
-    dtype = vector.dtype
-    starts = [s if s.dtype == dtype else HostArray(dtype.type(0)) for s in starts]
-    out = dynamic_slice(x, *starts, slice_sizes=w.sizes)
-    return expanded(out, w.shape)
+def _expanded(x: Any, shape: Shape) -> Any:
+    """`x` in a shape that differs by axes of length 1."""
+    return x if x.shape == shape else reshape(x, new_sizes=shape)
 
 
 def _fill_number(value: Any) -> Any:
@@ -237,7 +200,7 @@ class AtIndex:
         wrap_negative_indices: bool = True,
     ) -> Array:
         """`x[index]`"""
-        return read(  # type: ignore[no-any-return]
+        return read(
             self.array,
             self.index,
             mode,
@@ -319,69 +282,87 @@ def _updated(
     wrap_negative_indices: bool = True,
 ) -> Any:
     how = GatherScatterMode.from_any(mode)
-    if type(x) is HostArray and state.trace is EVAL and wrap_negative_indices and _is_basic(index):
+    if type(x) is HostArray and state.trace is EVAL and wrap_negative_indices:
         out = _at_once(update.ufunc, x, index, values)
         if out is not None:
             return out
     found = parse(index, x.shape)
-    w = windows_of(found, wrap_negative_indices)
+    layout = found.layout
+    w = layout.windows(wrap_negative_indices)
     y = _values(values, x)
     _check_cast(x, y)
     if is_empty(w.shape):
         return x
     old, y = promote_dtypes("an update by .at", x, y)
-    y = expanded(_fitting(y, w.shape, index), w.window_shape)
-    if w.indices is None:
-        y = expanded(y, x.shape)
+    y = _expanded(_fitting(y, w.shape, index), w.window_shape)
+    if not w.columns:
+        y = _expanded(y, x.shape)
         out = y if update.whole is None else update.whole(old, y)
-    elif update is _SET and _is_window(found, wrap_negative_indices):
-        starts = [HostArray(np.int32(0))] * len(found.shape)
-        for axis, at in zip(w.numbers.start_index_map, w.indices._value.tolist()):
-            starts[axis] = HostArray(w.indices.dtype.type(at))
-        out = dynamic_update_slice(expanded(old, found.shape), expanded(y, w.sizes), *starts)
+    elif update is _SET and w.corner is not None:
+        starts = [HostArray(np.int32(at)) for at in w.corner]
+        out = dynamic_update_slice(_expanded(old, layout.shape), _expanded(y, w.sizes), *starts)
     else:
         out = update.scatter(
-            expanded(old, found.shape),
-            w.indices,
+            _expanded(old, layout.shape),
+            vectors(found, wrap_negative_indices),
             y,
             dimension_numbers=as_scatter(w.numbers),
             mode=how,
-            unique_indices=unique_indices or found.once,
+            unique_indices=unique_indices or layout.once,
             indices_are_sorted=indices_are_sorted,
         )
-    return _of_type(expanded(out, x.shape), x.dtype, x.weak_type)
+    return _of_type(_expanded(out, x.shape), x.dtype, x.weak_type)
 
 
 def _at_once(ufunc: Any, x: HostArray, index: Any, values: Any) -> HostArray | None:
-    """The update in NumPy, where values are plain and fit; None where they do not."""
+    """The update in NumPy, where the values have the dtype and fit; None where they do not."""
     dtype = x._value.dtype
-    if type(values) is HostArray:
-        new = values._value
-        if new.dtype != dtype:
-            return None
-    elif type(values) is float and dtype.kind in "fc" or type(values) is int and dtype.kind == "f":
-        new = dtype.type(values)
-    else:
-        return None
-    out = np.array(x._value)
     try:
-        place = out[index]
+        if type(values) is HostArray:
+            new = values._value
+            if new.dtype != dtype:
+                return None
+        elif (type(values) is float and dtype.kind in "fc") or (
+            type(values) is int and dtype.kind in "iuf"
+        ):
+            new = dtype.type(values)
+        else:
+            return None
+        plain = index if type(index) in _BASIC else _plain(index)
+        if not (new.ndim == 0 and ufunc is None) and not _names_once(plain):
+            return _rows_at_once(ufunc, x, plain, new) if type(plain) is np.ndarray else None
+        out = np.array(x._value)
+        place = out[plain]
         if new.ndim > place.ndim or (ufunc is not None and dtype.kind not in "iufc"):
             return None
         with quiet():
-            out[index] = new if ufunc is None else ufunc(place, new)
-    except _REFUSED:  # out of bounds; or wrong, which others explain
+            out[plain] = new if ufunc is None else ufunc(place, new)
+    except _REFUSED:  # out of bounds; or not plain; or wrong, which others explain
         return None
     return HostArray(out, x._weak)
 
 
-def _is_window(index: Index, wrap: bool) -> bool:
-    """Whether the index is one window whose place is known and inside the array."""
-    for kind, value, axis in index.parts:
-        if kind == "array" or (kind == "slice" and value[1] != 1):
-            return False
-        low = -index.shape[axis] if wrap else 0
-        if kind == "int" and not low <= value < index.shape[axis]:
+def _rows_at_once(ufunc: Any, x: HostArray, at: np.ndarray, new: Any) -> HostArray | None:
+    """The update of rows, some of them perhaps several times."""
+    value = x._value
+    n = len(value)
+    if not value.size or not at.size or at.max() >= n or at.min() < -n:
+        return None
+    shape = at.shape + value.shape[1:]
+    if new.ndim > len(shape) or (ufunc is not None and value.dtype.kind not in "iufc"):
+        return None
+    out = np.array(value, order="C")
+    places = np.where(at < 0, at + at.dtype.type(n), at).reshape(-1)
+    rows = np.broadcast_to(new, shape).reshape(at.size, -1)
+    with quiet():
+        combine_rows(ufunc, out.reshape(n, -1), places, rows, False)
+    return HostArray(out, x._weak)
+
+
+def _names_once(plain: Any) -> bool:
+    # Whether it is sure without looking closer that no element is named twice.
+    for part in plain if type(plain) is tuple else (plain,):
+        if type(part) not in _BASIC and np.asarray(part).dtype.kind != "b" and np.ndim(part):
             return False
     return True
 
@@ -427,9 +408,7 @@ def _check_cast(x: Any, y: Any) -> None:
 
 def _fitting(y: Any, shape: Shape, index: Any) -> Any:
     have = y.shape
-    fits = len(have) <= len(shape) and all(
-        n in (1, m) for n, m in zip(have[::-1], shape[::-1])
-    )
+    fits = len(have) <= len(shape) and all(n in (1, m) for n, m in zip(have[::-1], shape[::-1]))
     if not fits:
         raise error(
             ValueError,
@@ -457,11 +436,11 @@ def _applied(func: Callable[[Any], Any], x: Any, index: Any, options: dict[str, 
     def values(x: Any) -> Any:
         return read(x, index, wrap=wrap, **reading)
 
-    found = parse(index, x.shape)
+    layout = parse(index, x.shape).layout
     old = values(x)
     new = _of_type(as_array(func(old)), x.dtype, x.weak_type)
     out = _updated(_SET, x, index, new, **options)
-    if found.once or options.get("unique_indices"):
+    if layout.once or options.get("unique_indices"):
         return out
     zero = zeros(array_type(x.shape, dtypes.int32, False))
     times = values(_updated(_ADD, zero, index, 1, **options))

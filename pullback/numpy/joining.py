@@ -15,7 +15,7 @@ from ..ops.searching import searchsorted
 from ..ops.structural import broadcast_in_dim, iota, reshape
 from .arguments import concrete, expand, integer, integers, known, no_out
 from .promotion import as_array, astype, axis_number, broadcast_to, promote_dtypes, requested_dtype
-from .shaping import atleast_1d, atleast_2d, atleast_3d, ravel, transpose
+from .shaping import TO_1D, TO_2D, TO_3D, ravel, transpose, with_axes
 from .taking import taken
 
 
@@ -64,7 +64,7 @@ def _check_joint(name: str, arrays: list[Any], axis: int) -> None:
     first = arrays[0].shape
     for x in arrays:
         shape = x.shape
-        if shape is first or (len(shape) == len(first) == 1):
+        if shape == first:
             continue
         if (
             len(shape) != len(first)
@@ -81,7 +81,11 @@ def _check_joint(name: str, arrays: list[Any], axis: int) -> None:
 
 def _one_dtype(name: str, arrays: list[Any], dtype: Any) -> list[Any]:
     if dtype is None:
-        return promote_dtypes(name, *arrays)
+        first = arrays[0].dtype
+        for x in arrays:
+            if x.dtype is not first:
+                return promote_dtypes(name, *arrays)
+        return arrays
     dtype = requested_dtype(dtype, f"jnp.{name}")
     return [astype(x, dtype) for x in arrays]
 
@@ -141,26 +145,26 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 def vstack(tup: Any, dtype: Any = None) -> Array:
     """The arrays as rows, one below the other: 1-d arrays are rows, others joined on axis 0."""
-    rows = [atleast_2d(x) for x in array_sequence("vstack", tup)]
+    rows = [with_axes(x, TO_2D) for x in array_sequence("vstack", tup)]
     return _joined("vstack", rows, 0, dtype)
 
 
 def hstack(tup: Any, dtype: Any = None) -> Array:
     """The arrays side by side: 1-d arrays joined on axis 0, others on axis 1."""
-    parts = [atleast_1d(x) for x in array_sequence("hstack", tup)]
+    parts = [with_axes(x, TO_1D) for x in array_sequence("hstack", tup)]
     return _joined("hstack", parts, 0 if parts and parts[0].ndim == 1 else 1, dtype)
 
 
 def dstack(tup: Any, dtype: Any = None) -> Array:
     """The arrays one behind the other, on axis 2."""
-    layers = [atleast_3d(x) for x in array_sequence("dstack", tup)]
+    layers = [with_axes(x, TO_3D) for x in array_sequence("dstack", tup)]
     return _joined("dstack", layers, 2, dtype)
 
 
 def column_stack(tup: Any) -> Array:
     """The arrays as columns: 1-d arrays are columns, others joined on axis 1."""
     arrays = array_sequence("column_stack", tup)
-    columns = [x if x.ndim > 1 else transpose(atleast_2d(x)) for x in arrays]
+    columns = [x if x.ndim > 1 else transpose(with_axes(x, TO_2D)) for x in arrays]
     return _joined("column_stack", columns, 1, None)
 
 
@@ -185,16 +189,21 @@ def array_sequence(name: str, arrays: Any) -> list[Any]:
         return list(stacking.unstack(array, axis=0)) if array.shape[0] else []
     if not isinstance(arrays, (tuple, list)):
         raise _no_sequence(name, arrays)
-    found = []
-    for i, x in enumerate(arrays):
+    found = list(arrays)
+    warned = False
+    for i, x in enumerate(found):
+        if isinstance(x, Array):
+            continue
         if isinstance(x, (list, tuple)):
-            warn(
-                f"{name} requires ndarray or scalar arguments, got {type(x)} at position {i}. "
-                "In a future JAX release this will be an error.",
-                DeprecationWarning,
-            )
+            if not warned:
+                warned = True
+                warn(
+                    f"{name} requires ndarray or scalar arguments, got {type(x)} at position {i}. "
+                    "In a future JAX release this will be an error.",
+                    DeprecationWarning,
+                )
             x = array_of(name, x)
-        found.append(x if isinstance(x, Array) else as_array(x, name))
+        found[i] = as_array(x, name)
     return found
 
 

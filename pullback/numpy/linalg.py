@@ -15,11 +15,11 @@ from ..core.trace import type_of
 from ..ops import determinants, linalg, spectral
 from ..ops.comparison import eq, ne
 from ..ops.elementwise import add, like, mul, select_n
-from ..ops.functions import log, pow_
+from ..ops.functions import pow_
 from ..ops.linalg import conjugated, flip
-from ..ops.reduction import euclidean_norm, reduce_prod
-from ..ops.rounding import abs_, sign
-from ..ops.structural import broadcast_in_dim, iota, reduce_sum, reshape, zeros_of
+from ..ops.reduction import euclidean_norm
+from ..ops.rounding import abs_
+from ..ops.structural import broadcast_in_dim, reshape, zeros_of
 from . import contraction, diagonals, reductions, shaping
 from .arguments import expand
 from .einsum import einsum
@@ -172,7 +172,7 @@ def det(a: Any) -> Array:
     """The determinant of each square matrix. Its derivative holds for singular matrices too."""
     a = inexact("linalg.det", a)
     _check_square("det", a)
-    return determinants.det(a)  # type: ignore[no-any-return]
+    return determinants.det(a)
 
 
 def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
@@ -194,16 +194,7 @@ def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
         )
     a = inexact("linalg.slogdet", a)
     _check_square("slogdet", a)
-    factors, pivots, _ = linalg.lu(a)
-    diagonal_ = linalg.diagonal(factors)
-    last = len(diagonal_.shape) - 1
-    swapped = ne(pivots, iota(dtype=pivots.dtype, shape=pivots.shape, dimension=last))
-    one, minus = (
-        broadcast_in_dim(like(a, v), shape=pivots.shape, broadcast_dimensions=()) for v in (1, -1)
-    )
-    signs = mul(sign(diagonal_), select_n(swapped, one, minus))
-    logs = log(abs_(diagonal_))
-    return SlogdetResult(reduce_prod(signs, axes=(last,)), reduce_sum(logs, axes=(last,)))
+    return SlogdetResult(*determinants.slogdet(a, *linalg.lu_factors(a)))
 
 
 def matrix_power(a: Any, n: int) -> Array:
@@ -227,7 +218,7 @@ def matrix_power(a: Any, n: int) -> Array:
     if n == 0:
         return broadcast_to(diagonals.eye(x.shape[-1], dtype=x.dtype), x.shape)
     x, n = (x, n) if n > 0 else (inv(x), -n)
-    result = None
+    result: Any = None
     while True:
         n, odd = divmod(n, 2)
         if odd:
@@ -262,7 +253,8 @@ def norm(
     | -2 | as below | smallest singular value |
     | others | ``sum(abs(x)**ord)**(1/ord)`` | |
 
-    Where a norm is 0 it has no derivative; 0 is returned for it, the middle of all subgradients.
+    A norm has no derivative where it is 0. For the 2-norm, the Frobenius norm and ``ord > 1`` it is
+    taken to be 0 there, the middle of all subgradients; for 1 and inf it follows `abs` and `max`.
 
     Args:
       x: an array.

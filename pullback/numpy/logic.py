@@ -11,7 +11,7 @@ from ..core import dtypes
 from ..core.array import Array, HostArray
 from ..core.errors import error
 from ..core.trace import type_of
-from ..ops import elementwise, rounding
+from ..ops import compound, elementwise, rounding
 from ..ops.comparison import (
     and_,
     eq,
@@ -86,6 +86,18 @@ def _complex_order(compare: Any, x: Any, y: Any) -> Any:
     return elementwise.select_n(eq(a, b), compare(a, b), compare(c, d))
 
 
+def fmax(x: Any, y: Any, /) -> Array:
+    """The larger of x and y; the other one where one is nan."""
+    x, y = promote("fmax", x, y)
+    return compound.where(or_(greater(x, y), ne(y, y)), x, y)
+
+
+def fmin(x: Any, y: Any, /) -> Array:
+    """The smaller of x and y; the other one where one is nan."""
+    x, y = promote("fmin", x, y)
+    return compound.where(or_(less(x, y), ne(y, y)), x, y)
+
+
 # ---- logic
 
 
@@ -109,11 +121,12 @@ def logical_xor(x: Any, y: Any, /) -> Array:
 
 def logical_not(x: Any, /) -> Array:
     """Whether x is false, or 0."""
-    return not_(_truth(as_array(x, "logical_not")))
+    x = as_array(x, "logical_not")
+    return not_(x if x.dtype.kind == "b" else ne(x, elementwise.like(x, 0)))
 
 
 def _truth(x: Any) -> Any:
-    return x if x.dtype.kind == "b" else ne(x, elementwise.like(x, 0))
+    return x if x.dtype.kind == "b" else ne(x, HostArray(x.dtype.type(0)))
 
 
 # ---- bits
@@ -151,7 +164,10 @@ def invert(x: Any, /) -> Array:
 
 def bitwise_count(x: Any, /) -> Array:
     """How many bits of |x| are set, as uint8."""
-    count = population_count(absolute(numeric("bitwise_count", x)))
+    x = numeric("bitwise_count", x)
+    if dtypes.kind(x.dtype) not in "iu":
+        population_count.typing(type_of(x))  # raises in the user's words
+    count = population_count(absolute(x))
     return elementwise.convert_element_type(count, new_dtype=np.dtype(np.uint8), weak_type=False)
 
 
@@ -168,8 +184,11 @@ def bitwise_left_shift(x: Any, y: Any, /) -> Array:
 def right_shift(x: Any, y: Any, /) -> Array:
     """x with its bits moved down by y places; the sign is kept."""
     x, y = promote_numbers("right_shift", x, y)
-    if dtypes.kind(x.dtype) == "u":
+    kind = dtypes.kind(x.dtype)
+    if kind == "u":
         return shift_right_logical(x, y)
+    if kind != "i":
+        shift_right_arithmetic.typing(type_of(x), type_of(y))  # raises in the user's words
     return shift_right_arithmetic(x, y)
 
 
@@ -203,7 +222,7 @@ def isinf(x: Any, /) -> Array:
     x = as_array(x, "isinf")
     kind = dtypes.kind(x.dtype)
     if kind == "f":
-        return eq(rounding.abs_(x), elementwise.like(x, math.inf))
+        return eq(rounding.abs_(x), _infinity(x, math.inf))
     if kind == "c":
         return or_(isinf(elementwise.real(x)), isinf(elementwise.imag(x)))
     return _everywhere(x, False)
@@ -236,7 +255,11 @@ def _is_infinity(name: str, x: Any, out: Any, infinity: float) -> Any:
             got=type_of(x).str_short(),
             fix="ask of the real or of the imaginary part.",
         )
-    return eq(x, elementwise.like(x, infinity)) if kind == "f" else _everywhere(x, False)
+    return eq(x, _infinity(x, infinity)) if kind == "f" else _everywhere(x, False)
+
+
+def _infinity(x: Any, value: float) -> HostArray:
+    return HostArray(x.dtype.type(value))
 
 
 def isreal(x: Any) -> Array:

@@ -17,6 +17,7 @@ from ..ops.elementwise import complex_
 from ..ops.structural import rev
 from . import (
     arithmetic,
+    averages,
     contraction,
     conversion,
     cumulative,
@@ -75,7 +76,9 @@ class Methods:
 
     # ---- shape
 
-    def reshape(self, *args: Any, order: str = "C", copy: Any = None, out_sharding: Any = None) -> Any:
+    def reshape(
+        self, *args: Any, order: str = "C", copy: Any = None, out_sharding: Any = None
+    ) -> Any:
         """The elements in another shape: `x.reshape(2, -1)` or `x.reshape((2, -1))`."""
         return shaping.reshaped(self, args[0] if len(args) == 1 else args, order)
 
@@ -120,7 +123,7 @@ class Methods:
         self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
     ) -> Any:
         """The sum of a diagonal."""
-        return diagonals.trace(self, offset, axis1, axis2, dtype, out)
+        return contraction.trace(self, offset, axis1, axis2, dtype, out)
 
     # ---- reductions
 
@@ -198,7 +201,7 @@ class Methods:
         where: Any = None,
     ) -> Any:
         """The mean over `axis`."""
-        return reductions.mean(self, axis, dtype, out, keepdims, where=where)
+        return averages.mean(self, axis, dtype, out, keepdims, where=where)
 
     def var(
         self,
@@ -212,7 +215,7 @@ class Methods:
         correction: Any = None,
     ) -> Any:
         """The variance over `axis`: see `jnp.var`."""
-        return reductions.var(
+        return averages.var(
             self, axis, dtype, out, ddof, keepdims, where=where, correction=correction
         )
 
@@ -228,7 +231,7 @@ class Methods:
         correction: Any = None,
     ) -> Any:
         """The standard deviation over `axis`: see `jnp.std`."""
-        return reductions.std(
+        return averages.std(
             self, axis, dtype, out, ddof, keepdims, where=where, correction=correction
         )
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from ..core import dtypes
 from ..core.array import Array, HostArray
-from ..ops.comparison import le, ne, not_
+from ..ops.comparison import and_, le, ne, not_
 from ..ops.elementwise import div, sub
 from ..ops.functions import sqrt
 from . import reductions
-from .arguments import masked, no_out, where_mask
-from .averages import inexact_dtype, inexact_only, squared_distance, variance_dtypes
+from .arguments import half_to_single, masked, no_out, where_mask
+from .averages import inexact_only, squared_distance, variance_dtypes
 from .averages import mean as mean_of_all
-from .promotion import as_array, astype, requested_dtype
+from .promotion import as_array, astype, broadcast_to, inexact_dtype, requested_dtype
 from .reductions import (
     MAX,
     MIN,
@@ -129,8 +129,10 @@ def nanmean(
     if not dtypes.is_inexact(x.dtype):
         return mean_of_all(x, axis, dtype, None, keepdims, where=where)
     result = inexact_dtype(x.dtype) if dtype is None else requested_dtype(dtype, "jnp.nanmean")
-    n = reductions.sum(not_(nan_mask(x)), axis, dtype=result, keepdims=keepdims, where=where)
-    return div(nansum(x, axis, dtype=result, keepdims=keepdims, where=where), n)
+    inner = half_to_single(result) if dtype is None else result
+    n = reductions.sum(not_(nan_mask(x)), axis, dtype=inner, keepdims=keepdims, where=where)
+    total = nansum(x, axis, dtype=inner, keepdims=keepdims, where=where)
+    return astype(div(total, n), result)
 
 
 def nanvar(
@@ -154,11 +156,12 @@ def nanvar(
     else:
         center = astype(as_array(mean, "nanvar"), inner)
     here = not_(nan_mask(x))
+    here = here if where is None else and_(here, broadcast_to(where, x.shape))
     squares = squared_distance(x, center, here)
-    n = reductions.sum(here, axis, dtype=squares.dtype, keepdims=keepdims, where=where)
+    n = reductions.sum(here, axis, dtype=squares.dtype, keepdims=keepdims)
     n = sub(n, astype(as_array(ddof, "nanvar"), squares.dtype))
     none = le(n, HostArray(n.dtype.type(0), True))
-    total = reductions.sum(squares, axis, dtype=squares.dtype, keepdims=keepdims, where=where)
+    total = reductions.sum(squares, axis, dtype=squares.dtype, keepdims=keepdims)
     found = div(total, masked(not_(none), n, HostArray(n.dtype.type(1))))
     return astype(masked(not_(none), found, HostArray(n.dtype.type(np.nan))), result)
 

@@ -87,20 +87,22 @@ def argsort(
 
 
 def _along(name: str, a: Any, axis: Any, kind: Any, order: Any) -> tuple[Any, int]:
-    for argument, value in (("kind", kind), ("order", order)):
-        if value is not None:
-            raise error(
-                TypeError,
-                f"{argument!r} argument to {name} is not supported.",
-                got=f"{argument}={value!r}",
-                fix="use stable=True or stable=False to specify sort stability."
-                if argument == "kind"
-                else "there are no record arrays: sort by keys with jnp.lexsort.",
-            )
+    if kind is not None or order is not None:
+        argument, value = ("kind", kind) if kind is not None else ("order", order)
+        raise error(
+            TypeError,
+            f"{argument!r} argument to {name} is not supported.",
+            got=f"{argument}={value!r}",
+            fix="use stable=True or stable=False to specify sort stability."
+            if argument == "kind"
+            else "there are no record arrays: sort by keys with jnp.lexsort.",
+        )
     x = as_array(a, name)
     if axis is None:
         return ravel(x), 0
-    return x, axis_number(integer(axis, f"`axis` of jnp.{name}"), x.ndim)
+    if type(axis) is not int:
+        axis = integer(axis, f"`axis` of jnp.{name}")
+    return x, axis_number(axis, len(x.shape))
 
 
 def lexsort(keys: Any, axis: int = -1) -> Array:

@@ -18,7 +18,7 @@ from ..ops.structural import rev
 from .arguments import integer
 from .averages import mean
 from .functional import apply_along_axis
-from .promotion import as_array, astype, broadcast_to
+from .promotion import as_array, astype, broadcast_to, inexact_dtype
 from .reductions import max, min
 from .statistics import median
 from .taking import taken
@@ -52,8 +52,8 @@ def pad(
       mode: what is added: "constant" (zeros, or `constant_values`), "edge" (the first and last
         element), "linear_ramp" (from the edge to `end_values`, by default 0), "maximum", "minimum",
         "mean", "median" (of the axis, or of `stat_length` elements at the edge), "reflect"
-        (mirrored at the edge element), "symmetric" (mirrored behind it; both with `reflect_type` "even" or
-        "odd"), "wrap" (as if it went on), "empty" (anything, here zeros); or a function
+        (mirrored at the edge element), "symmetric" (mirrored behind it; both with `reflect_type`
+        "even" or "odd"), "wrap" (as if it went on), "empty" (anything, here zeros); or a function
         ``f(row, (before, after), axis, options)`` of each padded row.
       **options: the option of that mode.
 
@@ -230,7 +230,7 @@ def _ramps(x: Any, widths: Any, ends: Pairs) -> Any:
 def _ramp(edge: Any, end: Any, width: int, axis: int) -> Any:
     """From `end` towards `edge`, which it does not reach."""
     dtype = edge.dtype
-    inner = dtype if dtypes.is_inexact(dtype) else dtypes.default_float()
+    inner = inexact_dtype(dtype)
     shape = (*edge.shape[:axis], width, *edge.shape[axis + 1 :])
     steps = np.arange(width).reshape([width if d == axis else 1 for d in range(len(shape))])
     share = np.broadcast_to(steps / builtins_max(width, 1), shape)

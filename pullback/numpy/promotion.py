@@ -96,14 +96,22 @@ def promote_dtypes(name: str, *xs: Any) -> list[Any]:
 
 def promote_inexact(name: str, *xs: Any) -> list[Any]:
     """Arrays of one float or complex dtype: integers and bools become floats."""
-    arrays = promote_dtypes(name, *xs)
-    if arrays[0].dtype.kind in "fc" or dtypes.is_inexact(arrays[0].dtype):
-        return arrays
-    if dtypes.kind(arrays[0].dtype) == "V":
+    arrays = as_arrays(name, *xs)
+    dtype, weak = dtypes.promoted(tuple((a.dtype, a.weak_type) for a in arrays), name)
+    if dtypes.kind(dtype) == "V":
         raise not_numeric(name, arrays[0])
-    dtype = dtypes.default_float()
-    weak = all(a.weak_type for a in arrays)
-    return [convert_element_type(a, new_dtype=dtype, weak_type=weak) for a in arrays]
+    dtype = inexact_dtype(dtype)
+    return [
+        a if a.dtype == dtype else convert_element_type(a, new_dtype=dtype, weak_type=weak)
+        for a in arrays
+    ]
+
+
+def inexact_dtype(dtype: np.dtype) -> np.dtype:
+    """`dtype`, if it is a float or complex one; else a float of at least 32 bits."""
+    if dtypes.is_inexact(dtype):
+        return dtype
+    return dtypes.float64 if dtype.itemsize == 8 else dtypes.float32
 
 
 def inexact(name: str, x: Any) -> Any:
@@ -117,7 +125,7 @@ def numeric(name: str, x: Any) -> Any:
     """`x` as an array of numbers: a bool becomes an integer."""
     x = as_array(x, name)
     if x.dtype == dtypes.bool_:
-        return convert_element_type(x, new_dtype=dtypes.default_int(), weak_type=False)
+        return convert_element_type(x, new_dtype=dtypes.int32, weak_type=False)
     return x
 
 
@@ -171,11 +179,11 @@ def _one_shape(name: str, x: Any, y: Any) -> tuple[Any, Any]:
 
 def promote_floats(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """As `promote`, and integers and bools become floats."""
-    x, y = promote(name, x, y)
-    if x.dtype.kind in "fc":
-        return x, y
-    x, y = promote_inexact(name, x, y)
-    return x, y
+    a, b = promote(name, x, y)
+    if a.dtype.kind in "fc":
+        return a, b
+    # Not a and b: beside an unsigned integer, -1 has become a large number in them.
+    return _one_shape(name, *promote_inexact(name, x, y))
 
 
 def promote_numbers(name: str, x: Any, y: Any) -> tuple[Any, Any]:

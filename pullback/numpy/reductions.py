@@ -108,10 +108,9 @@ def sum(
       >>> print(jnp.sum(jnp.array([[1, 2], [3, 4]]), axis=0))
       [4 6]
     """
-    if initial is None and where is None and dtype is None and out is None and isinstance(a, Array):
-        kind = a.dtype.char
-        if kind in "fdFD":
-            return plain(reduce_sum, a, axis, keepdims)
+    options = initial is not None or where is not None or dtype is not None or out is not None
+    if isinstance(a, Array) and not options and _sums_in_own_dtype(a.dtype):
+        return plain(reduce_sum, a, axis, keepdims)
     return reduce(SUM, a, axis, dtype, out, keepdims, initial, where, promote_integers)
 
 
@@ -138,6 +137,9 @@ def max(
     where: Any = None,
 ) -> Array:
     """The largest element over `axis`; NaN where there is one. With `where`, give `initial`."""
+    options = initial is not None or where is not None or out is not None
+    if isinstance(a, Array) and not options and a.dtype.kind in "fiuc" and 0 not in a.shape:
+        return plain(reduce_max, a, axis, keepdims)
     return reduce(MAX, a, axis, None, out, keepdims, initial, where)
 
 
@@ -150,6 +152,9 @@ def min(
     where: Any = None,
 ) -> Array:
     """The smallest element over `axis`; NaN where there is one. With `where`, give `initial`."""
+    options = initial is not None or where is not None or out is not None
+    if isinstance(a, Array) and not options and a.dtype.kind in "fiuc" and 0 not in a.shape:
+        return plain(reduce_min, a, axis, keepdims)
     return reduce(MIN, a, axis, None, out, keepdims, initial, where)
 
 
@@ -160,6 +165,8 @@ def all(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Array:
     """Whether all elements over `axis` are true (not zero)."""
+    if where is None and out is None and isinstance(a, Array) and a.dtype.kind == "b":
+        return plain(reduce_and, a, axis, keepdims)
     return reduce(ALL, a, axis, None, out, keepdims, None, where)
 
 
@@ -167,6 +174,8 @@ def any(
     a: Any, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Array:
     """Whether any element over `axis` is true (not zero)."""
+    if where is None and out is None and isinstance(a, Array) and a.dtype.kind == "b":
+        return plain(reduce_or, a, axis, keepdims)
     return reduce(ANY, a, axis, None, out, keepdims, None, where)
 
 
@@ -188,16 +197,24 @@ def ptp(a: Any, axis: Axis = None, out: None = None, keepdims: bool = False) -> 
 
 def plain(op: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     """The reduction of floats without options: the common case, so it is kept short."""
+    rank = len(x.shape)
     if axis is None:
-        axes = tuple(range(len(x.shape)))
+        axes = _ALL[rank] if rank < 4 else tuple(range(rank))
     elif type(axis) is int:
-        axes = (axis_number(axis, len(x.shape)),)
+        axes = (axis,) if 0 <= axis < rank else (axis_number(axis, rank),)
     else:
-        axes = reduced_axes(axis, len(x.shape))
+        axes = reduced_axes(axis, rank)
     result = op(x, axes=axes)
     if x.weak_type:
         result = strong(result)
     return expand(result, axes) if keepdims else result
+
+
+def _sums_in_own_dtype(dtype: np.dtype) -> bool:
+    return dtype.char in "fdFD" or dtype == dtypes.default_int()
+
+
+_ALL = ((), (0,), (0, 1), (0, 1, 2))
 
 
 def reduced_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -352,7 +369,8 @@ def _place(name: str, op: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> An
         flat = x if rank == 1 else reshape(x, new_sizes=(x.size,))
         i = 0
     else:
-        flat, i = x, axis_number(integer(axis, f"`axis` of jnp.{name}"), rank)
+        axis = axis if type(axis) is int else integer(axis, f"`axis` of jnp.{name}")
+        flat, i = x, axis_number(axis, rank)
     if flat.shape[i] == 0:
         raise error(
             ValueError,

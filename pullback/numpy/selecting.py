@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray
 from ..core.errors import error
+from ..core.trace import EVAL, state
 from ..ops import cumulative
 from ..ops.comparison import clamp, ge
 from ..ops.elementwise import convert_element_type, like, select_n
@@ -23,6 +25,7 @@ from .promotion import (
     axis_number,
     broadcast_shapes,
     broadcast_to,
+    promote,
     promote_dtypes,
 )
 from .reductions import filled_like, truth
@@ -71,8 +74,13 @@ def where(
             fix="write where(condition, x, y), or where(condition, size=n).",
         )
     mask = condition if isinstance(condition, Array) else as_array(condition, "where")
-    x, y = promote_dtypes("where", x, y)
+    x, y = promote("where", x, y)
     mask = truth(mask)
+    if state.trace is EVAL and type(mask) is type(x) is type(y) is HostArray:
+        # NumPy broadcasts by itself, which saves up to three operations of 1.5 us.
+        with suppress(ValueError):
+            out = np.where(mask._value, x._value, y._value)
+            return HostArray(out, x._weak and y._weak)
     a, b, c = mask.shape, x.shape, y.shape
     if not a == b == c:
         shape = broadcast_shapes("where", a, b, c)

@@ -273,7 +273,7 @@ def setdiff1d(
     size: int | None = None,
     fill_value: Any = None,
 ) -> Array:
-    """The different elements of `ar1` that are not in `ar2`; `size` as for `unique`, filled with 0
+    """The elements of `ar1` that are not in `ar2`; `size` as for `unique`, filled up with 0."""
     x, y = (ravel(a) for a in as_arrays("setdiff1d", ar1, ar2))
     own = HostArray(np.ones(x.shape, bool))
     if not assume_unique:
@@ -302,6 +302,7 @@ def _kept(name: str, x: Any, keep: Any, size: int | None, fill_value: Any) -> An
     here = lt(places, HostArray(np.int32(x.size), True))
     found = taken(x, masked(here, places, HostArray(np.int32(0))), 0)
     if fill_value is None:
+        found = masked(here, found, HostArray(x.dtype.type(0)))
         fill = broadcast_to(slice_along(found, 0, 0, 1), found.shape)
         return select_n(here, fill, found)
     return masked(here, found, astype(as_array(fill_value, name), x.dtype))

@@ -231,26 +231,33 @@ def expand_dims(a: Any, axis: Any) -> Array:
 
 
 def _at_least(name: str, arrays: Any, new_axes: Any) -> Any:
-    found = []
-    for x in as_arrays(name, *arrays):
-        axes = new_axes[x.ndim] if x.ndim < len(new_axes) else ()
-        found.append(expand(x, axes) if axes else x)
+    found = [with_axes(x, new_axes) for x in as_arrays(name, *arrays)]
     return found[0] if len(found) == 1 else found
+
+
+TO_1D, TO_2D, TO_3D = ((0,),), ((0, 1), (0,)), ((0, 1, 2), (0, 2), (2,))
+"""The axes to add to an array with 0, 1, 2 axes."""
+
+
+def with_axes(x: Any, new_axes: Any) -> Any:
+    """`x` with the axes that `new_axes` has for its number of axes."""
+    rank = len(x.shape)
+    return expand(x, new_axes[rank]) if rank < len(new_axes) else x
 
 
 def atleast_1d(*arys: Any) -> Any:
     """Each array, scalars with an axis added; a list if there are several."""
-    return _at_least("atleast_1d", arys, [(0,)])
+    return _at_least("atleast_1d", arys, TO_1D)
 
 
 def atleast_2d(*arys: Any) -> Any:
     """Each array with axes added in front until it has two; a list if there are several."""
-    return _at_least("atleast_2d", arys, [(0, 1), (0,)])
+    return _at_least("atleast_2d", arys, TO_2D)
 
 
 def atleast_3d(*arys: Any) -> Any:
     """Each array with axes added until it has three: (n,) to (1, n, 1), (m, n) to (m, n, 1)."""
-    return _at_least("atleast_3d", arys, [(0, 1, 2), (0, 2), (2,)])
+    return _at_least("atleast_3d", arys, TO_3D)
 
 
 # ---- broadcasting
@@ -266,7 +273,8 @@ def broadcast_to(array: Any, shape: Any) -> Array:
        [1 2]]
     """
     x = array if isinstance(array, Array) else as_array(array, "broadcast_to")
-    shape = shape_argument("broadcast_to", shape)
+    if type(shape) is not tuple or any([type(n) is not int or n < 0 for n in shape]):
+        shape = shape_argument("broadcast_to", shape)
     old = x.shape
     if old == shape:
         return x

@@ -10,6 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray
 from ..core.errors import error
+from ..core.types import Shape
 from ..ops import cumulative, structural
 from ..ops.comparison import and_, clamp, eq, le, lt, ne, not_, or_
 from ..ops.contraction import dot_general
@@ -158,7 +159,29 @@ def median(
       3.0
     """
     _no_out("median", out, overwrite_input)
-    return _quantile("median", a, 0.5, axis, "midpoint", keepdims, None, False)
+    (x,) = promote_inexact("median", a)
+    axes = reduced_axes(axis, x.ndim)
+    _check_reals("median", x)
+    rows = _rows(x, axes)
+    n, last = rows.shape[-1], rows.ndim - 1
+    if not n:
+        return filled_like(_left(x.shape, axes, keepdims), HostArray(x.dtype.type(np.nan)))
+    (rows,) = sort(rows, dimension=last, is_stable=True, num_keys=1)
+
+    def read(i: int) -> Any:
+        return structural.squeeze(slice_along(rows, last, i, i + 1), dimensions=(last,))
+
+    low, high, largest = read((n - 1) // 2), read(n // 2), read(n - 1)
+    found = mul(add(low, high), like(low, 0.5)) if n % 2 == 0 else low
+    found = masked(eq(largest, largest), found, like(found, np.nan))  # NaN is last
+    return reshape(astype(found, x.dtype), new_sizes=_left(x.shape, axes, keepdims))
+
+
+def _left(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
+    """The shape of a reduction over `axes`."""
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
 def nanmedian(
@@ -209,6 +232,13 @@ def _quantile(
         x, weights = _weighted(name, x, weights, axis, axes, method)
     (q,) = promote_inexact(name, q)
     _check_reals(name, x, q)
+    if q.ndim > 1:
+        raise error(
+            ValueError,
+            "q must have rank <= 1.",
+            got=f"q of shape {q.shape}",
+            fix="flatten q with q.ravel().",
+        )
     rows = _rows(x, axes)
     many = q if q.ndim else reshape(q, new_sizes=(1,))
     if rows.shape[-1] == 0:
@@ -218,36 +248,28 @@ def _quantile(
     else:
         found = _of_rows(rows, many, method, skip_nan)
     found = astype(found, x.dtype)
-    shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    if keepdims:
-        shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    shape = _left(x.shape, axes, keepdims)
     if q.ndim:
         last = found.ndim - 1
         found = structural.transpose(found, permutation=(last, *range(last)))
     return reshape(found, new_sizes=(*q.shape, *shape))
 
 
-def _check_reals(name: str, x: Any, q: Any) -> None:
-    if dtypes.kind(x.dtype) == "c" or dtypes.kind(q.dtype) == "c":
+def _check_reals(name: str, *xs: Any) -> None:
+    if any(dtypes.kind(x.dtype) == "c" for x in xs):
         raise error(
             ValueError,
             f"{name} does not support complex input: complex numbers have no order.",
-            got=f"{x.aval.str_short()}, q of {q.aval.str_short()}",
+            got=", ".join(x.aval.str_short() for x in xs),
             fix="take the real part or the absolute value first.",
-        )
-    if q.ndim > 1:
-        raise error(
-            ValueError,
-            "q must have rank <= 1.",
-            got=f"q of shape {q.shape}",
-            fix="flatten q with q.ravel().",
         )
 
 
 def _rows(x: Any, axes: tuple[int, ...]) -> Any:
     """`x` with `axes` merged into one, the last."""
     kept = tuple(i for i in range(x.ndim) if i not in axes)
-    moved = structural.transpose(x, permutation=(*kept, *axes))
+    order = (*kept, *axes)
+    moved = x if order == tuple(range(x.ndim)) else structural.transpose(x, permutation=order)
     n = math.prod(x.shape[i] for i in axes)
     return reshape(moved, new_sizes=(*(x.shape[i] for i in kept), n))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray
 from ..core.errors import error
+from ..core.trace import EVAL, state
 from ..core.types import Shape
 from ..ops.comparison import clamp, lt
 from ..ops.elementwise import add, like, select_n
@@ -63,12 +65,18 @@ def take(
             got=f"{x.aval.str_short()}, axis {i}, {at.size} indices",
             fix="take from an axis that has elements.",
         )
+    if not at.size:
+        return taken(x, at, i)
     at, how = _with_mode("take", at, n, mode)
+    if how is PROMISE_IN_BOUNDS and state.trace is EVAL and type(x) is type(at) is HostArray:
+        # The same at once: a gather, which must find out what to do, costs 3 us more.
+        return HostArray(x._value.take(at._value, i), x._weak)
+    numbers, sizes = _along(x.shape, i, len(at.shape))
     return gather(
         x,
-        reshape(at, new_sizes=(*at.shape, 1)),
-        dimension_numbers=_along(len(x.shape), i, len(at.shape)),
-        slice_sizes=(*x.shape[:i], min(1, n), *x.shape[i + 1 :]),
+        as_vectors(at),
+        dimension_numbers=numbers,
+        slice_sizes=sizes,
         mode=how,
         fill_value=fill_value,
         unique_indices=unique_indices,
@@ -78,11 +86,15 @@ def take(
 
 def taken(x: Any, places: Any, axis: int, mode: Any = PROMISE_IN_BOUNDS) -> Any:
     """The elements of `x` along `axis` at `places`, which lie inside the array."""
+    if not places.size:
+        shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+        return filled_like(shape, HostArray(x.dtype.type(0)))
+    numbers, sizes = _along(x.shape, axis, len(places.shape))
     return gather(
         x,
-        reshape(places, new_sizes=(*places.shape, 1)),
-        dimension_numbers=_along(len(x.shape), axis, len(places.shape)),
-        slice_sizes=(*x.shape[:axis], min(1, x.shape[axis]), *x.shape[axis + 1 :]),
+        as_vectors(places),
+        dimension_numbers=numbers,
+        slice_sizes=sizes,
         mode=mode,
         fill_value=None,
         unique_indices=False,
@@ -90,9 +102,19 @@ def taken(x: Any, places: Any, axis: int, mode: Any = PROMISE_IN_BOUNDS) -> Any:
     )
 
 
-def _along(rank: int, axis: int, index_rank: int) -> GatherDimensionNumbers:
-    offset = (*range(axis), *range(axis + index_rank, rank + index_rank - 1))
-    return GatherDimensionNumbers(offset, (axis,), (axis,))
+@lru_cache(maxsize=4096)
+def _along(shape: Shape, axis: int, index_rank: int) -> tuple[GatherDimensionNumbers, Shape]:
+    """The dimension numbers and window sizes that read along one axis."""
+    offset = (*range(axis), *range(axis + index_rank, len(shape) + index_rank - 1))
+    sizes = (*shape[:axis], min(1, shape[axis]), *shape[axis + 1 :])
+    return GatherDimensionNumbers(offset, (axis,), (axis,)), sizes
+
+
+def as_vectors(at: Any) -> Any:
+    """Indices as vectors of one number: with an axis of length 1 more."""
+    if type(at) is HostArray:
+        return HostArray(at._value.reshape((*at._value.shape, 1)))
+    return reshape(at, new_sizes=(*at.shape, 1))
 
 
 def check_integers(name: str, indices: Any) -> None:
@@ -109,6 +131,8 @@ def check_integers(name: str, indices: Any) -> None:
 def _with_mode(name: str, at: Any, n: int, mode: Any) -> tuple[Any, Any]:
     """Indices and the gather mode that together do what `mode` says."""
     if mode is None or mode == "fill":
+        if type(at) is HostArray and at.dtype.kind in "iu" and _all_inside(at._value, n):
+            return at, PROMISE_IN_BOUNDS
         return from_front(at, n), FILL_OR_DROP
     if mode == "wrap":
         return at % like(at, n) if n else at, PROMISE_IN_BOUNDS
@@ -127,6 +151,14 @@ def _with_mode(name: str, at: Any, n: int, mode: Any) -> tuple[Any, Any]:
         got=f"mode={mode!r}",
         fix='use "fill", "clip" or "wrap".',
     )
+
+
+def _all_inside(at: Any, n: int) -> bool:
+    # Seen as unsigned numbers, negative ones are large.
+    return bool(np.maximum.reduce(at.view(_UNSIGNED.get(at.dtype, at.dtype)), None) < n)
+
+
+_UNSIGNED = {np.dtype(f"i{size}"): np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 
 def from_front(at: Any, n: int) -> Any:
@@ -182,7 +214,7 @@ def take_along_axis(
     others = tuple(d for d in range(x.ndim) if d != i)
     return gather(
         x,
-        reshape(at, new_sizes=(*at.shape, 1)),
+        as_vectors(at),
         dimension_numbers=GatherDimensionNumbers((), (i,), (i,), others, others),
         slice_sizes=tuple(1 if d == i else min(1, k) for d, k in enumerate(x.shape)),
         mode=scatter_gather_mode("take_along_axis", mode),
@@ -249,7 +281,8 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
       a: an array.
       ind: integers; negative ones count from the end.
       v: the values, repeated if they are fewer than the indices.
-      mode: what an index outside does: None (nothing is written), "clip" or "wrap".
+      mode: what an index outside does: it writes to the first or last element (None, and "clip", in
+        which negative indices do not count from the end), or "wrap".
       inplace: must be False: arrays are immutable, the new array is returned.
     """
     _not_in_place("put", inplace)
@@ -258,12 +291,14 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
     at = reshape(at, new_sizes=(at.size,))
     if not x.size or not at.size or not values.size:
         return x
-    if mode == "clip":
-        at = clamp(like(at, 0), at, like(at, x.size - 1))
-    else:
-        at, _ = _with_mode("put", at, x.size, mode)
+    if mode is None:
+        at, mode = from_front(at, x.size), "clip"
+    elif mode == "fill":
+        mode = "fill (put has none)"
+    at, _ = _with_mode("put", at, x.size, mode)
+    at = clamp(like(at, 0), at, like(at, x.size - 1))
     values = sized(values, at.size)
-    return _written(x, at, values, FILL_OR_DROP)
+    return _written(x, at, values, PROMISE_IN_BOUNDS)
 
 
 def sized(values: Any, n: int) -> Any:
@@ -315,7 +350,7 @@ def put_along_axis(
     others = tuple(d for d in range(x.ndim) if d != i)
     out = scatter(
         x,
-        reshape(at, new_sizes=(*at.shape, 1)),
+        as_vectors(at),
         astype(values, x.dtype),
         dimension_numbers=ScatterDimensionNumbers((), (i,), (i,), others, others),
         mode=scatter_gather_mode("put_along_axis", mode),

@@ -64,7 +64,7 @@ class LogSum(Elementwise, family=True):
         if x.dtype.kind != "c":
             return self.function(x, y)
         high = np.maximum(x, y)
-        out = high + np.log1p(np.exp((x + y - high - high) * self._log())) / self._log()
+        out = np.array(high + np.log1p(np.exp((x + y - high - high) * self._log())) / self._log())
         turn = 2 * math.pi / self._log()
         out.imag -= turn * np.rint(out.imag / turn)
         return out.astype(x.dtype, copy=False)

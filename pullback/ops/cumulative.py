@@ -39,7 +39,7 @@ class Cumulative(Primitive, family=True):
                 got=x.str_short(),
                 fix=f"give an axis from 0 to {len(x.shape) - 1}." if x.shape else "give an array.",
             )
-        return x  # type: ignore[no-any-return]
+        return x
 
     def eval(self, x: Any, *, axis: int, reverse: bool) -> Any:
         if reverse:

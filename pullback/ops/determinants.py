@@ -8,12 +8,28 @@ from typing import Any
 
 import numpy as np
 
+from ..core import dtypes
 from ..core.array import HostArray
 from ..core.types import ArrayType, array_type
+from .comparison import ne
 from .contraction import dot_general, matmul
-from .elementwise import div, mul, sub
-from .linalg import OfMatrices, check_inexact, check_square, flip, lapack_dtype
-from .structural import broadcast_in_dim, reduce_sum, reshape
+from .elementwise import complex_, div, imag, mul, neg, real, select_n, sub
+from .functions import log
+from .linalg import (
+    OfMatrices,
+    check_inexact,
+    check_square,
+    constant_matrix,
+    eye_matrix,
+    flip,
+    lapack_dtype,
+    lu_solve,
+)
+from .linalg import diagonal as diagonal_of
+from .reduction import reduce_prod
+from .rounding import abs_
+from .rounding import sign as sign_of
+from .structural import broadcast_in_dim, iota, reduce_sum, reshape, zeros_of
 
 
 class Det(OfMatrices):
@@ -41,13 +57,61 @@ def _pairing(x: Any, y: Any) -> Any:
     return reduce_sum(mul(x, y), axes=(rank - 2, rank - 1))
 
 
+class Slogdet(OfMatrices):
+    """The sign of the determinant of `a`, and the logarithm of its absolute value.
+
+    As in `lu_solve`, values come from the factors, derivatives from `a`.
+    """
+
+    multiple_results = True
+
+    def typing(self, a: Any, lu_: Any, pivots: Any, permutation: Any) -> list[ArrayType]:
+        check_square(self, a)
+        check_inexact(self, a, lu_)
+        shape, dtype = a.shape[:-2], a.dtype
+        real_ = dtypes.real_dtype(dtype)
+        return [array_type(shape, dtype, a.weak_type), array_type(shape, real_, a.weak_type)]
+
+    def eval(self, a: Any, lu_: Any, pivots: Any, permutation: Any) -> list[Any]:
+        diagonal = np.diagonal(lu_, 0, -2, -1)
+        swaps = np.count_nonzero(pivots != np.arange(pivots.shape[-1]), -1)
+        size = np.abs(diagonal)
+        signs = np.where(size == 0, 0, diagonal / size)
+        sign = np.prod(signs, -1) * np.where(swaps % 2, -1, 1)
+        log = np.log(size).sum(-1)
+        return [sign.astype(lu_.dtype), log.astype(dtypes.real_dtype(a.dtype), copy=False)]
+
+    def jvp(self, primals: Any, tangents: Any, out: Any) -> list[Any]:
+        # d log det(a) = <inv(a)^T, da>; its imaginary part turns the sign.
+        (a, lu_, _, permutation), (da, *_) = primals, tangents
+        if da is None:
+            return [None, None]
+        eye = constant_matrix(eye_matrix(a.shape[-1], a.dtype), a.shape)
+        change = _pairing(flip(lu_solve(a, lu_, permutation, eye, trans=0)), da)
+        if a.dtype.kind != "c":
+            return [None, change]
+        turn = complex_(zeros_of(out[1]), imag(change))
+        return [mul(turn, out[0]), real(change)]
+
+    def lower(self, a: Any, lu_: Any, pivots: Any, permutation: Any) -> list[Any]:
+        steps = diagonal_of(lu_)
+        last = len(steps.shape) - 1
+        swapped = ne(pivots, iota(dtype=pivots.dtype, shape=pivots.shape, dimension=last))
+        signs = sign_of(steps)
+        signs = reduce_prod(select_n(swapped, signs, neg(signs)), axes=(last,))
+        return [signs, reduce_sum(log(abs_(steps)), axes=(last,))]
+
+
+slogdet = Slogdet()
+
+
 class Cofactors(OfMatrices):
     """The derivatives of the determinant: det(x) inv(x)^T where x is not singular."""
 
     def typing(self, x: Any) -> ArrayType:
         check_square(self, x)
         check_inexact(self, x)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def eval(self, x: Any) -> Any:
         # cof(U S V) = cof(U) cof(S) cof(V), and cof(U) = det(U) conj(U) for a unitary U.

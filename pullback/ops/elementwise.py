@@ -1,7 +1,8 @@
 """Primitives that compute on each element alone: y[i] = f(x0[i], x1[i], ...).
 
 Operands have one shape; an operand of rank 0 stands for any shape. A member gives `eval`, the kinds
-of dtype it takes, and for each operand how its tangent enters: `jvp_x`, `jvp_y`, `jvp_z`.
+of dtype it takes, and for each operand how its tangent enters: `jvp_x`, `jvp_y`, `jvp_z`. A function of
+one operand may give its derivative instead, `slope(out, x)`: its tangent is then `mul(t, slope)`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core import dtypes
-from ..core.array import HostArray
+from ..core.array import Array, HostArray
 from ..core.errors import error
 from ..core.primitive import CORE, NOT_LINEAR, Linear, Primitive
 from ..core.trace import type_of
@@ -99,7 +100,10 @@ class Elementwise(Primitive, family=True):
 
     def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> Any:
         if len(primals) == 1:
-            return self.jvp_x(tangents[0], out, *primals, **params) if self.jvp_x else None
+            if self.slope is None:
+                return self.jvp_x(tangents[0], out, *primals, **params) if self.jvp_x else None
+            slope = self.slope(out, *primals, **params)
+            return None if slope is None else mul(tangents[0], slope)
         total = None
         for t, x, rule in zip(tangents, primals, self.jvp_rules, strict=False):
             if t is None or rule is None:
@@ -122,25 +126,30 @@ class Elementwise(Primitive, family=True):
 
 def vmap_together(op: Primitive, size: int, args: Any, axes: Any, params: Any) -> Any:
     """vmap of an elementwise operation: bring all operands to one shape."""
-    shapes = [type_of(x).shape for x in args]
-    mapped = [(s, a) for s, a in zip(shapes, axes, strict=True) if a is not None]
-    shape, axis = mapped[0]
-    if all(pair == mapped[0] for pair in mapped) and all(
-        a is not None or not s for s, a in zip(shapes, axes, strict=True)
-    ):
-        return op(*args, **params), axis
-    rank = max(len(s) - (a is not None) for s, a in zip(shapes, axes, strict=True))
-    element: tuple[int, ...] = next(
-        s if a is None else s[:a] + s[a + 1 :]
-        for s, a in zip(shapes, axes, strict=True)
-        if len(s) - (a is not None) == rank
-    )
+    shapes = [x.shape if isinstance(x, Array) else type_of(x).shape for x in args]
+    first: Any = None
+    for s, a in zip(shapes, axes, strict=True):
+        if a is not None:
+            if first is None:
+                first = (s, a)
+            elif (s, a) != first:
+                break
+        elif s:
+            break
+    else:  # all mapped operands alike, the others scalars
+        return op(*args, **params), first[1]
+    rank = -1
+    element: tuple[int, ...] = ()
+    for s, a in zip(shapes, axes, strict=True):
+        if len(s) - (a is not None) > rank:
+            element = s if a is None else s[:a] + s[a + 1 :]
+            rank = len(element)
+    wide = (size, *element)
     aligned = []
     for x, s, a in zip(args, shapes, axes, strict=True):
         if a is None and not s:
             aligned.append(x)
         elif a is not None and len(s) == 1 and rank:
-            wide = (size, *element)
             aligned.append(broadcast_in_dim(x, shape=wide, broadcast_dimensions=(0,)))
         else:
             aligned.append(to_front(x, a, size))
@@ -367,7 +376,7 @@ class ConvertElementType(Elementwise):
     """x in the dtype `new_dtype`"""
 
     takes = ANY
-    weak_from = "typing"
+    weak_from = "weak_type"
 
     def typing(self, x: Any, *, new_dtype: Any, weak_type: bool) -> ArrayType:
         if dtypes.kind(x.dtype) == "V" and x.dtype != new_dtype:
@@ -421,7 +430,7 @@ def _float_to_integer(x: Any, new: np.dtype) -> Any:
 class SelectN(Primitive):
     """case `which` of each element: which is bool (case 0 where False) or int32"""
 
-    weak_from = "typing"
+    weak_from = slice(1, None)
 
     def typing(self, which: Any, *cases: Any) -> ArrayType:
         first = cases[0]
@@ -449,7 +458,8 @@ class SelectN(Primitive):
         if len(cases) == 1:
             return cases[0]
         if len(cases) == 2:
-            return np.where(which.astype(bool), cases[1], cases[0])
+            mask = which if which.dtype.kind == "b" else which.astype(bool)
+            return np.where(mask, cases[1], cases[0])
         return np.choose(np.clip(which, 0, len(cases) - 1), cases)
 
     def jvp(self, primals: Any, tangents: Any, out: Any) -> Any:

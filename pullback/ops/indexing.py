@@ -1,5 +1,6 @@
-"""Primitives that read and write windows of an array at given indices, and are linear: gather and
-the scatters that set, add and subtract. The transpose of reading is adding, and the other way round.
+"""Primitives that read and write windows of an array at given indices, and are linear.
+
+gather reads, the scatters set, add and subtract. The transpose of reading is adding.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Gather(Primitive):
     def typing(
         self, x: Any, indices: Any, *, dimension_numbers: Any, slice_sizes: Any, **_: Any
     ) -> ArrayType:
-        _check_indices("gather", indices)
+        _check_indices(self.name, indices.dtype)
         found = windows(x.shape, indices.shape, dimension_numbers, slice_sizes)
         return array_type(found.out_shape, x.dtype, x.weak_type)
 
@@ -66,6 +67,7 @@ class Gather(Primitive):
         fill_value: Any,
         **_: Any,
     ) -> Any:
+        _check_indices(self.name, indices.dtype)  # NumPy would cut fractions off
         w = windows(x.shape, indices.shape, dimension_numbers, slice_sizes)
         if w.single:
             region, fits = w.region(indices)
@@ -162,7 +164,7 @@ def _take(x: Any, indices: Any, w: Any, inside: Any, fill_value: Any) -> Any:
 
 
 def default_fill(dtype: np.dtype) -> Any:
-    """What a gather gives outside the array: NaN, the lowest signed, the highest unsigned number."""
+    """What a gather gives outside: NaN, the lowest signed or the highest unsigned number, True."""
     kind = dtypes.kind(dtype)
     if kind in "iu":
         limits = dtypes.iinfo(dtype)
@@ -184,12 +186,12 @@ def _filled(shape: Any, dtype: np.dtype, value: Any) -> Any:
     return out
 
 
-def _check_indices(name: str, indices: Any) -> None:
-    if dtypes.kind(indices.dtype) not in "iu":
+def _check_indices(name: str, dtype: np.dtype) -> None:
+    if dtypes.kind(dtype) not in "iu":
         raise error(
             TypeError,
             f"the indices of {name} must be integers.",
-            got=indices.str_short(),
+            got=f"indices of dtype {dtypes.long_name(dtype)}",
             fix="convert them with .astype(int), or use a mask with jnp.where.",
         )
 
@@ -202,13 +204,13 @@ class Scatters(Primitive, family=True):
 
     weak_from = (0,)
     combine: ClassVar[Any] = None
-    """The NumPy function that combines; None sets: of several updates in a place the last one wins."""
+    """The NumPy function that combines; None sets: of several in a place the last one wins."""
     takes: ClassVar[str] = "biufcV"
 
     def typing(
         self, x: Any, indices: Any, updates: Any, *, dimension_numbers: Any, **_: Any
     ) -> ArrayType:
-        _check_indices(self.name, indices)
+        _check_indices(self.name, indices.dtype)
         if x.dtype != updates.dtype or dtypes.kind(x.dtype) not in self.takes:
             raise error(
                 TypeError,
@@ -217,7 +219,7 @@ class Scatters(Primitive, family=True):
                 fix="convert one of them; .at[...] does so by itself.",
             )
         update_windows(x.shape, indices.shape, updates.shape, dimension_numbers)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def eval(
         self,
@@ -230,6 +232,7 @@ class Scatters(Primitive, family=True):
         unique_indices: Any,
         **_: Any,
     ) -> Any:
+        _check_indices(self.name, indices.dtype)
         w = update_windows(x.shape, indices.shape, updates.shape, dimension_numbers)
         if not updates.size:
             return x
@@ -304,7 +307,8 @@ def combine_rows(ufunc: Any, table: Any, places: Any, rows: Any, unique: bool) -
 class ScatterAdd(Scatters, name="scatter-add"):
     """`x` with `updates` added to its windows at `indices`"""
 
-    combine, takes = np.add, "iufc"
+    combine: ClassVar[Any] = np.add
+    takes = "iufc"
 
     def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> Any:
         dx, _, dupdates = tangents

@@ -6,6 +6,7 @@ XLA, not an exception: others in the same stack may be sound.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -90,18 +91,31 @@ def lapack_dtype(dtype: np.dtype) -> np.dtype:
     return dtype if dtype.char in "fdFD" else dtypes.float32
 
 
-def _stack(x: Any) -> Any:
-    """`x` as one stack of matrices, in a dtype that LAPACK knows."""
-    x = x.astype(lapack_dtype(x.dtype), copy=False)
-    return x.reshape(-1, *x.shape[-2:]) if x.size else np.empty((0, *x.shape[-2:]), x.dtype)
-
-
-def _routine(library: Any, name: str, dtype: np.dtype) -> Any:
+@lru_cache(maxsize=64)
+def _routine(name: str, dtype: np.dtype) -> Any:
+    """The BLAS or LAPACK function of this name for this dtype."""
+    library = blas if name == "trsm" else lapack
     return getattr(library, {"f": "s", "d": "d", "F": "c", "D": "z"}[dtype.char] + name)
 
 
-def _unstack(stack: Any, x: Any) -> Any:
-    return stack.reshape(x.shape).astype(x.dtype, copy=False)
+def _each(function: Any, *xs: Any) -> list[Any]:
+    """`function`, which takes matrices and gives a list of arrays, of each matrix of the stacks."""
+    dtype = xs[0].dtype
+    if dtype.char not in "fdFD":
+        wide = _each(function, *[x.astype(lapack_dtype(dtype)) for x in xs])
+        return [y.astype(dtype) if y.dtype.kind in "fc" else y for y in wide]
+    if xs[0].ndim == 2:
+        return function(*xs)
+    shape = xs[0].shape[:-2]
+    count = math.prod(shape)
+    # Of an empty stack the result's shape is found from a matrix that is not there.
+    stacks = [
+        x.reshape(count, *x.shape[-2:]) if count else np.zeros((1, *x.shape[-2:]), dtype)
+        for x in xs
+    ]
+    found = [function(*matrices) for matrices in zip(*stacks, strict=True)]
+    outs = [np.stack(ys)[:count] for ys in zip(*found, strict=True)]
+    return [y.reshape(*shape, *y.shape[1:]) for y in outs]
 
 
 # ---- Cholesky
@@ -113,17 +127,10 @@ class Cholesky(OfMatrices):
     def typing(self, x: Any) -> ArrayType:
         check_square(self, x)
         check_inexact(self, x)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def eval(self, x: Any) -> Any:
-        stack = _stack(x)
-        out = np.empty(stack.shape, stack.dtype)
-        factor = _routine(lapack, "potrf", stack.dtype)
-        for a, c in zip(stack, out, strict=True):
-            # Rows of a are LAPACK's columns: U^H U of the transpose of a, so that L = U^T.
-            u, info = factor(a.T, lower=0, clean=1)
-            c[...] = u.T if info == 0 else np.tril(np.full_like(c, np.nan))
-        return _unstack(out, x)
+        return _each(_cholesky, x)[0]
 
     def jvp(self, primals: Any, tangents: Any, out: Any) -> Any:
         # Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, eq. 8:
@@ -135,6 +142,14 @@ class Cholesky(OfMatrices):
 
 
 cholesky = Cholesky()
+
+
+def _cholesky(a: Any) -> list[Any]:
+    if a.size == 0:
+        return [a]
+    # Rows of a are LAPACK's columns: U^H U of the transpose of a, so that L = U^T.
+    u, info = _routine("potrf", a.dtype)(a.T)
+    return [u.T if info == 0 else np.tril(np.full_like(a, np.nan))]
 
 
 @lru_cache(maxsize=64)
@@ -187,18 +202,17 @@ class TriangularSolve(OfMatrices):
         conjugate_a: bool,
         unit_diagonal: bool,
     ) -> Any:
-        if b.size == 0:
-            return b.copy()
         if conjugate_a and not transpose_a and a.dtype.kind == "c":
             a = np.conjugate(a)
-        matrices, sides = _stack(a), _stack(b)
-        out = np.empty(sides.shape, sides.dtype)
-        solve = _routine(blas, "trsm", sides.dtype)
         # Rows are BLAS's columns: it is given, and solves, the transposed equation.
-        side, upper, op = int(left_side), int(not lower), transpose_a * (1 + conjugate_a)
-        for m, s, x in zip(matrices, sides, out, strict=True):
-            x[...] = solve(1.0, m.T, s.T, side, upper, op, int(unit_diagonal)).T
-        return _unstack(out, b)
+        options = (left_side, not lower, transpose_a * (1 + conjugate_a), unit_diagonal)
+
+        def solve(a: Any, b: Any) -> list[Any]:
+            if b.size == 0:
+                return [b]
+            return [_routine("trsm", b.dtype)(1.0, a.T, b.T, *options).T]
+
+        return _each(solve, a, b)[0]
 
     def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> Any:
         # op(a) x = b  =>  op(a) dx = db - op(da) x
@@ -211,10 +225,12 @@ class TriangularSolve(OfMatrices):
 
     def transpose(self, ct: Any, a: Any, b: Any, *, transpose_a: bool, **params: Any) -> list[Any]:
         if type(a) is Linear:
-            return NOT_LINEAR(ct, a, b)  # type: ignore[no-any-return]
+            return NOT_LINEAR(ct, a, b)
         return [None, triangular_solve(a, ct, transpose_a=not transpose_a, **params)]
 
-    def vmap(self, size: int, args: Any, axes: Any, *, left_side: bool, **params: Any) -> Any:
+    def vmap(  # type: ignore[override]
+        self, size: int, args: Any, axes: Any, *, left_side: bool, **params: Any
+    ) -> Any:
         (a, b), (a_at, b_at) = args, axes
         if a_at is None:
             # One matrix for all: further columns, or rows, of one right-hand side.
@@ -308,6 +324,12 @@ def diagonal(x: Any, offset: int = 0) -> Any:
 
 
 @lru_cache(maxsize=64)
+def eye_matrix(n: int, dtype: np.dtype) -> HostArray:
+    """The identity matrix."""
+    return HostArray(np.eye(n, dtype=dtype))
+
+
+@lru_cache(maxsize=64)
 def _below(m: int, n: int, k: int) -> HostArray:
     return HostArray(np.tri(m, n, k, dtype=bool))
 
@@ -331,20 +353,7 @@ class Lu(OfMatrices):
         ]
 
     def eval(self, x: Any) -> Any:
-        m, n = x.shape[-2:]
-        stack = _stack(x)
-        out = np.empty(stack.shape, stack.dtype)
-        pivots = np.empty((*stack.shape[:-2], min(m, n)), np.int32)
-        permutation = np.empty((*stack.shape[:-2], m), np.int32)
-        factor = _routine(lapack, "getrf", stack.dtype)
-        for a, c, piv, perm in zip(stack, out, pivots, permutation, strict=True):
-            c[...], piv[...], _ = factor(a)
-            perm[...] = _permutation(piv, m)
-        shape = x.shape[:-2]
-        if x.size == 0:
-            permutation = np.broadcast_to(np.arange(m, dtype=np.int32), (*shape, m))
-        pivots = pivots.reshape(*shape, min(m, n))
-        return [_unstack(out, x), pivots, permutation.reshape(*shape, m)]
+        return _each(_lu, x)
 
     def jvp(self, primals: Any, tangents: Any, out: Any) -> list[Any]:
         lu_, _, permutation = out
@@ -354,11 +363,19 @@ class Lu(OfMatrices):
 lu = Lu()
 
 
+def _lu(a: Any) -> list[Any]:
+    m, n = a.shape
+    if a.size == 0:
+        return [a, np.zeros(min(m, n), np.int32), np.arange(m, dtype=np.int32)]
+    factors, pivots, _ = _routine("getrf", a.dtype)(a)
+    return [np.ascontiguousarray(factors), pivots.astype(np.int32), _permutation(pivots, m)]
+
+
 def _permutation(pivots: Any, size: int) -> Any:
-    order = np.arange(size, dtype=np.int32)
-    for i, j in enumerate(pivots):
+    order = list(range(size))
+    for i, j in enumerate(pivots.tolist()):
         order[i], order[j] = order[j], order[i]
-    return order
+    return np.array(order, np.int32)
 
 
 def _lu_tangent(lu_: Any, permutation: Any, dx: Any) -> Any:
@@ -462,7 +479,7 @@ class LuFactors(Lu):
         return [None, None, None]
 
     def lower(self, x: Any) -> list[Any]:
-        return lu(x)  # type: ignore[no-any-return]
+        return lu(x)
 
 
 lu_factors = LuFactors()
@@ -509,7 +526,9 @@ class LuSolve(OfMatrices):
             return NOT_LINEAR(ct, a, lu_, permutation, b)
         return [None, None, None, lu_solve(a, lu_, permutation, ct, trans=1 - trans)]
 
-    def vmap(self, size: int, args: Any, axes: Any, *, trans: int) -> Any:
+    def vmap(  # type: ignore[override]
+        self, size: int, args: Any, axes: Any, *, trans: int
+    ) -> Any:
         a, lu_, permutation, b = args
         if all(at is None for at in axes[:3]):
             return _as_more_sides(

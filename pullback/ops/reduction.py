@@ -149,13 +149,13 @@ class Extremum(Reduction, family=True):
         (x,), (dx,) = primals, tangents
         if _reduced_size(x, axes) == 0:
             return None
-        wide = broadcast_in_dim(out, shape=x.shape, broadcast_dimensions=_kept(len(x.shape), axes))
-        chosen = eq(x, wide)
-        count = reduce_sum(
-            convert_element_type(chosen, new_dtype=x.dtype, weak_type=True), axes=axes
-        )
+        kept = _kept(len(x.shape), axes)
+        wide = broadcast_in_dim(out, shape=x.shape, broadcast_dimensions=kept)
+        chosen = convert_element_type(eq(x, wide), new_dtype=x.dtype, weak_type=True)
+        count = reduce_sum(chosen, axes=axes)
         # A result of NaN equals no element: 0/0 makes its tangent NaN.
-        return div(reduce_sum(select_n(chosen, zeros_of(x), dx), axes=axes), count)
+        share = div(chosen, broadcast_in_dim(count, shape=x.shape, broadcast_dimensions=kept))
+        return reduce_sum(mul(dx, share), axes=axes)
 
 
 def extreme_value(dtype: np.dtype, limit: str) -> Any:
@@ -256,7 +256,9 @@ class Place(Reduction, family=True):
     weak_from = ()
     find: ClassVar[Any]
 
-    def typing(self, x: Any, *, axes: Any, index_dtype: Any) -> ArrayType:
+    def typing(  # type: ignore[override]
+        self, x: Any, *, axes: Any, index_dtype: Any
+    ) -> ArrayType:
         shape = reduced_shape(self, x, axes)
         if len(axes) != 1 or x.shape[axes[0]] == 0:
             raise error(

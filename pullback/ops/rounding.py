@@ -10,7 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.errors import error
 from ..core.types import ArrayType
-from .comparison import eq
+from .comparison import eq, ge
 from .elementwise import (
     FLOAT,
     NUMBER,
@@ -24,20 +24,22 @@ from .elementwise import (
     imag,
     like,
     mul,
+    neg,
     real,
+    select_n,
 )
 from .structural import zero_like
 
 
 class Abs(Elementwise):
-    """|x|. The derivative at 0 is 0"""
+    """|x|. The derivative of a real one at 0 is 1, as in JAX; of a complex one it is 0 there"""
 
     takes, gives = "ifc", "real"
     eval = staticmethod(np.absolute)
 
     def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
         if x.dtype.kind != "c":
-            return mul(t, sign(x))
+            return select_n(ge(x, like(x, 0)), neg(t), t)
         return real(mul(t, conj(sign(x), input_dtype=x.dtype)))
 
 

@@ -36,7 +36,7 @@ class ScatterMul(Scatters, name="scatter-mul"):
 
     def transpose(self, ct: Any, x: Any, indices: Any, updates: Any, **params: Any) -> list[Any]:
         if type(updates) is Linear:
-            return NOT_LINEAR(ct, x, indices, updates)  # type: ignore[no-any-return]
+            return NOT_LINEAR(ct, x, indices, updates)
         return [scatter_mul(ct, indices, updates, **params), None, None]
 
 
@@ -60,8 +60,10 @@ def _products_of_others(x: Any, indices: Any, updates: Any, params: Any) -> Any:
     place = take_along(place, order, 0)
     factors = take_along(reshape(updates, new_sizes=(n,)), order, 0)
     before = _products_before(factors, place)
-    after = rev(_products_before(rev(factors, dimensions=(0,)), rev(place, dimensions=(0,))),
-                dimensions=(0,))
+    after = rev(
+        _products_before(rev(factors, dimensions=(0,)), rev(place, dimensions=(0,))),
+        dimensions=(0,),
+    )
     others = take_along(mul(before, after), argsort(order, 0), 0)
     return mul(there, reshape(others, new_sizes=shape))
 
@@ -88,7 +90,7 @@ def _shifted(factors: Any, place: Any, step: int) -> Any:
 
 
 class Extremum(Scatters, family=True):
-    """Of the numbers that meet in a place, the largest or smallest; equal ones share the tangent."""
+    """Of numbers that meet in a place, the largest or smallest; equal ones share the tangent."""
 
     takes = "biufc"
 

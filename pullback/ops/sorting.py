@@ -24,13 +24,11 @@ class Sort(Primitive):
 
     multiple_results = True
 
-    def typing(
-        self, *xs: Any, dimension: int, is_stable: bool, num_keys: int
-    ) -> list[ArrayType]:
+    def typing(self, *xs: Any, dimension: int, is_stable: bool, num_keys: int) -> list[ArrayType]:
         if not xs or not 1 <= num_keys <= len(xs) or any(x.shape != xs[0].shape for x in xs):
             raise error(
                 TypeError,
-                "sort needs one or more arrays of equal shape, the first num_keys of which are keys.",
+                "sort needs arrays of equal shape, the first num_keys of which are the keys.",
                 got=f"{', '.join(x.str_short() for x in xs)}; num_keys={num_keys}",
                 fix="broadcast the arrays to one shape; give num_keys from 1 to their number.",
             )
@@ -54,6 +52,8 @@ class Sort(Primitive):
         if len(xs) == 1:
             return [_sorted(xs[0], dimension, is_stable)]
         order = _order(xs[:num_keys], dimension)
+        if order.ndim == 1:
+            return [x[order] for x in xs]
         return [np.take_along_axis(x, order, dimension) for x in xs]
 
     def forward(self, trace: Any, primals: Any, tangents: Any, params: Any) -> Any:
@@ -158,7 +158,7 @@ def _sorted(x: Any, axis: int, stable: bool) -> Any:
         return np.take_along_axis(x, _order([x], axis), axis)
     if x.dtype.kind not in "biufc":
         return np.sort(_comparable(x), axis).astype(x.dtype)
-    if stable and kind == "f":
+    if stable and kind == "f" and x.size > _FEW:
         # Only the signs of zeros tell a stable sort from another, which is up to 30 times as fast.
         negative = np.signbit(x[x == 0])
         stable = bool(negative.any()) and not negative.all()
@@ -201,14 +201,15 @@ def _total_order(x: Any) -> Any:
 
 
 def _packed(numbers: Any, axis: int, descending: bool = False, k: int | None = None) -> Any:
-    # Sort 64-bit integers that hold the number above and the place below: they are all different, so
-    # NumPy's fast sort, which is not stable, gives the stable order.
+    # Sort 64-bit integers that hold the number above and the place below: they are all different,
+    # so NumPy's fast sort, which is not stable, gives the stable order.
     low = 0 if numbers.dtype.kind in "bu" else np.iinfo(np.int32).min
     high = numbers.astype(np.int64) - low
     if descending:
         high = np.iinfo(np.uint32).max - high
     n = numbers.shape[axis]
-    place = np.arange(n, dtype=np.uint64).reshape([n] + [1] * (numbers.ndim - 1 - axis % numbers.ndim))
+    behind = numbers.ndim - 1 - axis % numbers.ndim
+    place = np.arange(n, dtype=np.uint64).reshape([n] + [1] * behind)
     packed = high.astype(np.uint64) << np.uint64(32) | place
     if k is not None and 0 < k < n // 8:
         packed = np.partition(packed, k - 1, axis).take(range(k), axis)

@@ -57,8 +57,8 @@ class Erf(Special):
     def eval(self, x: Any) -> Any:
         return scipy.erf(x)
 
-    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return mul(t, mul(like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x)))))
+    def slope(self, out: Any, x: Any) -> Any:
+        return mul(like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))
 
 
 erf = Erf()
@@ -71,8 +71,8 @@ class Erfc(Special):
     def eval(self, x: Any) -> Any:
         return scipy.erfc(x)
 
-    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return mul(t, mul(like(x, -2 / math.sqrt(math.pi)), exp(neg(mul(x, x)))))
+    def slope(self, out: Any, x: Any) -> Any:
+        return mul(like(x, -2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))
 
 
 erfc = Erfc()
@@ -88,8 +88,8 @@ class ErfInv(Special):
             return _erf_inv_single(x)
         return _erf_inv_single(x.astype(np.float32)).astype(x.dtype)
 
-    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return mul(t, mul(like(x, math.sqrt(math.pi) / 2), exp(mul(out, out))))
+    def slope(self, out: Any, x: Any) -> Any:
+        return mul(like(x, math.sqrt(math.pi) / 2), exp(mul(out, out)))
 
 
 erf_inv = ErfInv()
@@ -97,17 +97,19 @@ erf_inv = ErfInv()
 
 # M. Giles, "Approximating the erfinv function" (2010), table 5: polynomials in w = -log(1 - x^2),
 # highest power first: in w - 2.5 for w < 5, in sqrt(w) - 3 beyond. XLA computes the same ones.
-_CENTRAL = np.float32(
+_CENTRAL = np.array(
     [
         *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087),
         *(-0.00125372503, -0.00417768164, 0.246640727, 1.50140941),
-    ]
+    ],
+    np.float32,
 )
-_TAIL = np.float32(
+_TAIL = np.array(
     [
         *(-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773),
         *(-0.0076224613, 0.00943887047, 1.00167406, 2.83297682),
-    ]
+    ],
+    np.float32,
 )
 _BLOCK = 1 << 14
 """Elements at a time, so that the 20 passes over them stay in the cache."""
@@ -158,8 +160,8 @@ class Lgamma(Special):
     def eval(self, x: Any) -> Any:
         return np.where(np.isinf(x), np.inf, scipy.gammaln(x))
 
-    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return mul(t, digamma(x))
+    def slope(self, out: Any, x: Any) -> Any:
+        return digamma(x)
 
 
 lgamma = Lgamma()
@@ -172,8 +174,8 @@ class Digamma(Special):
     def eval(self, x: Any) -> Any:
         return scipy.psi(x)
 
-    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return mul(t, polygamma(like(x, 1), x))
+    def slope(self, out: Any, x: Any) -> Any:
+        return polygamma(like(x, 1), x)
 
 
 digamma = Digamma()
@@ -381,8 +383,8 @@ class BesselI0e(Special, name="bessel_i0e"):
     def eval(self, x: Any) -> Any:
         return scipy.i0e(x)
 
-    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return mul(t, sub(bessel_i1e(x), mul(sign(x), out)))
+    def slope(self, out: Any, x: Any) -> Any:
+        return sub(bessel_i1e(x), mul(sign(x), out))
 
     lower = _SCIPY_ONLY
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..core import dtypes
-from ..core.array import HostArray
 from ..core.primitive import Absent
 from ..core.types import ArrayType, array_type
 from .comparison import eq
@@ -21,6 +19,7 @@ from .linalg import (
     conjugated,
     constant_matrix,
     diagonal,
+    eye_matrix,
     flip,
     lapack_dtype,
 )
@@ -68,7 +67,7 @@ class Svd(OfMatrices):
         (x,), (dx,) = primals, tangents
         *_, m, n = x.shape
         if compute_uv and full_matrices and m != n:
-            return _NOT_UNIQUE(x)  # type: ignore[no-any-return]
+            return _NOT_UNIQUE(x)
         if compute_uv and not full_matrices:
             s, u, vh = out
         else:
@@ -113,7 +112,7 @@ def _rotations(s: Any, change: Any) -> tuple[Any, Any]:
     dv = mul(factor, add_any(mul(rows, change), mul(turned, columns)))
     if change.dtype.kind == "c":
         half = mul(sub(change, turned), like(change, 0.5))
-        eye = constant_matrix(_eye(shape[-1], change.dtype), shape)
+        eye = constant_matrix(eye_matrix(shape[-1], change.dtype), shape)
         du = add_any(du, mul(mul(half, eye), _typed(_inverse(real(columns)), change)))
     return du, dv
 
@@ -140,8 +139,3 @@ def _typed(x: Any, other: Any) -> Any:
     if x.dtype == other.dtype:
         return x
     return convert_element_type(x, new_dtype=other.dtype, weak_type=other.weak_type)
-
-
-@lru_cache(maxsize=64)
-def _eye(n: int, dtype: np.dtype) -> HostArray:
-    return HostArray(np.eye(n, dtype=dtype))

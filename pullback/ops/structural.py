@@ -5,7 +5,9 @@ All are linear; none needs another file's operation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,18 +49,13 @@ class BroadcastInDim(LinearPrimitive):
         return array_type(shape, x.dtype, x.weak_type)
 
     def eval(self, x: Any, *, shape: Any, broadcast_dimensions: Any) -> Any:
-        if x.ndim and x.shape != shape:
-            aligned = [1] * len(shape)
-            for n, d in zip(x.shape, broadcast_dimensions, strict=True):
-                aligned[d] = n
-            x = x.reshape(aligned)
-        size = 1
-        for n in shape:
-            size *= n
+        aligned, size = _alignment(x.shape, shape, broadcast_dimensions)
+        if x.size == size and size:
+            return x.reshape(shape)
         if size > _COPY_BELOW:
-            return np.broadcast_to(x, shape)
+            return np.broadcast_to(x.reshape(aligned), shape)
         out = np.empty(shape, x.dtype)
-        out[...] = x
+        out[...] = x.reshape(aligned) if x.ndim else x
         return out
 
     def transpose(self, ct: Any, x: Any, *, shape: Any, broadcast_dimensions: Any) -> list[Any]:
@@ -82,6 +79,15 @@ class BroadcastInDim(LinearPrimitive):
 
 
 broadcast_in_dim = BroadcastInDim()
+
+
+@lru_cache(maxsize=4096)
+def _alignment(old: Any, shape: Any, dimensions: Any) -> tuple[tuple[int, ...], int]:
+    """The shape with as many axes as `shape` that NumPy broadcasts to it, and its size."""
+    aligned = [1] * len(shape)
+    for n, d in zip(old, dimensions, strict=True):
+        aligned[d] = n
+    return tuple(aligned), math.prod(shape)
 
 
 class Reshape(LinearPrimitive):
@@ -207,9 +213,13 @@ class ReduceSum(LinearPrimitive):
         )
 
     def eval(self, x: Any, *, axes: Any) -> Any:
-        if x.dtype.kind == "b":
+        dtype = x.dtype
+        if dtype.char in "fdFD" or dtype.kind in "iu":
+            return np.add.reduce(x, axes, dtype)
+        if dtype.kind == "b":
             return np.logical_or.reduce(x, axes)
-        return np.add.reduce(x, axes, x.dtype)
+        # Half-width floats are summed in float32, as XLA does: in their own, 2048 + 1 is 2048.
+        return np.add.reduce(x, axes, np.float32).astype(dtype)
 
     def transpose(self, ct: Any, x: Any, *, axes: Any) -> list[Any]:
         shape = x.shape

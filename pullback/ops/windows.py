@@ -151,8 +151,7 @@ def update_windows(
     if found.out_shape != updates_shape:
         raise error(
             TypeError,
-            f"the updates have shape {updates_shape}, but the indices ask for "
-            f"{found.out_shape}.",
+            f"the updates have shape {updates_shape}, but the indices ask for {found.out_shape}.",
             got=f"array of shape {shape}, indices of shape {indices_shape}, {n}",
             fix="the axes of the updates outside update_window_dims are those of the indices "
             "without the last one.",
@@ -260,7 +259,9 @@ class Windows:
         """Which windows lie inside the array; None for all."""
         if not self.starts:
             return None
-        fits = (indices >= 0) & (indices <= self.limits)
+        # Seen as unsigned numbers, negative ones are large: one comparison does for both bounds.
+        bits = indices.view(f"u{indices.itemsize}") if indices.dtype.kind == "i" else indices
+        fits = bits <= (self.limits if len(self.limit_numbers) > 1 else self.limit_numbers[0])
         if fits.all():
             return None
         return fits.all(-1)

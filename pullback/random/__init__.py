@@ -8,7 +8,6 @@ from .families import geometric as geometric
 from .families import lognormal as lognormal
 from .families import maxwell as maxwell
 from .families import multivariate_normal as multivariate_normal
-from .families import orthogonal as orthogonal
 from .families import pareto as pareto
 from .families import rayleigh as rayleigh
 from .families import triangular as triangular

@@ -165,8 +165,7 @@ def multivariate_normal(
       cov: the covariance, a positive definite matrix along the last two axes.
       shape: the shape of the result without its last axis; by default that of the parameters.
       dtype: a float dtype; by default that of the parameters.
-      method: how `cov` is factored: "cholesky", "eigh" or "svd"; the last two also work for
-        singular matrices.
+      method: how `cov` is factored; only "cholesky" exists here.
       out_sharding: accepted for compatibility.
     """
     name = "multivariate_normal"
@@ -191,43 +190,12 @@ def _factor(cov: Any, method: str) -> Any:
     """A matrix whose product with its transpose is `cov`."""
     if method == "cholesky":
         return jnp.linalg.cholesky(cov)
-    if method == "eigh":
-        values, vectors = jnp.linalg.eigh(cov)
-        return vectors * jnp.expand_dims(jnp.sqrt(values), -2)
-    if method == "svd":
-        vectors, values, _ = jnp.linalg.svd(cov)
-        return vectors * jnp.expand_dims(jnp.sqrt(values), -2)
+    known = method in ("eigh", "svd")
     raise error(
-        ValueError,
-        "method must be one of {'svd', 'eigh', 'cholesky'}.",
+        NotImplementedError if known else ValueError,
+        f"random.multivariate_normal cannot factor by {method!r} yet."
+        if known
+        else "method must be one of {'svd', 'eigh', 'cholesky'}.",
         got=f"method={method!r}",
         fix='use "cholesky", the default.',
     )
-
-
-def orthogonal(
-    key: Any,
-    n: int,
-    shape: Any = (),
-    dtype: Any = None,
-    m: int | None = None,
-    *,
-    out_sharding: Any = None,
-) -> Any:
-    """Matrices of shape (n, m) with orthonormal columns, or rows if m > n, evenly spread.
-
-    Args:
-      key: one random key.
-      n: the number of rows.
-      shape: the shape of the array of matrices.
-      dtype: a float or complex dtype; float32 by default (float64 with x64).
-      m: the number of columns; `n` by default.
-      out_sharding: accepted for compatibility.
-    """
-    key = single_key("orthogonal", key)
-    dtype = float_dtype("orthogonal", dtype, also_complex=True)
-    shape, (n, m) = sample_shape("orthogonal", shape), sample_shape("orthogonal", (n, m or n))
-    q, r = jnp.linalg.qr(normal(key, (*shape, max(n, m), min(n, m)), dtype))
-    # The factors of a normal matrix are evenly spread once the signs of r's diagonal are.
-    q = q * jnp.expand_dims(jnp.sign(jnp.diagonal(r, axis1=-2, axis2=-1)), -2)
-    return jnp.matrix_transpose(q) if n < m else q

@@ -62,6 +62,7 @@ def _seeded(name: str, seed: Any, tag: str) -> Any:
             got=type_of(seed).str_short(),
             fix="give one integer; use vmap to make many keys, or random.split.",
         )
+    random_seed.typing(type_of(seed), impl=tag)  # NumPy would seed with a float, too
     return random_seed(seed, impl=tag)
 
 
@@ -126,7 +127,9 @@ def key_data(keys: Any) -> Any:
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Any:
     """Keys from their words, as `key_data` gives them."""
     tag = _tag("wrap_key_data", impl, dtype)
-    return random_wrap(as_array(key_bits_array, "random.wrap_key_data"), impl=tag)
+    words = as_array(key_bits_array, "random.wrap_key_data")
+    random_wrap.typing(type_of(words), impl=tag)
+    return random_wrap(words, impl=tag)
 
 
 def clone(key: Any) -> Any:

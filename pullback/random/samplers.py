@@ -205,7 +205,7 @@ def randint(
     Example:
       >>> from pullback import random
       >>> random.randint(random.key(0), (4,), 0, 10)
-      Array([9, 6, 6, 8], dtype=int32)
+      Array([9, 0, 2, 3], dtype=int32)
     """
     key = single_key("randint", key)
     dtype = integer_dtype("randint", dtype)

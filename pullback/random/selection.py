@@ -40,7 +40,7 @@ def permutation(
     Example:
       >>> from pullback import random
       >>> random.permutation(random.key(0), 5)
-      Array([3, 0, 4, 1, 2], dtype=int32)
+      Array([0, 1, 4, 3, 2], dtype=int32)
     """
     key = single_key("permutation", key)
     x = as_array(x, "random.permutation")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.array import Tracer
+from ..core.program import sub_programs
 from ..core.trace import Trace, running, state, type_of
 from ..core.types import ArrayType
 
@@ -16,9 +17,10 @@ def vmap(
     args: Sequence[Any],
     axes: Sequence[int | None],
     axis_name: Any = None,
+    of: Any = None,
 ) -> tuple[list[Any], list[int | None]]:
     """`function` over the given axes of `args` at once; results and the axis each is mapped on."""
-    trace = BatchTrace(state.trace, size, axis_name, function)
+    trace = BatchTrace(state.trace, size, axis_name, of)
     named = state.axes
     if axis_name is not None:
         state.axes = {**named, axis_name: size}
@@ -47,6 +49,12 @@ class BatchTracer(Tracer):
         return type_of(self.value).without_axis(self.axis)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis of one element."""
+        shape, axis = self.value.shape, self.axis
+        return shape[:axis] + shape[axis + 1 :]  # type: ignore[no-any-return]
+
+    @property
     def dtype(self) -> Any:
         """The type of the elements."""
         return self.value.dtype
@@ -64,7 +72,9 @@ class BatchTrace(Trace):
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """The primitive's vmap rule where a mapped value comes in, else the primitive itself."""
-        values, axes, mapped = [], [], False
+        values: list[Any] = []
+        axes: list[int | None] = []
+        mapped = False
         for a in args:
             if type(a) is BatchTracer and a.trace is self:
                 values.append(a.value)
@@ -83,8 +93,11 @@ class BatchTrace(Trace):
         return out if axis is None else BatchTracer(self, out, axis)
 
     def owns(self, primitive: Any, params: Any) -> bool:
-        """Whether this is a collective operation over the axis of this vmap."""
-        return self.axis_name is not None and self.axis_name in params.get("axis_names", ())
+        """Whether this is a collective operation over the axis of this vmap, or may contain one."""
+        name = self.axis_name
+        if name is None:
+            return False
+        return _uses_axis(params, name) or callable(params.get("call"))
 
     def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
         """The values of `outputs`, and the axis each is mapped on."""
@@ -93,3 +106,9 @@ class BatchTrace(Trace):
             [y.value if mine else y for y, mine in zip(outputs, own, strict=True)],
             [y.axis if mine else None for y, mine in zip(outputs, own, strict=True)],
         )
+
+
+def _uses_axis(params: Any, name: Any) -> bool:
+    return name in params.get("axis_names", ()) or any(
+        _uses_axis(eq.params, name) for program in sub_programs(params) for eq in program.eqns
+    )

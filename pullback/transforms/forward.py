@@ -6,21 +6,31 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.array import HostArray, Tracer
-from ..core.trace import Trace, running, state, type_of
+from ..core.trace import Trace, state, type_of
 from ..core.types import ArrayType
+from ..ops.elementwise import mul
+
+_NO_PARAMS: dict[str, Any] = {}
 
 
 def jvp(
-    function: Callable[..., Sequence[Any]], primals: Sequence[Any], tangents: Sequence[Any]
+    function: Callable[..., Sequence[Any]],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    of: Any = None,
 ) -> tuple[list[Any], list[Any]]:
     """Values of `function(*primals)` and their tangents (None: zero). Flat lists in and out."""
-    trace = JVPTrace(state.trace, function)
-    with running(trace):
+    surrounding = state.trace
+    trace = JVPTrace(surrounding, of)
+    state.trace = trace
+    try:
         inputs = [
-            x if t is None else JVPTracer(trace, x, t)
-            for x, t in zip(primals, tangents, strict=True)
+            x if t is None else JVPTracer(trace, x, t) for x, t in zip(primals, tangents)
         ]
         return trace.split(function(*inputs))
+    finally:
+        state.trace = surrounding
+        trace.alive = False
 
 
 class JVPTracer(Tracer):
@@ -63,6 +73,8 @@ class JVPTrace(Trace):
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """The primitive's forward rule where a tangent comes in, else the primitive itself."""
+        if primitive.slope is not None:
+            return self._scale(primitive, args[0], params)
         primals, tangents, active = [], [], False
         for a in args:
             if type(a) is JVPTracer and a.trace is self:
@@ -82,13 +94,29 @@ class JVPTrace(Trace):
             ]
         return out if tangent is None else JVPTracer(self, out, tangent)
 
+    def _scale(self, primitive: Any, x: Any, params: Any) -> Any:
+        parent = self.parent
+        if type(x) is not JVPTracer or x.trace is not self:
+            return parent.process(primitive, (x,), params)
+        out = parent.process(primitive, (x.primal,), params)
+        current = state.trace
+        state.trace = parent
+        try:
+            slope = primitive.slope(out, x.primal, **params)
+        finally:
+            state.trace = current
+        if slope is None:
+            return out
+        return JVPTracer(self, out, parent.process(mul, (x.tangent, slope), _NO_PARAMS))
+
     def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The primals of `outputs`, and their tangents (None: zero)."""
-        own = [type(y) is JVPTracer and y.trace is self for y in outputs]
-        return (
-            [y.primal if mine else y for y, mine in zip(outputs, own, strict=True)],
-            [y.tangent if mine else None for y, mine in zip(outputs, own, strict=True)],
-        )
+        primals, tangents = [], []
+        for y in outputs:
+            own = type(y) is JVPTracer and y.trace is self
+            primals.append(y.primal if own else y)
+            tangents.append(y.tangent if own else None)
+        return primals, tangents
 
 
 def known_value(x: Any) -> Any:

@@ -10,30 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.array import HostArray, Tracer
+from ..core.array import Array, HostArray, Tracer
 from ..core.primitive import Linear
 from ..core.trace import Trace, escaped, host_array, running, state, type_of
 from ..core.types import ArrayType
-from ..ops.elementwise import add_any
+from ..ops.elementwise import add_any, mul
 from .forward import known_value
+
+_NO_PARAMS: dict[str, Any] = {}
 
 
 def linearize(
-    function: Callable[..., Sequence[Any]], primals: Sequence[Any], wrt: Sequence[bool]
+    function: Callable[..., Sequence[Any]], primals: Sequence[Any], wrt: Sequence[bool], of: Any = None
 ) -> tuple[list[Any], Tape, list[Linear | None]]:
     """Values of `function(*primals)`, the tape of its tangents, and the outputs on that tape.
 
-    Only inputs marked in `wrt`, which are Arrays, have a tangent. An output of None does not depend on them.
+    Only inputs marked in `wrt`, which are Arrays, have a tangent. `of` is the user's function. An output of None does not depend on them.
     """
-    tape = Tape(state.trace, function)
-    trace = LinearizeTrace(state.trace, tape, function)
-    with running(trace):
+    surrounding = state.trace
+    tape = Tape(surrounding, of)
+    trace = LinearizeTrace(surrounding, tape, of)
+    state.trace = trace
+    try:
         inputs = [
             LinearizeTracer(trace, x, tape.new_input(x.aval)) if active else x
-            for x, active in zip(primals, wrt, strict=True)
+            for x, active in zip(primals, wrt)
         ]
         outs, tangents = trace.split(function(*inputs))
-        tape.alive = False
+    finally:
+        state.trace = surrounding
+        trace.alive = tape.alive = False
     return outs, tape, tangents
 
 
@@ -76,7 +82,11 @@ class LinearizeTrace(Trace):
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """The primitive's forward rule, its tangent part recorded, where a tangent comes in."""
-        primals, tangents, active = [], [], False
+        if primitive.slope is not None:
+            return self._scale(primitive, args[0], params)
+        primals: list[Any] = []
+        tangents: list[TapeTracer | None] = []
+        active = False
         for a in args:
             if type(a) is LinearizeTracer and a.trace is self:
                 primals.append(a.primal)
@@ -97,7 +107,24 @@ class LinearizeTrace(Trace):
             return out
         if type(tangent) is not TapeTracer:
             tangent = self.tangents.lift(tangent)
+        elif type(out) is HostArray and out.shape:
+            tangent.linear._aval = out.aval  # transpose rules ask for it: cheaper than to work it out
         return LinearizeTracer(self, out, tangent)
+
+    def _scale(self, primitive: Any, x: Any, params: Any) -> Any:
+        parent = self.parent
+        if type(x) is not LinearizeTracer or x.trace is not self:
+            return parent.process(primitive, (x,), params)
+        out = parent.process(primitive, (x.primal,), params)
+        current = state.trace
+        state.trace = parent
+        try:
+            slope = primitive.slope(out, x.primal, **params)
+        finally:
+            state.trace = current
+        if slope is None:
+            return out
+        return LinearizeTracer(self, out, self.tangents.scaled(x.tangent, slope))
 
     def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Linear | None]]:
         """The primals of `outputs`, and their places on the tape (None: they do not depend)."""
@@ -161,22 +188,30 @@ class Tape(Trace):
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """Enter the operation if one of `args` is on this tape."""
-        places, linear = [], False
         for a in args:
             if type(a) is TapeTracer and a.trace is self:
-                places.append(a.linear)
-                linear = True
-            elif type(a) is HostArray or isinstance(a, Tracer):
-                places.append(a)
-            else:
-                places.append(host_array(a))
-        if not linear:
+                break
+        else:
             return self.parent.process(primitive, args, params)
+        places = [
+            a.linear
+            if type(a) is TapeTracer and a.trace is self
+            else (a if isinstance(a, Array) else host_array(a))
+            for a in args
+        ]
         if not self.alive:
             raise escaped(next(a for a in args if type(a) is TapeTracer))
         if primitive.multiple_results:
             return primitive.record(self, places, params)
         place = Linear(self.count, 1, primitive, places, params, None)
+        self.count += 1
+        self.entries.append(place)
+        return TapeTracer(self, place)
+
+    def scaled(self, x: TapeTracer, slope: Any) -> TapeTracer:
+        """A new entry: `mul(x, slope)`."""
+        # A tangent has the type of its primal and so of the product: no need to work it out.
+        place = Linear(self.count, 1, mul, (x.linear, slope), _NO_PARAMS, x.linear._aval)
         self.count += 1
         self.entries.append(place)
         return TapeTracer(self, place)
@@ -226,11 +261,13 @@ class Tape(Trace):
         With `consume`, each entry is dropped as soon as it is done, so that memory is freed.
         """
         cts: list[Any] = [None] * self.count
-        for place, ct in zip(outputs, cotangents, strict=True):
+        for place, ct in zip(outputs, cotangents):
             if place is not None and ct is not None:
                 have = cts[place.index]
                 cts[place.index] = ct if have is None else add_any(have, ct)
-        for entry in _drain(self.entries) if consume else reversed(self.entries):
+        entries = self.entries if consume else self.entries.copy()
+        while entries:
+            entry = entries.pop()
             i, primitive = entry.index, entry.primitive
             if primitive.multiple_results:
                 ct = cts[i : i + entry.count]
@@ -243,7 +280,7 @@ class Tape(Trace):
                     continue
                 cts[i] = None
             found = primitive.transpose(ct, *entry.args, **entry.params)
-            for arg, c in zip(entry.args, found, strict=True):
+            for arg, c in zip(entry.args, found):
                 if c is not None and type(arg) is Linear:
                     have = cts[arg.index]
                     cts[arg.index] = c if have is None else add_any(have, c)
@@ -278,11 +315,6 @@ class _Known:
 def type_of_place(x: Any) -> ArrayType:
     """The type of an argument of an entry: a place on the tape, or a known value."""
     return x.aval if type(x) is Linear else type_of(x)
-
-
-def _drain(entries: list[Linear]) -> Any:
-    while entries:
-        yield entries.pop()
 
 
 def tape_of(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.program import Atom, ClosedProgram, Equation, Literal, Program, Var
+from ..core.program import Atom, ClosedProgram, Equation, Literal, Program, Var, has_effects
 
 
 def simplify(closed: ClosedProgram) -> ClosedProgram:
@@ -70,7 +70,7 @@ def common(program: Program) -> Program:
 
 
 def _equation_key(eq: Equation, args: list[Atom]) -> Any:
-    if getattr(eq.primitive, "effects", False):
+    if has_effects(eq):
         return None
     try:
         params = tuple(sorted(eq.params.items()))
@@ -92,7 +92,7 @@ def dead_code(program: Program) -> Program:
     live = {a for a in program.outvars if type(a) is Var}
     kept = []
     for eq in reversed(program.eqns):
-        if getattr(eq.primitive, "effects", False) or any(v in live for v in eq.outvars):
+        if any(v in live for v in eq.outvars) or has_effects(eq):
             live.update(a for a in eq.invars if type(a) is Var)
             kept.append(eq)
     return Program(program.constvars, program.invars, program.outvars, kept[::-1], program.name)

@@ -157,7 +157,7 @@ def split_program(closed: ClosedProgram, unknown: Mask, wanted: Mask) -> Split:
         residuals: dict[int, Any] = {}
         for x in tape.known():
             if isinstance(x, RecordTracer):
-                residuals.setdefault(id(x.var), x)
+                residuals.setdefault(id(x.place), x)
         known_outs = [y for y, u in zip(outs, unknown_out, strict=True) if not u]
         known = record.finish([*known_outs, *residuals.values()])
     linear = _tape_program(tape, places, residuals)
@@ -172,7 +172,7 @@ def _tape_program(tape: Tape, places: Any, residuals: dict[int, Any]) -> ClosedP
     def function(*args: Any) -> list[Any]:
         given = dict(zip(residuals, args, strict=False))
         known = [
-            given[id(x.var)] if isinstance(x, RecordTracer) else x for x in tape.known()
+            given[id(x.place)] if isinstance(x, RecordTracer) else x for x in tape.known()
         ]
         return tape.with_known(known).push(places, args[len(residuals) :])
 

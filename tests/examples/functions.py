@@ -60,6 +60,13 @@ EXAMPLES = [
     Example(f.pow_, [positive(3), F()], scale=10, id="scalar-exponent"),
     Example(f.pow_, [F(3), I(3, below=4)], dtypes=INEXACT, scale=10, id="integer-exponent"),
     Example(f.pow_, [positive(3), I(3, start=-3, below=0)], scale=1e4, id="negative-integer"),
+    Example(
+        f.pow_,
+        [F(4), F(4)],
+        dtypes=INTS,
+        skip={"jax": "JAX has no powers of integers but by integer_pow"},
+        id="integers",
+    ),
     Example(f.pow_, [F(3), I(below=3)], dtypes=FLOATS, id="scalar-integer-exponent"),
     Example(
         f.pow_,
@@ -80,10 +87,14 @@ EXAMPLES = [
     Example(f.cbrt, [positive(3)], scale=10),
     Example(f.cbrt, [between(-3, -0.5, 3)], scale=10, id="negative"),
     Example(f.cbrt, [EDGES], order=0, id="edges"),
+    Example(f.tanh_slope, [unit(3)], dtypes=INEXACT),
     Example(f.rem, [between(2.1, 2.9, 3), positive(3)], dtypes=("float64",), smooth=False),
     Example(f.rem, [F(3), np.array([3.5, -4.0, 5.0])], dtypes=FLOATS, order=1),
     Example(f.rem, [between(8.1, 8.9, 3), np.array([3.0, -3.0, 2.8])], order=1, id="several"),
-    Example(f.rem, [I(5, start=-7, below=8), np.array([3, -3, 0, 2, -1], "int32")], dtypes=INTS),
+    Example(
+        f.rem, [I(5, start=-7, below=8), np.array([3, -3, 0, 2, -1], "int32")], dtypes=("int32",)
+    ),
+    Example(f.rem, [F(5), F(5)], dtypes=INTS, id="integers"),
     Example(f.rem, [np.repeat(EDGES, 9), np.tile(EDGES, 9)], order=0, id="edges"),
     *_everywhere(f.exp),
     *_everywhere(f.exp2),

@@ -53,7 +53,8 @@ WINDOWS = {
     "outside-unsigned": ((3,), np.array([[0], [200], [2]], np.uint8), (1,), ((), (0,), (0,))),
     "outside-one": ((3, 2), np.array([3], np.int32), (1, 2), ((0,), (0,), (0,))),
     "outside-whole": ((3,), np.array([[0], [1], [-1]], np.int32), (3,), ((1,), (), (0,))),
-    "outside-huge": ((3,), np.array([[0], [2**64 - 1], [2**63]], np.uint64), (1,), ((), (0,), (0,))),
+    "outside-huge": ((3,), np.array([[0], [2**64 - 1], [2**63]], np.uint64), (1,),
+                     ((), (0,), (0,))),
 }  # fmt: skip
 OUTSIDE = tuple(name for name in WINDOWS if name.startswith("outside"))
 _SKIP = {"outside-huge-fill": {"jax": "JAX turns unsigned indices into int32 before it compares"}}
@@ -81,7 +82,7 @@ def _gather(name, mode, dtypes=("float64",)):
 
 def updates_shape(name):
     """The shape of the output of a gather, which is that of the updates of a scatter."""
-    shape, indices, sizes, axes = WINDOWS[name]
+    _, indices, sizes, axes = WINDOWS[name]
     hidden = {*axes[1], *(axes[3] if len(axes) > 3 else ())}
     inside = iter([n for d, n in enumerate(sizes) if d not in hidden])
     outside = iter(indices.shape[:-1])

@@ -89,6 +89,17 @@ def _lu_solve(n, k, trans):
     )
 
 
+def _slogdet(*shape):
+    a = np.random.default_rng(5).normal(size=shape) - 2 * np.eye(shape[-1])
+    return Example(
+        det.slogdet,
+        [a, *la.lu.eval(a)],
+        dtypes=("float64", "complex128"),
+        order=0,
+        id="x".join(map(str, shape)),
+    )
+
+
 EXAMPLES = [
     _cholesky(3, 3),
     _cholesky(2, 2, 2),
@@ -122,6 +133,8 @@ EXAMPLES = [
         dtypes=("float32",),
     ),
     *(_lu_solve(3, 2, trans) for trans in (0, 1)),
+    _slogdet(3, 3),
+    _slogdet(2, 2, 2),
     *(
         Example(
             spectral.svd,

@@ -75,7 +75,7 @@ EXAMPLES = [
     random(r.random_fold_in, [keys(), words()]),
     random(r.random_seed, [F(2, 3)], {"impl": "fry"}, dtypes=INTS),
     random(r.random_seed, [np.array(-7)], {"impl": "fry"}, id="negative"),
-    random(r.random_wrap, [words(3, 2)], {"impl": "fry"}, skip={"vmap": "see the next"}),
+    random(r.random_wrap, [words(3, 2)], {"impl": "fry"}),
     random(r.random_wrap, [words(3, 4, 2)], {"impl": "fry"}, id="two-axes"),
     random(r.random_unwrap, [keys(2, 3)]),
     random(r.random_clone, [keys(2, 3)]),

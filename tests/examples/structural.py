@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pullback.ops import slicing as cut
 from pullback.ops import structural as s
 
@@ -43,8 +41,9 @@ def _sum(spec, *axes):
 
 
 def _iota(dtype, shape, dimension):
-    params = {"dtype": np.dtype(dtype), "shape": shape, "dimension": dimension}
-    return Example(s.iota, [], params, id=f"{dtype}{shape}")
+    example = Example(s.iota, [], dtypes=(dtype,), id=str(shape))
+    example.given_params = {"dtype": example.dtypes[0], "shape": shape, "dimension": dimension}
+    return example
 
 
 def _slice(spec, starts, limits, strides=None, id=None):

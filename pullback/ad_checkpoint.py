@@ -1,0 +1,97 @@
+"""Tools for checkpoint under the names of `jax.ad_checkpoint`, and a list of what a function keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import checks
+from .checkpointing import checkpoint as checkpoint
+from .checkpointing import checkpoint_name as checkpoint_name
+from .checkpointing import checkpoint_policies as checkpoint_policies
+from .checkpointing import remat as remat
+from .core import dtypes
+from .core.program import ClosedProgram, Equation, Var, trace_program
+from .core.pytree import flatten, flatten_call, leaf_paths
+from .core.types import ArrayType
+from .jit import Static
+from .transforms import reverse
+from .transforms.simplify import inline_calls
+
+
+def saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> list[tuple[ArrayType, str]]:
+    """What reverse mode keeps of `f` at `args`: the type of each array, and where it comes from.
+
+    Numbers written in the function are not listed.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.ad_checkpoint import saved_residuals
+      >>> for aval, source in saved_residuals(lambda x: jnp.sin(x) * x, jnp.ones(3)):
+      ...     print(aval.shape, source)
+      (3,) from the argument x
+      (3,) output of sin
+      (3,) output of cos
+    """
+    checks.callable_(f, "saved_residuals")
+    closed, names = _forward_pass(f, args, kwargs)
+    program = inline_calls(closed).program
+    kept = {atom for atom in program.outvars if type(atom) is Var}
+    found = [
+        (v.aval, f"from the argument {name}")
+        for v, name in zip(program.invars, names, strict=True)
+        if v in kept
+    ]
+    found += [(v.aval, "from a constant") for v in program.constvars if v in kept]
+    found += [(v.aval, _source(eq)) for eq in program.eqns for v in eq.outvars if v in kept]
+    return found
+
+
+def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Print what reverse mode keeps of `f` at `args`, an array on each line.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> from pullback.ad_checkpoint import print_saved_residuals
+      >>> print_saved_residuals(pullback.checkpoint(lambda x: jnp.sin(x) * x), jnp.ones(3))
+      f32[3] from the argument x
+    """
+    for aval, source in saved_residuals(f, *args, **kwargs):
+        print(f"{aval.str_short()} {source}")
+
+
+def _forward_pass(f: Any, args: Any, kwargs: Any) -> tuple[ClosedProgram, list[str]]:
+    """The program from the arguments to the residuals, and the names of the arguments."""
+    leaves, in_tree = flatten_call(args, kwargs)
+    types = [checks.shaped(x, "saved_residuals") for x in leaves]
+
+    def flat(*leaves: Any) -> list[Any]:
+        new, named = in_tree.unflatten(leaves)
+        return [checks.output_array(y, "saved_residuals") for y in flatten(f(*new, **named))[0]]
+
+    def residuals(*leaves: Any) -> list[Any]:
+        wrt = [dtypes.is_inexact(t.dtype) for t in types]
+        _, tape, places = reverse.linearize(flat, leaves, wrt)
+        tape.forget_dead(places)
+        return tape.known()
+
+    closed = trace_program(residuals, types, f, "saved_residuals")
+    names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
+    return closed, Static(f, None, None).argument_names(names)
+
+
+def _source(eq: Equation) -> str:
+    if eq.primitive.name == "name":
+        return f"named {eq.params['name']!r}"
+    return f"output of {eq.primitive.name}"
+
+
+__all__ = [
+    "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
+    "print_saved_residuals",
+    "remat",
+    "saved_residuals",
+]

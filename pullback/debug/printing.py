@@ -1,0 +1,100 @@
+"""print from inside a program: the values are those of the run, not the stand-ins of the tracing."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import error
+from .callbacks import Arguments, call_back
+
+
+def print_(
+    fmt: str,
+    *args: Any,
+    ordered: bool = False,
+    partitioned: bool = False,
+    skip_format_check: bool = False,
+    **kwargs: Any,
+) -> None:
+    """Print `fmt.format(*args, **kwargs)` with the values, each time that the program gets here.
+
+    Args:
+      fmt: a format string, such as ``"x = {x}, {:.3f}"``. Without braces, the arguments follow it,
+        as in Python's `print`.
+      *args: pytrees of arrays, and anything else.
+      ordered: accepted for compatibility: on this engine all prints keep their order.
+      partitioned: accepted for compatibility.
+      skip_format_check: do not check that each argument is used.
+      **kwargs: as `args`.
+
+    Raises:
+      ValueError: an argument is not used in `fmt`, as happens with an f-string.
+
+    It works under all transformations; see `debug.callback`.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> @pullback.jit
+      ... def f(x):
+      ...     pullback.debug.print("x = {x}", x=x)
+      ...     return jnp.sin(x)
+      >>> _ = pullback.vmap(f)(jnp.arange(2.0))
+      x = 0.0
+      x = 1.0
+    """
+    if not isinstance(fmt, str):
+        raise error(
+            TypeError,
+            "debug.print takes a format string first.",
+            got=f"a value of type {type(fmt).__name__}",
+            fix='write debug.print("{}", x).',
+        )
+    braces = _has_braces(fmt)
+    if braces and not skip_format_check:
+        _UseAll().vformat(fmt, args, kwargs)
+    elif not braces and kwargs:
+        raise _unused(sorted(kwargs))
+    options = np.get_printoptions()
+
+    def show(*args: Any, **kwargs: Any) -> None:
+        with np.printoptions(**options):
+            text = fmt.format(*args, **kwargs) if braces else " ".join([fmt, *map(str, args)])
+        print(text)
+
+    call_back(show, Arguments(args, kwargs), ordered)
+
+
+def _has_braces(fmt: str) -> bool:
+    return any(name is not None for _, name, _, _ in string.Formatter().parse(fmt))
+
+
+class _UseAll(string.Formatter):
+    """Formats nothing: only checks that each argument is used."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return ""
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return value
+
+    def check_unused_args(self, used_args: Any, args: Any, kwargs: Any) -> None:
+        unused = [str(i) for i in range(len(args)) if i not in used_args]
+        unused += [name for name in kwargs if name not in used_args]
+        if unused:
+            raise _unused(unused)
+
+
+def _unused(names: list[str]) -> ValueError:
+    return error(
+        ValueError,
+        "debug.print got arguments that its format string does not use.",
+        got=", ".join(names),
+        fix='name them in braces, "{x}", and do not use an f-string: it is formatted too early.',
+    )
+
+
+__all__ = ["print_"]

@@ -1,0 +1,1 @@
+"""Calls of jax.random and the numbers that JAX gives for them."""
