@@ -19,7 +19,9 @@ from .transforms import reverse
 from .transforms.simplify import inline_calls
 
 
-def saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> list[tuple[ArrayType, str]]:
+def saved_residuals(
+    f: Callable[..., Any], *args: Any, **kwargs: Any
+) -> list[tuple[ArrayType, str]]:
     """What reverse mode keeps of `f` at `args`: the type of each array, and where it comes from.
 
     Numbers written in the function are not listed.

@@ -117,7 +117,7 @@ def _value_and_gradient(
         one = HostArray(y.dtype.type(1), y.weak_type)
         cts = tape.pull(places[:1], [one], consume=True)
         if treedef is None and cts and cts[0] is not None:
-            gradient = cts[0]
+            gradient = checks.zero_filled(cts[0], leaves[0].aval)
         else:
             found = iter(cts)
             gradients = [
@@ -159,15 +159,18 @@ def jvp(
     leaves, treedef = flatten(tuple(primals))
     tangent_leaves, tangent_tree = flatten(tuple(tangents))
     checks.structure("the tangents of jvp", tangent_tree, treedef, "the primals")
-    leaves = [checks.input_array(x, "jvp") for x in leaves]
+    leaves = [x if isinstance(x, Array) else checks.input_array(x, "jvp") for x in leaves]
     dxs = [
-        checks.tangent_array(type_of(x), t) for x, t in zip(leaves, tangent_leaves, strict=True)
+        t if checks.same_type(x, t) else checks.tangent_array(type_of(x), t)
+        for x, t in zip(leaves, tangent_leaves)
     ]
     trees: list[PyTreeDef] = []
 
     def flat(*leaves: Any) -> list[Any]:
         out = fun(*treedef.unflatten(leaves))
         if not has_aux:
+            if isinstance(out, Array):
+                return [out]
             outs, out_tree = flatten(out)
             trees.append(out_tree)
             return [y if isinstance(y, Array) else checks.output_array(y, "jvp") for y in outs]
@@ -178,9 +181,11 @@ def jvp(
         return [checks.output_array(y, "jvp") for y in outs] + extras
 
     outs, dys = forward.jvp(flat, leaves, dxs, fun)
+    if not trees:
+        return outs[0], _filled(dys[0], outs[0])
     out_tree = trees[0]
     n = out_tree.num_leaves
-    dys = [_filled(t, y) for t, y in zip(dys[:n], outs[:n], strict=True)]
+    dys = [_filled(t, y) for t, y in zip(dys[:n], outs[:n])]
     result = out_tree.unflatten(outs[:n]), out_tree.unflatten(dys)
     return (*result, trees[1].unflatten(outs[n:])) if has_aux else result
 
@@ -269,4 +274,4 @@ def _flatten_one(x: Any) -> tuple[list[Any], PyTreeDef | None]:
 
 
 def _filled(t: Any, x: Any) -> Any:
-    return t if t is not None else checks.zero_filled(None, type_of(x))
+    return checks.zero_filled(t, type_of(x))

@@ -8,10 +8,10 @@ from typing import Any
 from . import checks
 from .control.checkpoint import checkpoint_p, name_p
 from .core.array import Array
+from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.trace import type_of
 from .jit import Static
 from .transforms.stage import trace_body
-from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 
 
 def checkpoint(
@@ -78,7 +78,7 @@ def checkpoint_name(x: Any, name: str) -> Any:
     return tree.unflatten([name_p(checks.input_array(v, "checkpoint_name"), name=name) for v in leaves])
 
 
-class checkpoint_policies:  # noqa: N801 (the API's name)
+class checkpoint_policies:
     """What `checkpoint(policy=...)` keeps."""
 
     @staticmethod

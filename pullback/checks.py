@@ -47,11 +47,18 @@ def chosen_arguments(args: Any, numbers: tuple[int, ...], argnums: Any, name: st
     for i in numbers:
         if not -len(args) <= i < len(args):
             raise error(
-                ValueError,
+                TypeError,
                 f"{name}: argnums names an argument that was not passed.",
                 got=f"argnums={argnums} with {len(args)} positional arguments",
                 fix="count positional arguments from 0; arguments passed by keyword cannot be named.",
             )
+    if len({i % len(args) for i in numbers}) < len(numbers):
+        raise error(
+            ValueError,
+            f"{name}: argnums names an argument twice.",
+            got=f"argnums={argnums} with {len(args)} positional arguments",
+            fix="name each argument once.",
+        )
     return args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in numbers)
 
 
@@ -228,15 +235,25 @@ def sequence(given: Any, name: str) -> None:
         )
 
 
-def structure(what: str, tree: PyTreeDef, expected: PyTreeDef, of: str) -> None:
+def structure(
+    what: str, tree: PyTreeDef, expected: PyTreeDef, of: str, kind: type[Exception] = TypeError
+) -> None:
     """`tree` must be `expected`."""
     if tree is not expected and tree != expected:
         raise error(
-            TypeError,
+            kind,
             f"{what} must have the structure of {of}.",
             got=f"{tree} instead of {expected}",
             fix="give one for each array, in the same containers.",
         )
+
+
+def same_type(x: Any, t: Any) -> bool:
+    """Whether `t` needs no further check to be a tangent of `x`: both are plain float arrays."""
+    if type(x) is not HostArray or type(t) is not HostArray:
+        return False
+    a, b = x._value, t._value
+    return a.dtype is b.dtype and a.shape == b.shape and a.dtype.kind in "fc"
 
 
 def tangent_array(t: ArrayType, x: Any, what: str = "tangent", of: str = "primal") -> Any:
@@ -283,8 +300,14 @@ def cotangent_array(t: ArrayType, x: Any) -> Any:
 
 
 def zero_filled(t: Any, aval: ArrayType) -> Any:
-    """A user gets an array where Pullback has None: zeros, of dtype float0 for integers."""
+    """A user gets an array where Pullback has None: zeros, of dtype float0 for integers.
+
+    The derivative at a weak float is weak. At a weak complex number it is as the rules made it:
+    the documents show `Array(6.-8.j, dtype=complex64)` as a gradient at 3.+4j (tests/seeds).
+    """
     if t is not None:
+        if aval.weak_type and type(t) is HostArray and not t._weak and t.dtype.kind == "f":
+            return HostArray(t._value, True)
         return t
     if not dtypes.is_inexact(aval.dtype):
         return np.zeros(aval.shape, dtypes.float0)

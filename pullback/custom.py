@@ -16,7 +16,8 @@ from .core.errors import UnexpectedTracerError, error
 from .core.program import run_program, trace_program
 from .core.trace import EVAL, state, type_of
 from .core.types import ArrayType
-from .ops.elementwise import add_any
+from .ops.barriers import stop_gradient
+from .ops.elementwise import add_any, convert_element_type
 from .ops.structural import zeros
 from .core.pytree import PyTreeDef, flatten
 
@@ -72,11 +73,6 @@ class _CustomFunction:
                 fix="use the name of a parameter.",
             )
         return parameters.index(name)
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        return lambda *args, **kwargs: self(instance, *args, **kwargs)
 
     def _positional(self, args: Any, kwargs: Any) -> tuple[Any, ...]:
         """All arguments by position: keywords and defaults go where the signature says."""
@@ -192,6 +188,8 @@ class custom_jvp(_CustomFunction):  # noqa: N801 (the API's name)
         if state.trace is EVAL:
             return self.fun(*args, **kwargs)
         fixed, dynamic = self._split(self._positional(args, kwargs))
+        # The rule says nothing of these arguments: no derivative goes through them.
+        fixed = [stop_gradient(x) if isinstance(x, Tracer) else x for x in fixed]
         leaves, in_tree = self._leaves(dynamic)
         trees: list[PyTreeDef] = []
 
@@ -327,7 +325,7 @@ class custom_vjp(_CustomFunction):  # noqa: N801 (the API's name)
         fixed, dynamic = self._split(self._positional(args, kwargs))
         self._check_fixed(fixed)
         leaves, in_tree = self._leaves(dynamic)
-        rules = _VjpRules(self, fixed, in_tree)
+        rules = _VjpRules(self, fixed, in_tree, [type_of(x) for x in leaves])
         outs = custom_vjp_call(
             *leaves, call=rules.call, fwd=rules.forward, bwd=rules.backward, name=self.__name__
         )
@@ -349,8 +347,10 @@ class custom_vjp(_CustomFunction):  # noqa: N801 (the API's name)
 class _VjpRules:
     """One call of a custom_vjp function: its function and rules on flat lists."""
 
-    def __init__(self, of: custom_vjp, fixed: list[Any], in_tree: PyTreeDef) -> None:
-        self.of, self.fixed, self.in_tree = of, fixed, in_tree
+    def __init__(
+        self, of: custom_vjp, fixed: list[Any], in_tree: PyTreeDef, types: list[ArrayType]
+    ) -> None:
+        self.of, self.fixed, self.in_tree, self.types = of, fixed, in_tree, types
         self.out_trees: list[PyTreeDef] = []
         self.residual_trees: list[PyTreeDef] = []
 
@@ -426,14 +426,29 @@ class _VjpRules:
                     got=f"{tree} for argument {i} of {part}",
                     fix="return each cotangent in the same containers as its argument.",
                 )
-            flat += [self._cotangent(c) for c in leaves]
+            types = self.types[len(flat) : len(flat) + len(leaves)]
+            flat += [_cotangent(name, i, c, t) for c, t in zip(leaves, types, strict=True)]
         return flat
 
-    @staticmethod
-    def _cotangent(c: Any) -> Any:
-        if isinstance(c, SymbolicZero) or getattr(c, "dtype", None) == dtypes.float0:
-            return None
-        return c if c is None or isinstance(c, Array) else checks.output_array(c, "a bwd rule")
+
+def _cotangent(name: str, i: int, c: Any, t: ArrayType) -> Any:
+    """What a bwd rule gave for an input of type `t`, which is of argument `i`."""
+    if c is None or isinstance(c, SymbolicZero) or not dtypes.is_inexact(t.dtype):
+        return None
+    if getattr(c, "dtype", None) == dtypes.float0:
+        return None
+    ct = c if isinstance(c, Array) else checks.output_array(c, "a bwd rule")
+    have = type_of(ct)
+    if have.shape != t.shape:
+        raise error(
+            ValueError,
+            f"{name} must produce cotangents with the shapes of the primal args.",
+            got=f"{have.str_short()} for argument {i} of type {t.str_short()}",
+            fix="give each cotangent the shape of its argument: undo broadcasting with a sum.",
+        )
+    if have.dtype != t.dtype:
+        return convert_element_type(ct, new_dtype=t.dtype, weak_type=t.weak_type)
+    return ct
 
 
 def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callable[..., Any], list[Any]]:

@@ -11,8 +11,8 @@ from .core import dtypes
 from .core.array import Array, HostArray
 from .core.device import CPU, Device
 from .core.errors import error
-from .core.trace import host_array
 from .core.pytree import flatten
+from .core.trace import host_array
 
 
 def devices(backend: str | None = None) -> list[Device]:

@@ -49,7 +49,7 @@ class VJP(LinearFunction):
             leaves = [given]
         else:
             leaves, tree = flatten(given)
-            checks.structure("the cotangent", tree, self.out_tree, "the function's output")
+            checks.structure("the cotangent", tree, self.out_tree, "the function's output", ValueError)
         cts = [checks.cotangent_array(t, c) for t, c in zip(self.out_types, leaves, strict=True)]
         found = iter(self.tape.pull(self.places, cts))
         return self.in_tree.unflatten(

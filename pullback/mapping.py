@@ -50,7 +50,7 @@ def vmap(
     checks.callable_(fun, "vmap")
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
-    if not (in_axes is None or isinstance(in_axes, (int, tuple, dict))):
+    if not (in_axes is None or isinstance(in_axes, (int, tuple))):
         raise error(
             TypeError,
             "in_axes must be an int, None, or a tuple of entries corresponding to the positional "
@@ -73,11 +73,16 @@ def vmap(
             x if isinstance(x, Array) or a is None else checks.input_array(x, "vmap")
             for x, a in zip(leaves, axes, strict=True)
         ]
-        axes = [
-            a if a is None else _axis_in(a, x, i, args, kwargs)
-            for i, (a, x) in enumerate(zip(axes, leaves, strict=True))
-        ]
-        size = _mapped_size(leaves, axes, axis_size, args, kwargs)
+        size, agree = axis_size, True
+        for i, (a, x) in enumerate(zip(axes, leaves)):
+            if a is not None:
+                axes[i] = a = _axis_in(a, x, i, args, kwargs)
+                if size is None:
+                    size = x.shape[a]
+                elif size != x.shape[a]:
+                    agree = False
+        if size is None or not agree:
+            raise _no_common_size(leaves, axes, axis_size, args, kwargs)
         trees: list[Any] = []
 
         def flat(*leaves: Any) -> list[Any]:
@@ -88,7 +93,10 @@ def vmap(
 
         outs, have = batch.vmap(flat, size, leaves, axes, axis_name, fun)
         out_tree = trees[0]
-        want = prefix_leaves("vmap out_axes", out_axes, out_tree.unflatten(outs))
+        if isinstance(out_axes, int):
+            want = [out_axes] * len(outs)
+        else:
+            want = prefix_leaves("vmap out_axes", out_axes, out_tree.unflatten(outs))
         return out_tree.unflatten(
             [_placed(y, h, w, size) for y, h, w in zip(outs, have, want, strict=True)]
         )
@@ -142,13 +150,17 @@ def pmap(
 def _axes_of_leaves(in_axes: Any, args: Any, kwargs: Any) -> list[Any]:
     if in_axes is None or isinstance(in_axes, int):
         axes = [in_axes] * len(flatten(args)[0])
+    elif isinstance(in_axes, tuple) and all([isinstance(x, Array) for x in args]):
+        axes = list(in_axes)
     else:
         axes = prefix_leaves("vmap in_axes", in_axes, args)
-    return axes + [0] * len(flatten(kwargs)[0])
+    return axes + [0] * len(flatten(kwargs)[0]) if kwargs else axes
 
 
 def _axis_in(axis: Any, x: Any, i: int, args: Any, kwargs: Any) -> int:
     ndim = len(x.shape)
+    if type(axis) is int and 0 <= axis < ndim:
+        return axis
     if isinstance(axis, bool) or not isinstance(axis, int):
         raise error(
             TypeError,
@@ -167,32 +179,29 @@ def _axis_in(axis: Any, x: Any, i: int, args: Any, kwargs: Any) -> int:
     return axis % ndim
 
 
-def _mapped_size(leaves: Any, axes: Any, given: int | None, args: Any, kwargs: Any) -> int:
-    sizes = [x.shape[a] for x, a in zip(leaves, axes, strict=True) if a is not None]
+def _no_common_size(
+    leaves: Any, axes: Any, given: int | None, args: Any, kwargs: Any
+) -> ValueError:
+    found = [
+        f"{_name(i, args, kwargs)} ({type_of(x).str_short()}) has {x.shape[a]} on axis {a}"
+        for i, (x, a) in enumerate(zip(leaves, axes, strict=True))
+        if a is not None
+    ]
     if given is not None:
-        sizes.append(given)
-    if not sizes:
-        raise error(
+        found.append(f"axis_size={given}")
+    if not found:
+        return error(
             ValueError,
             "vmap must have at least one non-None value in in_axes.",
             got=f"{len(leaves)} arrays, none of them mapped",
             fix="map an argument, or give axis_size=.",
         )
-    if any(n != sizes[0] for n in sizes):
-        found = [
-            f"{_name(i, args, kwargs)} ({type_of(x).str_short()}) has {x.shape[a]} on axis {a}"
-            for i, (x, a) in enumerate(zip(leaves, axes, strict=True))
-            if a is not None
-        ]
-        if given is not None:
-            found.append(f"axis_size={given}")
-        raise error(
-            ValueError,
-            "vmap got inconsistent sizes for array axes to be mapped.",
-            got="; ".join(found),
-            fix="map axes of one length, or give None in in_axes for an argument that is not mapped.",
-        )
-    return int(sizes[0])
+    return error(
+        ValueError,
+        "vmap got inconsistent sizes for array axes to be mapped.",
+        got="; ".join(found),
+        fix="map axes of one length, or give None in in_axes for an argument that is not mapped.",
+    )
 
 
 def _name(i: int, args: Any, kwargs: Any) -> str:

@@ -27,8 +27,8 @@ class Call:
     |---|---|
     | `_numpy` | the meaning: NumPy's function of that name if True; another function; or False if
       there is none |
-    | `_jax` | whether to compare with JAX, with values traced: of what has no NumPy meaning also the
-      values, of others the types |
+    | `_jax` | whether to compare with JAX, traced: the types, and the values of what has no NumPy
+      meaning |
     | `_vjp` | whether to compare derivatives; by default, if an argument is of a float dtype |
     | `_vmap` | whether to compare `vmap` with a loop |
     | `_tolerance` | relative to the largest number of the result |

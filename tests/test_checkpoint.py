@@ -57,7 +57,11 @@ def test_values_are_those_without_checkpoint():
     stacked = jnp.stack([X, 2 * X])
     for mapped in (pb.vmap(pb.grad(f)), pb.jit(pb.vmap(pb.grad(f))), pb.vmap(pb.jit(pb.grad(f)))):
         np.testing.assert_allclose(mapped(stacked), pb.vmap(pb.grad(chain))(stacked), 1e-6)
-    for hessian in (pb.hessian, lambda g: pb.jacrev(pb.jacrev(g)), lambda g: pb.jacrev(pb.jacfwd(g))):
+    for hessian in (
+        pb.hessian,
+        lambda g: pb.jacrev(pb.jacrev(g)),
+        lambda g: pb.jacrev(pb.jacfwd(g)),
+    ):
         np.testing.assert_allclose(hessian(f)(X), pb.hessian(chain)(X), 1e-5, 1e-6)
 
 
@@ -122,7 +126,10 @@ POLICIES = {
     "any name": (P.save_any_names_but_these("second"), None),
     "dots": (P.dots_saveable, None),
     "not second": (P.save_anything_except_these_names("second"), None),
-    "dots and names": (P.save_from_both_policies(P.dots_saveable, P.save_only_these_names("first")), None),
+    "dots and names": (
+        P.save_from_both_policies(P.dots_saveable, P.save_only_these_names("first")),
+        None,
+    ),
     "dots without batch": (P.dots_with_no_batch_dims_saveable, None),
     "own": (lambda primitive, *types, **params: primitive.name == "cos", None),
 }
@@ -147,7 +154,11 @@ def test_policies_say_what_is_kept_and_what_is_computed_again():
     arguments = ["from the argument x", "from the argument w"]
     assert of(None) == of(P.nothing_saveable) == arguments
     assert of(P.save_only_these_names("first")) == [*arguments, "named 'first'"]
-    assert of(P.save_only_these_names("first", "second")) == [*arguments, "named 'first'", "named 'second'"]
+    assert of(P.save_only_these_names("first", "second")) == [
+        *arguments,
+        "named 'first'",
+        "named 'second'",
+    ]
     assert of(P.save_any_names_but_these("second")) == [*arguments, "named 'first'"]
     assert of(P.dots_saveable) == [*arguments, *["output of dot_general"] * 2]
     assert "named 'first'" in of(P.save_anything_except_these_names("second"))

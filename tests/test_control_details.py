@@ -55,7 +55,9 @@ def test_the_index_of_fori_loop():
 
 
 def test_complex_numbers():
-    f = lambda z: lax.scan(lambda c, x: (c * z + x, c), 1j, jnp.arange(3.0))[0]
+    def f(z):
+        return lax.scan(lambda c, x: (c * z + x, c), 1j, jnp.arange(3.0))[0]
+
     close(pb.grad(lambda z: f(z), holomorphic=True)(0.5 + 1j), 3j * (0.5 + 1j) ** 2 + 1)
 
 
@@ -95,7 +97,9 @@ def test_any_container_is_a_carry():
 
     state, ys = lax.scan(step, State(0.0, {"n": 0}), jnp.arange(3.0))
     assert type(state) is State and state.x == 3 and state.n == {"n": 3} and ys[1] == [None]
-    assert type(lax.while_loop(lambda s: s.n < 3, lambda s: State(s.x, s.n + 1), State(1, 0))) is State
+    assert (
+        type(lax.while_loop(lambda s: s.n < 3, lambda s: State(s.x, s.n + 1), State(1, 0))) is State
+    )
     assert lax.scan(lambda c, _: (c, None), {}, length=2) == ({}, None)
     assert lax.fori_loop(0, 3, lambda i, c: c, None) is None
     assert lax.cond(True, lambda: None, lambda: None) is None
@@ -116,7 +120,10 @@ def test_random_keys_go_through_loops():
     close(draws, jnp.stack(expected))
     close(pb.random.uniform(end), pb.random.uniform(key))
     keys = pb.random.split(pb.random.key(1), 4)
-    f = lambda k, s: s * lax.cond(s > 0, pb.random.uniform, lambda k: pb.random.normal(k) * s, k)
+
+    def f(k, s):
+        return s * lax.cond(s > 0, pb.random.uniform, lambda k: pb.random.normal(k) * s, k)
+
     close(pb.grad(f, 1)(keys[0], 2.0), pb.random.uniform(keys[0]))
     close(pb.vmap(f)(keys, jnp.arange(4.0) - 1), [f(k, s - 1.0) for s, k in enumerate(keys)])
     close(lax.map(pb.random.uniform, keys), pb.vmap(pb.random.uniform)(keys))
@@ -124,7 +131,10 @@ def test_random_keys_go_through_loops():
 
 def test_map_in_batches():
     x = np.arange(24.0, dtype=np.float32).reshape(8, 3)
-    f = lambda row: {"a": jnp.sin(row).sum(), "b": row}
+
+    def f(row):
+        return {"a": jnp.sin(row).sum(), "b": row}
+
     for size in (1, 2, 3, 8, 20):
         out = lax.map(f, x, batch_size=size)
         close(out["a"], np.sin(x).sum(1))
@@ -136,7 +146,10 @@ def test_map_in_batches():
 def test_length_zero():
     carry, ys = lax.scan(lambda c, x: (c + x, {"y": c * x}), 2.0, jnp.zeros(0))
     assert carry == 2.0 and ys["y"].shape == (0,)
-    f = lambda c, w: lax.scan(lambda c, x: (c * w + x, c), c, jnp.zeros(0))[0]
+
+    def f(c, w):
+        return lax.scan(lambda c, x: (c * w + x, c), c, jnp.zeros(0))[0]
+
     assert [float(g) for g in pb.grad(f, (0, 1))(2.0, 3.0)] == [1.0, 0.0]
     close(pb.vmap(f)(jnp.arange(3.0), jnp.arange(3.0)), jnp.arange(3.0))
 
@@ -150,7 +163,7 @@ def test_integers_and_booleans_beside_floats():
         return (i + 1, ~flag, jnp.where(flag, y * x, y + i)), (i, flag, y)
 
     def f(y, xs):
-        (i, flag, y), (n, flags, ys) = lax.scan(step, (0, True, y), xs)
+        (i, _flag, y), (n, flags, ys) = lax.scan(step, (0, True, y), xs)
         return y + ys.sum() + i + n.sum() + flags.sum()
 
     def python(y, xs):
@@ -169,10 +182,15 @@ def test_integers_and_booleans_beside_floats():
 
 
 def test_linear_transpose_of_loops():
-    f = lambda x: lax.fori_loop(0, 3, lambda i, c: 2.0 * c + i * x, x)
+    def f(x):
+        return lax.fori_loop(0, 3, lambda i, c: 2.0 * c + i * x, x)
+
     (y,) = pb.linear_transpose(f, 1.0)(1.0)
     close(y, f(1.0))
-    g = lambda x: lax.scan(lambda c, w: (c + x, c * w), 0.0 * x, jnp.arange(3.0))
+
+    def g(x):
+        return lax.scan(lambda c, w: (c + x, c * w), 0.0 * x, jnp.arange(3.0))
+
     (y,) = pb.linear_transpose(g, 1.0)((1.0, jnp.ones(3)))
     close(y, 3.0 + 0 + 1 + 4)
 
@@ -201,7 +219,9 @@ def test_while_loop_lanes_end_at_different_times():
 
 
 def test_second_derivative_of_a_while_loop():
-    f = lambda x: lax.while_loop(lambda s: s < 100.0, lambda s: s * s, x)  # x to the power of 8
+    def f(x):
+        return lax.while_loop(lambda s: s < 100.0, lambda s: s * s, x)  # x to the power of 8
+
     close(pb.grad(pb.grad(f))(2.0), 56 * 2.0**6)
     close(pb.jvp(pb.grad(f), (2.0,), (1.0,))[1], 56 * 2.0**6)
     close(pb.hessian(f)(2.0), 56 * 2.0**6)
@@ -346,8 +366,8 @@ def test_what_a_function_closes_over_may_change(monkeypatch):
     assert lax.scan(model.step, 0.0, xs)[0] == 6
     model.factor = 3.0
     assert lax.scan(model.step, 0.0, xs)[0] == 9
-    for y in (one, 2 * one):
-        assert lax.fori_loop(0, 2, lambda i, c: c + y.sum(), 0.0) == 2 * y.sum()
+    for y in (one, 2 * one):  # noqa: B023
+        assert lax.fori_loop(0, 2, lambda i, c: c + y.sum(), 0.0) == 2 * y.sum()  # noqa: B023
 
 
 def test_a_rule_that_changes_is_seen():
@@ -360,7 +380,9 @@ def test_a_rule_that_changes_is_seen():
 
 
 def test_values_of_surrounding_transformations_are_not_kept():
-    f = lambda w: lax.scan(lambda c, x: (c * w + x, None), 1.0, jnp.arange(3.0))[0]
+    def f(w):
+        return lax.scan(lambda c, x: (c * w + x, None), 1.0, jnp.arange(3.0))[0]
+
     for w in (1.0, 2.0, 3.0):
         close(pb.grad(f)(w), 3 * w**2 + 1)
         close(pb.jit(f)(w), w**3 + w + 2)

@@ -44,12 +44,23 @@ def test_eager(printed):
         (lambda: pb.jit(pb.vmap(f))(jnp.arange(2.0)), ["0.0", "1.0"]),
         (lambda: pb.vmap(pb.jit(f))(jnp.arange(2.0)), ["0.0", "1.0"]),
         (lambda: pb.vmap(pb.grad(f))(jnp.arange(2.0)), ["0.0", "1.0"]),
-        (lambda: pb.vmap(pb.vmap(f))(jnp.array([[1.0, 2.0], [3.0, 4.0]])), ["1.0", "2.0", "3.0", "4.0"]),
-        (lambda: pb.vmap(f, in_axes=1)(jnp.array([[1.0, 2.0]])), ["[1.]", "[2.]"]),
-        (lambda: lax.scan(lambda c, x: (c + x, f(c)), 0.0, jnp.arange(1.0, 4.0)), ["0.0", "1.0", "3.0"]),
-        (lambda: pb.jit(lambda: lax.scan(lambda c, x: (c + x, f(c)), 0.0, jnp.ones(2)))(), ["0.0", "1.0"]),
         (
-            lambda: pb.grad(lambda a: lax.scan(lambda c, x: (f(c * x), None), a, jnp.ones(2))[0])(0.0),
+            lambda: pb.vmap(pb.vmap(f))(jnp.array([[1.0, 2.0], [3.0, 4.0]])),
+            ["1.0", "2.0", "3.0", "4.0"],
+        ),
+        (lambda: pb.vmap(f, in_axes=1)(jnp.array([[1.0, 2.0]])), ["[1.]", "[2.]"]),
+        (
+            lambda: lax.scan(lambda c, x: (c + x, f(c)), 0.0, jnp.arange(1.0, 4.0)),
+            ["0.0", "1.0", "3.0"],
+        ),
+        (
+            lambda: pb.jit(lambda: lax.scan(lambda c, x: (c + x, f(c)), 0.0, jnp.ones(2)))(),
+            ["0.0", "1.0"],
+        ),
+        (
+            lambda: pb.grad(lambda a: lax.scan(lambda c, x: (f(c * x), None), a, jnp.ones(2))[0])(
+                0.0
+            ),
             ["0.0", "0.0"],
         ),
         (lambda: lax.fori_loop(0, 2, lambda i, c: (f(c), c + 1)[1], 0.0), ["0.0", "1.0"]),
@@ -93,7 +104,11 @@ def test_jit_traces_once_and_prints_each_time(printed):
     [
         (("a {} b {}", 1, jnp.ones(2)), {}, "a 1 b [1. 1.]"),
         (("{x:.3f}",), {"x": np.float32(1.23456)}, "1.235"),
-        (("{name}: {d}", ), {"name": "text", "d": {"k": 1.5}}, "text: {'k': Array(1.5, dtype=float32)}"),
+        (
+            ("{name}: {d}",),
+            {"name": "text", "d": {"k": 1.5}},
+            "text: {'k': Array(1.5, dtype=float32)}",
+        ),
         (("plain",), {}, "plain"),
         (("values:", 1, "two", jnp.ones(1)), {}, "values: 1 two [1.]"),
         (("{{literal}} {}", 3), {}, "{literal} 3"),
@@ -141,7 +156,9 @@ def test_callback_gets_arrays_trees_and_python_values():
 
     @pb.jit
     def g(x):
-        debug.callback(lambda *a, **k: seen.append((a, k)), x, "text", {"y": (x + 1, None)}, flag=True)
+        debug.callback(
+            lambda *a, **k: seen.append((a, k)), x, "text", {"y": (x + 1, None)}, flag=True
+        )
         return x
 
     g(1.0)
@@ -218,7 +235,9 @@ def test_breakpoint_shows_the_users_line_and_values(monkeypatch):
 
     def look():
         frame = sys._getframe(1)
-        seen.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, dict(frame.f_locals)))
+        seen.append(
+            (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, dict(frame.f_locals))
+        )
 
     monkeypatch.setattr(sys, "breakpointhook", look)
 

@@ -48,7 +48,9 @@ def blocks(text: str) -> list[Block]:
             found.append(Block(body, text.count("\n", 0, match.start()) + 2, None))
         elif kind == "output":
             assert last is not None and last[0] == "python", "output without a program before it"
-            assert not text[last[1] : match.start()].strip(), "text between a program and its output"
+            assert not text[last[1] : match.start()].strip(), (
+                "text between a program and its output"
+            )
             found[-1].shown = body
         last = (kind, match.end())
     return found
@@ -150,6 +152,8 @@ def test_docstrings_of_compat_in_a_process_without_jax() -> None:
 
 def test_the_main_functions_have_examples() -> None:
     have = {t.name.rpartition(".")[2] for t in EXAMPLES}
-    wanted = "grad value_and_grad jvp vjp linearize linear_transpose jacfwd jacrev hessian vmap jit "
+    wanted = (
+        "grad value_and_grad jvp vjp linearize linear_transpose jacfwd jacrev hessian vmap jit "
+    )
     wanted += "make_jaxpr eval_shape closure_convert custom_jvp custom_vjp checkpoint"
     assert set(wanted.split()) - have == set()

@@ -6,11 +6,11 @@ import itertools
 import re
 
 import numpy as np
+import properties
 import pytest
 import scipy.linalg
 from examples.base import WIDE, Example, F
 
-import properties
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import extend, lax
@@ -19,8 +19,8 @@ from pullback.extend import (
     Absent,
     Elementwise,
     Linear,
-    Linearwise,
     LinearPrimitive,
+    Linearwise,
     Method,
     MissingRule,
     Primitive,
@@ -54,9 +54,18 @@ class Toeplitz(Primitive):
     weak_from = ()
 
     def typing(self, c, r, v):
-        if c.shape != v.shape or r.shape != v.shape or not v.shape or len({c.dtype, r.dtype, v.dtype}) > 1:
-            raise error(TypeError, "toeplitz needs three vectors of one length and dtype.",
-                        got=f"{c.str_short()}, {r.str_short()}, {v.str_short()}", fix="pad with zeros.")
+        if (
+            c.shape != v.shape
+            or r.shape != v.shape
+            or not v.shape
+            or len({c.dtype, r.dtype, v.dtype}) > 1
+        ):
+            raise error(
+                TypeError,
+                "toeplitz needs three vectors of one length and dtype.",
+                got=f"{c.str_short()}, {r.str_short()}, {v.str_short()}",
+                fix="pad with zeros.",
+            )
         return array_type(v.shape, v.dtype)
 
     def eval(self, c, r, v):
@@ -165,7 +174,9 @@ LOSSES = {
     "toeplitz": lambda x: jnp.sum(toeplitz(x, jnp.sin(x), x**2) ** 2),
     "two results": lambda x: jnp.sum(jnp.prod(jnp.stack(sum_and_difference(x, x**2)), 0)),
     "backwards": lambda x: jnp.sum(backwards(x, times=1) * x**2),
-    "all": lambda x: jnp.sum(gaussian(toeplitz(x, backwards(x, times=1), sum_and_difference(x, x)[0]))),
+    "all": lambda x: jnp.sum(
+        gaussian(toeplitz(x, backwards(x, times=1), sum_and_difference(x, x)[0]))
+    ),
 }
 SAME = {
     "gaussian": lambda x: jnp.sum(jnp.exp(-x * x)),
@@ -180,7 +191,9 @@ WAYS = {
     "jacrev": lambda f: pb.jacrev(f),
     "vmap": lambda f: lambda x: pb.vmap(pb.grad(f))(jnp.stack([x, x]))[1],
     "checkpoint": lambda f: pb.grad(pb.checkpoint(f)),
-    "scan": lambda f: pb.grad(lambda x: lax.scan(lambda c, _: (c + f(x), None), 0.0, None, 3)[0] / 3),
+    "scan": lambda f: pb.grad(
+        lambda x: lax.scan(lambda c, _: (c + f(x), None), 0.0, None, 3)[0] / 3
+    ),
     "linearize": lambda f: lambda x: pb.vmap(pb.linearize(f, x)[1])(jnp.eye(4)),
 }
 
@@ -215,7 +228,9 @@ def test_vmap_over_every_set_of_arguments():
             continue
         given = [a[0] if d is None else np.moveaxis(a, 0, d) for a, d in zip(args, axes)]
         got = pb.vmap(toeplitz, in_axes=axes)(*given)
-        want = [toeplitz(*[a[0] if d is None else a[i] for a, d in zip(args, axes)]) for i in range(3)]
+        want = [
+            toeplitz(*[a[0] if d is None else a[i] for a, d in zip(args, axes)]) for i in range(3)
+        ]
         np.testing.assert_allclose(got, np.stack(want), 1e-5, 1e-6)
 
 
@@ -248,7 +263,9 @@ def test_errors_of_typing_reach_the_user_in_four_parts():
         with pytest.raises(TypeError) as caught:
             call(jnp.ones(2), jnp.ones(3), jnp.ones(3))
         text = str(caught.value)
-        assert text.startswith("toeplitz needs three vectors of one length and dtype.\n  Got: f32[2], ")
+        assert text.startswith(
+            "toeplitz needs three vectors of one length and dtype.\n  Got: f32[2], "
+        )
         assert __file__ in text and text.endswith("Fix: pad with zeros.")
 
 
@@ -261,8 +278,12 @@ def test_a_class_without_a_rule_cannot_be_defined(left_out):
     with pytest.raises(MissingRule) as caught:
         type("Incomplete", (Primitive,), rules)
     text = str(caught.value)
-    assert text.startswith(f"primitive Incomplete settles no rule for: {left_out}.\n  Got: class Incomplete")
-    assert text.endswith("Fix: write the rule in the class, or write `rule = Absent('the reason')`.")
+    assert text.startswith(
+        f"primitive Incomplete settles no rule for: {left_out}.\n  Got: class Incomplete"
+    )
+    assert text.endswith(
+        "Fix: write the rule in the class, or write `rule = Absent('the reason')`."
+    )
     assert isinstance(caught.value, NotImplementedError)
 
 
@@ -332,6 +353,17 @@ def test_like_is_a_weak_scalar_of_the_dtype():
 def test_exports_are_whole():
     exported = {n for n in vars(extend) if not n.startswith("_")}
     assert exported >= {
-        "Primitive", "Absent", "NOT_LINEAR", "CORE", "Linear", "Method", "Elementwise", "Linearwise",
-        "LinearPrimitive", "ArrayType", "array_type", "error", "MissingRule",
+        "Primitive",
+        "Absent",
+        "NOT_LINEAR",
+        "CORE",
+        "Linear",
+        "Method",
+        "Elementwise",
+        "Linearwise",
+        "LinearPrimitive",
+        "ArrayType",
+        "array_type",
+        "error",
+        "MissingRule",
     }

@@ -552,3 +552,35 @@ def test_rank_promotion_can_be_refused():
             x + y
     with pullback.numpy_rank_promotion("warn"), pytest.warns(UserWarning, match="rank"):
         x + y
+
+
+# ---- traced as at once
+
+
+def check_traced(f, *args):
+    """Under jit and vmap the same types and bits as at once, or refused as at once."""
+    want = result(f, *args)
+    assert result(pullback.jit(f), *args) == want
+    if want == "refused":
+        return
+    at_once = leaves(f(*args))
+    for traced in (pullback.jit(f)(*args), pullback.vmap(f)(*args)):
+        for a, b in zip(leaves(traced), at_once):
+            assert a.dtype == b.dtype and a.shape == b.shape
+            np.testing.assert_array_equal(np.asarray(a, complex), np.asarray(b, complex))
+
+
+def leaves(out):
+    return out if isinstance(out, (tuple, list)) else [out]
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_traced_functions_of_one_argument(name):
+    for dtype in FEW:
+        check_traced(getattr(jnp, name), sample(dtype, 2, 3))
+
+
+@pytest.mark.parametrize("name", PROMOTING + BINARY)
+def test_traced_functions_of_two_arguments(name):
+    for a, b in itertools.product(FEW, FEW):
+        check_traced(getattr(jnp, name), sample(a, 2, 3), sample(b, 2, 3, seed=1))

@@ -1,4 +1,4 @@
-"""Trees: the functions of tree_util against those of the real JAX, and classes registered in each way."""
+"""Trees: tree_util against that of the real JAX, and classes registered in each way."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def theirs():
 
 
 def text(t):
-    """repr with dicts sorted: JAX sorts the dicts that it builds, optree keeps the order they had."""
+    """repr with dicts sorted: JAX sorts the dicts that it builds, optree keeps their order."""
     return pprint.pformat(t)
 
 
@@ -71,7 +71,8 @@ def test_leaves_structure_and_paths_are_those_of_jax(name):
     paths = [tree_util.keystr(p) for p, _ in tree_util.tree_leaves_with_path(t)]
     assert paths == [ju.keystr(p) for p, _ in ju.tree_leaves_with_path(t)]
     simple = [
-        tree_util.keystr(p, simple=True, separator="/") for p, _ in tree_util.tree_leaves_with_path(t)
+        tree_util.keystr(p, simple=True, separator="/")
+        for p, _ in tree_util.tree_leaves_with_path(t)
     ]
     assert simple == [
         ju.keystr(p, simple=True, separator="/") for p, _ in ju.tree_leaves_with_path(t)
@@ -183,7 +184,10 @@ class Keyed:
 
 tree_util.register_pytree_with_keys(
     Keyed,
-    lambda k: (((tree_util.GetAttrKey("weight"), k.weight), (tree_util.DictKey("b"), k.bias)), None),
+    lambda k: (
+        ((tree_util.GetAttrKey("weight"), k.weight), (tree_util.DictKey("b"), k.bias)),
+        None,
+    ),
     lambda _, c: Keyed(*c),
 )
 
@@ -245,7 +249,10 @@ class Mode(str):
 def registered():
     """An instance of each class, and the paths to its leaves."""
     return [
-        (Node(1.0, [2.0, 3.0], "n"), ["[<flat index 0>]", "[<flat index 1>][0]", "[<flat index 1>][1]"]),
+        (
+            Node(1.0, [2.0, 3.0], "n"),
+            ["[<flat index 0>]", "[<flat index 1>][0]", "[<flat index 1>][1]"],
+        ),
         (Keyed(1.0, 2.0), [".weight", "['b']"]),
         (Decorated({"a": 1.0}), ["[<flat index 0>]['a']"]),
         (DecoratedWithKeys((1.0, 2.0)), [".x[0]", ".x[1]"]),
@@ -355,7 +362,11 @@ LISTS = ([1, 2], [1, 2, 3])
         (lambda: tree.map(lambda x, y: x, *LISTS), ValueError, "do not have the same structure"),
         (lambda: tree.map(lambda x, y: x, {"a": 1}, {"b": 1}), ValueError, "'b'"),
         (lambda: tree.map(lambda x, y: x, (1,), [1]), ValueError, "same containers"),
-        (lambda: tree.unflatten(tree.structure((1, 2)), [1]), ValueError, "Too few leaves for PyTreeDef"),
+        (
+            lambda: tree.unflatten(tree.structure((1, 2)), [1]),
+            ValueError,
+            "Too few leaves for PyTreeDef",
+        ),
         (lambda: tree.unflatten(tree.structure((1, 2)), [1, 2, 3]), ValueError, "Too many leaves"),
         (
             lambda: tree_util.register_pytree_node(Node, lambda n: n, lambda a, c: c),

@@ -6,7 +6,6 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any
 
 from .. import checks
@@ -17,7 +16,7 @@ from ..core.settings import program_settings
 from ..core.trace import state
 from ..core.types import ArrayType
 from ..transforms.stage import trace_body
-from .identity import fingerprint, same
+from .identity import Fingerprint, fingerprint, same
 
 
 @dataclass
@@ -31,7 +30,18 @@ class Body:
     out_tree: PyTreeDef
 
 
-_kept: OrderedDict[Any, tuple[list[Any], Body]] = OrderedDict()
+@dataclass
+class _Kept:
+    """The program of a function, and what the function depends on."""
+
+    of: Fingerprint
+    closed: ClosedProgram
+    out_tree: PyTreeDef
+    consts: list[int]
+    """Which of the traced values in the fingerprint the program takes."""
+
+
+_kept: OrderedDict[Any, _Kept] = OrderedDict()
 _MOST_KEPT = 1024
 
 
@@ -45,22 +55,28 @@ def trace_function(
     """The program of `function` for arguments of this structure and these types.
 
     It is kept for the next call with a function that does the same, if that can be known: the same
-    code, closing over the same immutable objects. Of each code only the last is kept. `of` is the
+    code, closing over the same immutable objects, and traced values of the same types, at whose
+    values, where they are known, it did not look. Of each code only the last is kept. `of` is the
     user's function, where `function` calls it, with the structure of its arguments if these are
     the same leaves.
     """
     depends_on = fingerprint(function)
     if depends_on is None:
         return _trace(function, in_tree, types, verb, of)
-    code = tuple(id(x) for x in depends_on if isinstance(x, CodeType))
-    key = (code, in_tree, tuple(types), verb, program_settings(), tuple(state.axes.items()))
-    found = _kept.get(key)
-    if found is not None and same(found[0], depends_on):
+    settings = (verb, program_settings(), tuple(state.axes.items()))
+    key = (depends_on.codes(), in_tree, tuple(types), settings)
+    kept = _kept.get(key)
+    if kept is not None and same(kept.of, depends_on):
         _kept.move_to_end(key)
-        return found[1]
+        consts = [depends_on.traced[i] for i in kept.consts]
+        return Body(kept.closed, consts, kept.out_tree)
+    looks = state.looks
     body = _trace(function, in_tree, types, verb, of)
-    if not body.consts:
-        _kept[key] = depends_on, body
+    places = {id(x): i for i, x in enumerate(depends_on.traced)}
+    if state.looks == looks and all(id(c) in places for c in body.consts):
+        consts = [places[id(c)] for c in body.consts]
+        depends_on.traced.clear()  # they belong to this call only
+        _kept[key] = _Kept(depends_on, body.closed, body.out_tree, consts)
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
     return body

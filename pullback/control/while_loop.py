@@ -258,7 +258,7 @@ def _known_bools(going: Any) -> Any:
 
 
 def _is_on(tape: Any, x: Any) -> bool:
-    return type(x) is TapeTracer and x.trace is tape
+    return type(x) is TapeTracer and x.owner is tape
 
 
 def _record_whole(tape: Any, args: Any, params: Any, loop: Loop) -> list[Any]:

@@ -260,8 +260,9 @@ def _key_bits(value: Any) -> np.ndarray:
 class Tracer(Array):
     """A stand-in for a value, seen by a function while it is transformed."""
 
-    __slots__ = ("trace",)
-    trace: Any
+    __slots__ = ("owner",)  # not `trace`: that is a method of every Array
+    owner: Any
+    """The trace that made it."""
 
     def known(self) -> Any:
         """The value where it is already known (under `grad` without `jit`), else None."""
@@ -324,10 +325,10 @@ class Tracer(Array):
 
     def describe(self) -> str:
         """The type of this value and the transformation it belongs to."""
-        return f"{self.aval.str_short()} traced by {self.trace.describe()}"
+        return f"{self.aval.str_short()} traced by {self.owner.describe()}"
 
     def __repr__(self) -> str:
-        return f"Traced<{self.aval.str_short()}>with<{type(self.trace).__name__}>"
+        return f"Traced<{self.aval.str_short()}>with<{type(self.owner).__name__}>"
 
     __str__ = __repr__
 

@@ -40,11 +40,16 @@ class Primitive:
     `typing`, which costs about 1 us.
     """
 
+    own_forward: ClassVar[bool] = False
+    own_batch: ClassVar[bool] = False
+    """Whether `forward` and `batch` are overridden: if not, traces do what they do in place."""
     slope: Any = None
     """`slope(out, x, **params)`, where the tangent is just `mul(t, slope)`: forward and reverse mode then
     skip the dispatch of the rule, half of their cost on small arrays."""
 
     def __init_subclass__(cls, family: bool = False, name: str | None = None) -> None:
+        cls.own_forward = cls.forward is not Primitive.forward
+        cls.own_batch = cls.batch is not Primitive.batch
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         missing = [] if family else [rule for rule in RULES if not hasattr(cls, rule)]
         if missing:

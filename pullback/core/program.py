@@ -136,7 +136,7 @@ class RecordTracer(Tracer):
     __slots__ = ("place",)  # not `var`: that is a method of every Array
 
     def __init__(self, trace: RecordTrace, place: Atom) -> None:
-        self.trace, self.place = trace, place
+        self.owner, self.place = trace, place
 
     @property
     def aval(self) -> ArrayType:
@@ -155,7 +155,7 @@ class RecordTracer(Tracer):
 
     def describe(self) -> str:
         """The type, and the argument of the traced function that this value is, if it is one."""
-        name = self.trace.argument_names.get(id(self.place))
+        name = self.owner.argument_names.get(id(self.place))
         known = f", the value of argument {name}" if name else ""
         return super().describe() + known
 
@@ -183,10 +183,10 @@ class RecordTrace(Trace):
 
     def atom(self, x: Any) -> Atom:
         """The variable or literal that stands for `x` in the program."""
-        if type(x) is RecordTracer and x.trace is self:
+        if type(x) is RecordTracer and x.owner is self:
             return x.place
         if isinstance(x, Tracer):
-            if not x.trace.alive:
+            if not x.owner.alive:
                 raise escaped(x)
             known: Any = x
         else:
@@ -201,7 +201,7 @@ class RecordTrace(Trace):
 
     def lift(self, x: Any) -> RecordTracer:
         """`x` as a tracer of this recording."""
-        if type(x) is RecordTracer and x.trace is self:
+        if type(x) is RecordTracer and x.owner is self:
             return x
         return RecordTracer(self, self.atom(x))
 

@@ -244,10 +244,19 @@ def _brief(x: Any) -> str:
 
 def escaped(x: Tracer) -> UnexpectedTracerError:
     """The error for a traced value used after its transformation ended, or outside it."""
+    if x.owner.alive:
+        return error(
+            UnexpectedTracerError,
+            "a traced value was used where its transformation does not reach: in a function with "
+            "rules of its own that closes over it, in ensure_compile_time_eval or in another thread.",
+            got=x.describe(),
+            where=f"used at {user_line()}",
+            fix="pass the value to the custom_jvp or custom_vjp function as an argument.",
+        )
     return error(
         UnexpectedTracerError,
         "a traced value escaped from the transformation that made it.",
-        got=f"{x.aval.str_short()} made by {x.trace.describe()}",
+        got=f"{x.aval.str_short()} made by {x.owner.describe()}",
         where=f"used at {user_line()}",
         fix="return the value from the function instead of storing it in a global, an attribute "
         "or an outer list.",

@@ -37,7 +37,7 @@ def breakpoint_(
 
 
 def _has_escaped(x: Any) -> bool:
-    return isinstance(x, Tracer) and not x.trace.alive
+    return isinstance(x, Tracer) and not x.owner.alive
 
 
 def _stop_at(frame: FrameType) -> Callable[..., None]:

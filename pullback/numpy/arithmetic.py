@@ -189,7 +189,7 @@ def pow(x: Any, y: Any, /) -> Array:
 def _known_integer(y: Any) -> int | None:
     if type(y) is int:
         return y
-    if isinstance(y, (float, complex, Tracer)) or getattr(y, "ndim", 0):
+    if isinstance(y, (float, complex, Tracer)) or (hasattr(y, "ndim") and y.ndim):
         return None
     try:
         return operator.index(y)

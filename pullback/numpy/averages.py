@@ -98,8 +98,8 @@ def average(
     axes = reduced_axes(axis, len(as_array(a, "average").shape))
     if weights is None:
         (x,) = promote_inexact("average", a)
-        found = mean(x, axis, keepdims=keepdims)
-        total = HostArray(found.dtype.type(_count_along(x.shape, axis)))
+        found: Any = mean(x, axis, keepdims=keepdims)
+        total: Any = HostArray(found.dtype.type(_count_along(x.shape, axis)))
     else:
         x, w = promote_inexact("average", a, weights)
         w = _weights_along(x, w, axis, axes)

@@ -288,7 +288,8 @@ def save(file: Any, arr: Any, allow_pickle: bool = True) -> None:
 
 def savez(file: Any, *args: Any, **kwds: Any) -> None:
     """Write several arrays to a file: see `numpy.savez`."""
-    np.savez(file, *map(np.asarray, args), **{k: np.asarray(x) for k, x in kwds.items()})
+    arrays: Any = {k: np.asarray(x) for k, x in kwds.items()}
+    np.savez(file, *map(np.asarray, args), **arrays)
 
 
 # ---- printing

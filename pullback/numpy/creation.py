@@ -205,10 +205,8 @@ def arange(
     if kind is None:
         types = tuple((x.dtype, x.weak_type) for x in map(host_array, given.values()))
         kind = dtypes.promoted(types, "arange")[0]
-    if stop is None:
-        first, last = 0, known.get("stop", known.get("start"))
-    else:
-        first, last = known["start"], known["stop"]
+    first: Any = 0 if stop is None else known["start"]
+    last: Any = known["start" if stop is None and step is not None else "stop"]
     if step is not None:
         return _stepped(first, last, known["step"], kind)
     size = max(0, math.ceil(last - first))

@@ -251,8 +251,8 @@ def _with_bits(x: Any, axis: int | None, bitorder: str) -> tuple[Any, int, Any]:
             got=f"bitorder={bitorder!r}",
             fix='use "big" or "little".',
         )
-    shifts = np.arange(8, dtype=np.uint8)
-    shifts = HostArray(shifts[::-1].copy() if bitorder == "big" else shifts)
+    order = range(7, -1, -1) if bitorder == "big" else range(8)
+    shifts = HostArray(np.array(order, np.uint8))
     if axis is None:
         return ravel(x), 0, shifts
     return x, axis_number(axis, x.ndim), shifts

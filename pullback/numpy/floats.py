@@ -90,6 +90,9 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Array:
     return _each_part(lambda part: _rounded(part, decimals), x)
 
 
+around = round
+
+
 def _rounded_integer(x: Any, decimals: int) -> Any:
     if x.dtype.kind == "b" or decimals < 0:
         raise error(

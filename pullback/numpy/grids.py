@@ -63,7 +63,7 @@ class _Concatenation:
         self.name, self.axis, self.ndmin, self.trans1d = name, axis, ndmin, trans1d
 
     def __getitem__(self, key: Any) -> Array:
-        items = key if isinstance(key, tuple) else (key,)
+        items: list[Any] = list(key) if isinstance(key, tuple) else [key]
         axis, ndmin, trans1d, matrix = self.axis, self.ndmin, self.trans1d, -1
         if isinstance(items[0], str):
             directive, *items = items

@@ -17,6 +17,7 @@ from ..ops.searching import searchsorted
 from ..ops.slicing import slice_along
 from ..ops.structural import reshape
 from ..ops.windows import ScatterDimensionNumbers
+from . import reductions
 from .arguments import concrete, expand, integer
 from .cumulative import diff
 from .promotion import (
@@ -28,7 +29,7 @@ from .promotion import (
     promote,
     promote_inexact,
 )
-from .reductions import filled_like, max, min, sum
+from .reductions import filled_like, sum
 
 
 def bincount(
@@ -67,7 +68,7 @@ def bincount(
     minlength = integer(minlength, "`minlength` of jnp.bincount")
     if length is None:
         value = concrete(x, "`x` of jnp.bincount", "give length=, the length of the result.")
-        length = builtin_max(minlength, int(value.max(initial=-1)) + 1)
+        length = max(minlength, int(value.max(initial=-1)) + 1)
     else:
         length = integer(length, "`length` of jnp.bincount")
     if weights is None:
@@ -83,11 +84,6 @@ def bincount(
             )
     at = x if x.dtype.kind == "u" else clamp(like(x, 0), x, like(x, np.iinfo(x.dtype).max))
     return counted_at(at, each, length)
-
-
-def builtin_max(a: int, b: int) -> int:
-    """The larger of two integers; `max` is the array function here."""
-    return a if a > b else b
 
 
 def counted_at(places: Any, each: Any, length: int) -> Any:
@@ -136,7 +132,9 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
             fix="give 1 or more.",
         )
     if range is None:
-        first, last = (min(x), max(x)) if x.size else (like(x, 0), like(x, 1))
+        first, last = like(x, 0), like(x, 1)
+        if x.size:
+            first, last = reductions.min(x), reductions.max(x)
     else:
         first, last = _two(range)
     first, last = astype(first, dtype), astype(last, dtype)

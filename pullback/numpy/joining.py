@@ -309,7 +309,7 @@ def _split(name: str, ary: Any, where: Any, axis: int) -> list[Any]:
     i = axis_number(axis, x.ndim)
     n = x.shape[i]
     what = f"`indices_or_sections` of jnp.{name}"
-    if isinstance(where, (tuple, list)) or getattr(where, "ndim", 0):
+    if isinstance(where, (tuple, list)) or (isinstance(where, (Array, np.ndarray)) and where.ndim):
         # As in NumPy, cuts count from the end if negative, and lie inside the array.
         cuts = [min(max(c + n if c < 0 else c, 0), n) for c in integers(where, what)]
         bounds = list(zip([0, *cuts], [*cuts, n], strict=True))

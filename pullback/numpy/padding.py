@@ -15,11 +15,11 @@ from ..ops.elementwise import add, convert_element_type, mul, sub
 from ..ops.rounding import floor, round_
 from ..ops.slicing import concatenate, slice_along
 from ..ops.structural import rev
+from . import reductions
 from .arguments import integer
 from .averages import mean
 from .functional import apply_along_axis
 from .promotion import as_array, astype, broadcast_to, inexact_dtype
-from .reductions import max, min
 from .statistics import median
 from .taking import taken
 
@@ -180,16 +180,11 @@ def _read_again(x: Any, widths: Any, mode: str) -> Any:
             places = places % (2 * n)
             places = np.minimum(places, 2 * n - 1 - places)
         else:
-            period = builtins_max(1, 2 * (n - 1))
+            period = max(1, 2 * (n - 1))
             places = places % period
             places = np.minimum(places, period - places)
         x = taken(x, HostArray(places.astype(np.int32)), i)
     return x
-
-
-def builtins_max(a: int, b: int) -> int:
-    """The larger of two integers; `max` is the array function here."""
-    return a if a > b else b
 
 
 def _mirrored_odd(x: Any, widths: Any, offset: int) -> Any:
@@ -233,7 +228,7 @@ def _ramp(edge: Any, end: Any, width: int, axis: int) -> Any:
     inner = inexact_dtype(dtype)
     shape = (*edge.shape[:axis], width, *edge.shape[axis + 1 :])
     steps = np.arange(width).reshape([width if d == axis else 1 for d in range(len(shape))])
-    share = np.broadcast_to(steps / builtins_max(width, 1), shape)
+    share = np.broadcast_to(steps / max(width, 1), shape)
     start = mul(astype(as_array(end, "pad"), inner), HostArray((1 - share).astype(inner)))
     stop = mul(broadcast_to(astype(edge, inner), shape), HostArray(share.astype(inner)))
     ramp = add(start, stop)
@@ -243,7 +238,12 @@ def _ramp(edge: Any, end: Any, width: int, axis: int) -> Any:
 
 
 def _statistics(x: Any, widths: Any, mode: str, stat_length: Any) -> Any:
-    function = {"maximum": max, "minimum": min, "mean": mean, "median": median}[mode]
+    function: Any = {
+        "maximum": reductions.max,
+        "minimum": reductions.min,
+        "mean": mean,
+        "median": median,
+    }[mode]
     lengths = None if stat_length is None else _pairs(stat_length, x.ndim, "stat_length")
     for i, (before, after) in enumerate(widths):
         n = x.shape[i]

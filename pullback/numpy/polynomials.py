@@ -184,7 +184,7 @@ def poly(seq_of_zeros: Any) -> Array:
             fix="give the zeros along one axis; of a matrix, its eigenvalues.",
         )
     one = HostArray(np.ones(1, zeros.dtype))
-    found = one
+    found: Any = one
     for k in range(zeros.shape[0]):
         factor = concatenate(one, neg(slice_along(zeros, 0, k, k + 1)), dimension=0)
         found = convolve(found, factor, mode="full")

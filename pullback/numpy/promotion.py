@@ -163,7 +163,7 @@ def _takes(dtype: np.dtype, number: Any) -> bool:
     """Whether `number` is a Python int or float that takes the dtype of an array of `dtype`."""
     if type(number) is not float and type(number) is not int:
         return False
-    kind = dtype.kind
+    kind: str = dtype.kind
     if kind == "V":
         kind = dtypes.kind(dtype)
     return kind in "fc" or (kind in "iu" and type(number) is int)

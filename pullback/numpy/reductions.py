@@ -365,6 +365,13 @@ def _place(name: str, op: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> An
     no_out(name, out)
     x = a if isinstance(a, Array) else as_array(a, name)
     rank = len(x.shape)
+    if x.dtype.kind == "c":
+        raise error(
+            TypeError,
+            f"{name} does not take complex numbers, which have no order.",
+            got=x.aval.str_short(),
+            fix="take the absolute value or the real part first.",
+        )
     if axis is None:
         flat = x if rank == 1 else reshape(x, new_sizes=(x.size,))
         i = 0

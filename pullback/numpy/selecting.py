@@ -186,8 +186,8 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
         )
     mask = truth(x)
     if size is None:
-        found = np.nonzero(concrete(mask, "the condition of jnp.nonzero", _GIVE_SIZE))
-        return tuple(from_host(i, dtypes.default_int()) for i in found)
+        value = concrete(mask, "the condition of jnp.nonzero", _GIVE_SIZE)
+        return tuple(from_host(i, dtypes.default_int()) for i in np.nonzero(value))
     size = integer(size, "`size` of jnp.nonzero")
     flat, count = first_true(mask, size)
     fills = _fills(fill_value, x.ndim)

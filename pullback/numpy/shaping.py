@@ -383,7 +383,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Array:
 def _shifts(shift: Any) -> list[Any]:
     if isinstance(shift, Array) and shift.ndim:
         return list(unstack(shift, axis=0))
-    many = isinstance(shift, (tuple, list)) or getattr(shift, "ndim", 0)
+    many = isinstance(shift, (tuple, list)) or np.ndim(shift)
     return list(shift) if many else [shift]
 
 

@@ -388,10 +388,10 @@ def _weighted(
         )
     order = sorted(range(len(axes)), key=axes.__getitem__)
     w = structural.transpose(w, permutation=tuple(order))
-    return x, broadcast_to(expand_to(w, x.ndim, sorted(axes)), x.shape)
+    return x, broadcast_to(_expanded_to(w, x.ndim, sorted(axes)), x.shape)
 
 
-def expand_to(x: Any, rank: int, dims: list[int]) -> Any:
+def _expanded_to(x: Any, rank: int, dims: list[int]) -> Any:
     """`x` with its axes at `dims` of `rank` axes; the others have length 1."""
     return expand(x, tuple(i for i in range(rank) if i not in dims))
 
@@ -526,7 +526,7 @@ def _observation_weights(name: str, weights: Any, n: int) -> Any:
 
 def _divisor(n: int, total: Any, w: Any, share: Any, ddof: int) -> Any:
     if w is None:
-        return HostArray(real_type(total)(n - ddof), True)
+        return HostArray(_real_type(total)(n - ddof), True)
     total = reshape(slice_along(total, 0, 0, 1), new_sizes=())
     total = real(total) if total.dtype.kind == "c" else total
     if ddof == 0:
@@ -537,7 +537,7 @@ def _divisor(n: int, total: Any, w: Any, share: Any, ddof: int) -> Any:
     return sub(total, div(mul(like(total, ddof), squares), total))
 
 
-def real_type(x: Any) -> Any:
+def _real_type(x: Any) -> Any:
     """The scalar type of the real part of `x`."""
     return dtypes.real_dtype(x.dtype).type
 

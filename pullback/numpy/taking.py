@@ -15,7 +15,7 @@ from ..core.types import Shape
 from ..ops.comparison import clamp, lt
 from ..ops.elementwise import add, like, select_n
 from ..ops.indexing import CLIP, FILL_OR_DROP, PROMISE_IN_BOUNDS, gather, scatter
-from ..ops.structural import broadcast_in_dim, iota, reshape
+from ..ops.structural import reshape
 from ..ops.windows import GatherDimensionNumbers, ScatterDimensionNumbers
 from .arguments import integer, known, no_out
 from .promotion import as_arrays, astype, axis_number, broadcast_shapes, broadcast_to
@@ -155,7 +155,9 @@ def _with_mode(name: str, at: Any, n: int, mode: Any) -> tuple[Any, Any]:
 
 def _all_inside(at: Any, n: int) -> bool:
     # Seen as unsigned numbers, negative ones are large.
-    return bool(np.maximum.reduce(at.view(_UNSIGNED.get(at.dtype, at.dtype)), None) < n)
+    return not at.size or bool(
+        np.maximum.reduce(at.view(_UNSIGNED.get(at.dtype, at.dtype)), None) < n
+    )
 
 
 _UNSIGNED = {np.dtype(f"i{size}"): np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
@@ -209,6 +211,8 @@ def take_along_axis(
         return filled_like(shape, HostArray(x.dtype.type(0)))
     if wrap_negative_indices or (wrap_negative_indices is None and mode != "promise_in_bounds"):
         at = from_front(at, n)
+    if state.trace is EVAL and type(x) is type(at) is HostArray and _all_inside(at._value, n):
+        return HostArray(np.take_along_axis(x._value, at._value, i), x._weak)
     at = broadcast_to(at, (*shape[:i], at.shape[i], *shape[i + 1 :]))
     x = broadcast_to(x, (*shape[:i], n, *shape[i + 1 :]))
     others = tuple(d for d in range(x.ndim) if d != i)
@@ -395,13 +399,3 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
     step = sum(int(np.prod(x.shape[i + 1 :])) for i in range(x.ndim))
     at = HostArray(np.arange(n, dtype=np.int32) * np.int32(step))
     return _written(x, at, sized(values, n), PROMISE_IN_BOUNDS)
-
-
-def numbered(n: int, dtype: Any = None) -> Any:
-    """0, 1, 2 ... n - 1 along one axis."""
-    return iota(dtype=dtype or dtypes.default_int(), shape=(n,), dimension=0)
-
-
-def wide(x: Any, shape: Shape, dims: tuple[int, ...]) -> Any:
-    """`x` with its axes at `dims` of `shape`, repeated on the others."""
-    return broadcast_in_dim(x, shape=shape, broadcast_dimensions=dims)

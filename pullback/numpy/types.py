@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -33,16 +34,16 @@ class ScalarType(type):
     def __numpy_dtype__(cls) -> np.dtype:
         return cls.dtype
 
-    def __eq__(cls, other: object) -> bool:
+    def __eq__(cls, other: object) -> builtins.bool:
         return cls is other or cls.dtype.type == other
 
-    def __ne__(cls, other: object) -> bool:
+    def __ne__(cls, other: object) -> builtins.bool:
         return not cls == other
 
     def __hash__(cls) -> int:
         return hash(cls.dtype.type)
 
-    def __instancecheck__(cls, instance: Any) -> bool:
+    def __instancecheck__(cls, instance: Any) -> builtins.bool:
         return isinstance(instance, cls.dtype.type)
 
 
@@ -135,7 +136,7 @@ def result_type(*args: Any) -> np.dtype:
     return _default_width(found) if weak else found
 
 
-def _type_and_weakness(x: Any) -> tuple[np.dtype, Any]:
+def _type_and_weakness(x: Any) -> tuple[np.dtype, builtins.bool]:
     if x is None:
         return dtypes.default_float(), False
     if isinstance(x, type) and x in (int, float, complex):
@@ -174,15 +175,15 @@ def promote_types(a: Any, b: Any) -> np.dtype:
     return found[0] if _is_64(a) or _is_64(b) or found[1] else dtypes.canonical(found[0])
 
 
-def _pair(x: Any) -> tuple[np.dtype, Any]:
+def _pair(x: Any) -> tuple[np.dtype, builtins.bool]:
     return np.dtype(x), isinstance(x, type) and x in (int, float, complex)
 
 
-def _is_64(x: Any) -> Any:
+def _is_64(x: Any) -> builtins.bool:
     return np.dtype(x).itemsize >= 8 and np.dtype(x) != dtypes.complex64
 
 
-def issubdtype(arg1: Any, arg2: Any) -> Any:
+def issubdtype(arg1: Any, arg2: Any) -> builtins.bool:
     """Whether a dtype is of a kind: `issubdtype(x.dtype, jnp.floating)`; bfloat16 is floating."""
     return dtypes.issubdtype(arg1, arg2)
 
@@ -198,7 +199,7 @@ _KINDS = {
 }
 
 
-def isdtype(dtype: Any, kind: Any) -> Any:
+def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     """Whether a dtype is of a kind, in the words of the array API standard.
 
     Args:
@@ -228,7 +229,7 @@ def isdtype(dtype: Any, kind: Any) -> Any:
 # ---- questions about arrays
 
 
-def iscomplexobj(x: Any) -> Any:
+def iscomplexobj(x: Any) -> builtins.bool:
     """Whether the dtype is complex."""
     if x is None or isinstance(x, str):
         return False
@@ -239,12 +240,12 @@ def iscomplexobj(x: Any) -> Any:
     )
 
 
-def isrealobj(x: Any) -> Any:
+def isrealobj(x: Any) -> builtins.bool:
     """Whether the dtype is not complex."""
     return not iscomplexobj(x)
 
 
-def isscalar(element: Any) -> Any:
+def isscalar(element: Any) -> builtins.bool:
     """Whether it is a number, or an array without axes."""
     if isinstance(element, (np.ndarray, Array)):
         return element.ndim == 0
@@ -253,17 +254,17 @@ def isscalar(element: Any) -> Any:
     return np.isscalar(element)
 
 
-def shape(a: Any) -> tuple[Any, ...]:
+def shape(a: Any) -> tuple[int, ...]:
     """The length of each axis."""
     return a.shape if hasattr(a, "shape") else _measured("shape", a).shape
 
 
-def ndim(a: Any) -> Any:
+def ndim(a: Any) -> int:
     """The number of axes."""
     return a.ndim if hasattr(a, "ndim") else _measured("ndim", a).ndim
 
 
-def size(a: Any, axis: Any = None) -> Any:
+def size(a: Any, axis: Any = None) -> int:
     """The number of elements, in all or along some axes."""
     lengths = shape(a)
     return math.prod(lengths[i] for i in axis_numbers(axis, len(lengths)))

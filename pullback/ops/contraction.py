@@ -123,32 +123,15 @@ class DotGeneral(Primitive):
         precision: Any = None,
         preferred_element_type: Any = None,
     ) -> list[Any]:
-        (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
-        x_kept = len(free_axes(len(x.shape), x_sum, x_batch))
-        n, last = len(x_batch), ct.ndim
         if type(x) is Linear:
-            summed = tuple(range(n + x_kept, last))
-            return [_transposed(ct, x, x_sum, x_batch, y, y_sum, y_batch, summed, precision), None]
-        summed = tuple(range(n, n + x_kept))
-        return [None, _transposed(ct, y, y_sum, y_batch, x, x_sum, x_batch, summed, precision)]
+            return [_transposed(ct, x, y, dimension_numbers, False, precision), None]
+        return [None, _transposed(ct, y, x, dimension_numbers, True, precision)]
 
     def vmap(
         self, size: int, args: Any, axes: Any, *, dimension_numbers: Any, **params: Any
     ) -> Any:
         (x, y), (x_at, y_at) = args, axes
-        (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
-        # An axis mapped in one operand only is a free axis of it: one larger product, no copies.
-        x_sum, x_batch = _shift(x_sum, x_at), _shift(x_batch, x_at)
-        y_sum, y_batch = _shift(y_sum, y_at), _shift(y_batch, y_at)
-        out = len(x_batch)
-        if x_at is not None and y_at is not None:
-            x_batch, y_batch, out = (x_at, *x_batch), (y_at, *y_batch), 0
-        elif x_at is not None:
-            out += free_axes(len(x.shape), x_sum, x_batch).index(x_at)
-        else:
-            out += len(x.shape) - len(x_sum) - len(x_batch)
-            out += free_axes(len(y.shape), y_sum, y_batch).index(y_at)
-        numbers = ((x_sum, y_sum), (x_batch, y_batch))
+        numbers, out = _batched_numbers(dimension_numbers, len(x.shape), len(y.shape), x_at, y_at)
         return dot_general(x, y, dimension_numbers=numbers, **params), out
 
     lower = CORE
@@ -163,6 +146,26 @@ class DotGeneral(Primitive):
 
 
 dot_general = DotGeneral()
+
+
+@lru_cache(maxsize=4096)
+def _batched_numbers(
+    dimension_numbers: Any, x_rank: int, y_rank: int, x_at: int | None, y_at: int | None
+) -> tuple[Any, int]:
+    """The dimension numbers of a product with mapped axes, and the mapped axis of its result."""
+    (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
+    # An axis mapped in one operand only is a free axis of it: one larger product, no copies.
+    x_sum, x_batch = _shift(x_sum, x_at), _shift(x_batch, x_at)
+    y_sum, y_batch = _shift(y_sum, y_at), _shift(y_batch, y_at)
+    out = len(x_batch)
+    if x_at is not None and y_at is not None:
+        x_batch, y_batch, out = (x_at, *x_batch), (y_at, *y_batch), 0
+    elif x_at is not None:
+        out += free_axes(x_rank, x_sum, x_batch).index(x_at)
+    else:
+        out += x_rank - len(x_sum) - len(x_batch)
+        out += free_axes(y_rank, y_sum, y_batch).index(y_at)
+    return ((x_sum, y_sum), (x_batch, y_batch)), out
 
 
 def _shift(axes: Any, at: int | None) -> Any:
@@ -275,40 +278,47 @@ def _bits(dtype: np.dtype) -> int:
 # ---- transpose
 
 
-def _transposed(
-    ct: Any,
-    x: Any,
-    x_sum: Any,
-    x_batch: Any,
-    y: Any,
-    y_sum: Any,
-    y_batch: Any,
-    summed: tuple[int, ...],
-    precision: Any,
-) -> Any:
-    # The product of ct with the known operand y, contracted over y's free axes (in ct: `summed`),
-    # has the batch axes, then, in the order of the operands, x's free axes (from ct) and x's
-    # contracted ones (from y). That order is chosen which needs no permutation afterwards.
-    n = len(x_batch)
-    batch = tuple(range(n))
-    x_free = free_axes(len(x.shape), x_sum, x_batch)
-    y_free = free_axes(len(y.shape), y_sum, y_batch)
-    x_sum_in_order_of_y = tuple(i for _, i in sorted(zip(y_sum, x_sum, strict=True)))
-    options = {"precision": precision, "preferred_element_type": ct.dtype}
-    ct_last = (*x_batch, *x_sum_in_order_of_y, *x_free)
-    if ct_last == tuple(range(len(x.shape))) and x_free:
-        numbers = ((y_free, summed), (y_batch, batch))
-        out = dot_general(y, ct, dimension_numbers=numbers, **options)
-        order = ct_last
-    else:
-        numbers = ((summed, y_free), (batch, y_batch))
-        out = dot_general(ct, y, dimension_numbers=numbers, **options)
-        order = (*x_batch, *x_free, *x_sum_in_order_of_y)
-    if order != tuple(range(len(order))):
-        out = permute(out, permutation=tuple(order.index(i) for i in range(len(order))))
+def _transposed(ct: Any, x: Any, y: Any, numbers: Any, second: bool, precision: Any) -> Any:
+    """The cotangent of the linear operand `x`, which is the `second` or the first; y is known."""
+    ct_first, numbers, permutation = _transposed_numbers(
+        numbers, len(x.shape), len(y.shape), second
+    )
+    operands = (ct, y) if ct_first else (y, ct)
+    out = dot_general(
+        *operands, dimension_numbers=numbers, precision=precision, preferred_element_type=ct.dtype
+    )
+    if permutation is not None:
+        out = permute(out, permutation=permutation)
     if out.dtype != x.dtype:
         out = convert_element_type(out, new_dtype=x.dtype, weak_type=x.aval.weak_type)
     return out
+
+
+@lru_cache(maxsize=4096)
+def _transposed_numbers(
+    dimension_numbers: Any, x_rank: int, y_rank: int, second: bool
+) -> tuple[bool, Any, tuple[int, ...] | None]:
+    """Whether ct comes first in the transposed product, its dimension numbers, a permutation after."""
+    # The product of ct with the known operand y, contracted over y's free axes (in ct: `summed`),
+    # has the batch axes, then, in the order of the operands, x's free axes (from ct) and x's
+    # contracted ones (from y). That order is chosen which needs no permutation afterwards.
+    (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
+    if second:
+        x_sum, y_sum, x_batch, y_batch = y_sum, x_sum, y_batch, x_batch
+    n = len(x_batch)
+    batch = tuple(range(n))
+    x_free, y_free = free_axes(x_rank, x_sum, x_batch), free_axes(y_rank, y_sum, y_batch)
+    first = n if second else n + len(x_free)
+    summed = tuple(range(first, first + len(y_free)))
+    x_sum_in_order_of_y = tuple(i for _, i in sorted(zip(y_sum, x_sum, strict=True)))
+    ct_last = (*x_batch, *x_sum_in_order_of_y, *x_free)
+    if ct_last == tuple(range(x_rank)) and x_free:
+        return False, ((y_free, summed), (y_batch, batch)), None
+    order = (*x_batch, *x_free, *x_sum_in_order_of_y)
+    permutation = None
+    if order != tuple(range(x_rank)):
+        permutation = tuple(order.index(i) for i in range(x_rank))
+    return True, ((summed, y_free), (batch, y_batch)), permutation
 
 
 # ---- eval: a plan for each pattern of axes, made once

@@ -105,7 +105,7 @@ class Elementwise(Primitive, family=True):
             slope = self.slope(out, *primals, **params)
             return None if slope is None else mul(tangents[0], slope)
         total = None
-        for t, x, rule in zip(tangents, primals, self.jvp_rules, strict=False):
+        for t, x, rule in zip(tangents, primals, self.jvp_rules):
             if t is None or rule is None:
                 continue
             if not x.shape and out.shape:
@@ -118,6 +118,12 @@ class Elementwise(Primitive, family=True):
     def vmap(self, size: int, args: Any, axes: Any, **params: Any) -> Any:
         if len(args) == 1:
             return self(args[0], **params), axes[0]
+        if len(args) == 2:
+            (x, y), (at_x, at_y) = args, axes
+            if at_x == at_y and x.shape == y.shape:
+                return self(x, y, **params), at_x
+            if at_y is None and not y.shape:
+                return self(x, y, **params), at_x
         return vmap_together(self, size, args, axes, params)
 
     transpose: Any = NOT_LINEAR
@@ -258,6 +264,8 @@ class Mul(Elementwise):
 
     def transpose(self, ct: Any, x: Any, y: Any) -> list[Any]:
         if type(x) is Linear:
+            if type(y) is Linear:
+                return NOT_LINEAR(ct, x, y)  # type: ignore[no-any-return]
             return [to_shape_of(mul(ct, y), x), None]
         return [None, to_shape_of(mul(x, ct), y)]
 

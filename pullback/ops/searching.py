@@ -45,7 +45,7 @@ class Searchsorted(Primitive):
             )
         return array_type(queries.shape, dtypes.int32, False)
 
-    def eval(self, x: Any, queries: Any, *, side: str) -> Any:
+    def eval(self, x: Any, queries: Any, *, side: Any) -> Any:
         x, queries = _comparable(x), _comparable(queries)
         if x.dtype.kind == "c" and (np.isnan(x).any() or np.isnan(queries).any()):
             return _searched_complex(x, queries, side)

@@ -92,10 +92,11 @@ def _tag(name: str, impl: Any, dtype: Any) -> str:
     spec = impl if dtype is None else dtype
     if spec is None:
         spec = values.jax_default_prng_impl
+    tag: str | None = None
     if isinstance(spec, np.dtype) and is_key(spec):
         tag = dtypes.short_name(spec)[len("key<") : -1]
-    else:
-        tag = _TAGS.get(spec) if isinstance(spec, str) else None
+    elif isinstance(spec, str):
+        tag = _TAGS.get(spec)
     if tag is None:
         raise error(
             ValueError if isinstance(spec, str) else TypeError,
@@ -107,9 +108,9 @@ def _tag(name: str, impl: Any, dtype: Any) -> str:
     return tag
 
 
-def key_dtype(impl: Any = None) -> np.dtype:
-    """The dtype of keys of a generator: of the default one, if `impl` is None."""
-    return KEY_TYPES[_tag("key_dtype", impl, None)]
+def key_dtype(impl_spec: Any = None) -> np.dtype:
+    """The dtype of keys of a generator: of the default one, if `impl_spec` is None."""
+    return KEY_TYPES[_tag("key_dtype", impl_spec, None)]
 
 
 def key_impl(keys: Any) -> str:

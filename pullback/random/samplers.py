@@ -94,7 +94,7 @@ def uniform(
     Example:
       >>> from pullback import random
       >>> random.uniform(random.key(0), (2,))
-      Array([0.947667  , 0.9785799 ], dtype=float32)
+      Array([0.947667 , 0.9785799], dtype=float32)
     """
     key = single_key("uniform", key)
     dtype, shape = float_dtype("uniform", dtype), sample_shape("uniform", shape)

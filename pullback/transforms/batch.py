@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.array import Tracer
 from ..core.program import sub_programs
-from ..core.trace import Trace, running, state, type_of
+from ..core.trace import Trace, state, type_of
 from ..core.types import ArrayType
 
 
@@ -20,19 +20,17 @@ def vmap(
     of: Any = None,
 ) -> tuple[list[Any], list[int | None]]:
     """`function` over the given axes of `args` at once; results and the axis each is mapped on."""
-    trace = BatchTrace(state.trace, size, axis_name, of)
-    named = state.axes
+    surrounding, named = state.trace, state.axes
+    trace = BatchTrace(surrounding, size, axis_name, of)
     if axis_name is not None:
         state.axes = {**named, axis_name: size}
+    state.trace = trace
     try:
-        with running(trace):
-            inputs = [
-                x if axis is None else BatchTracer(trace, x, axis)
-                for x, axis in zip(args, axes, strict=True)
-            ]
-            return trace.split(function(*inputs))
+        inputs = [x if axis is None else BatchTracer(trace, x, axis) for x, axis in zip(args, axes)]
+        return trace.split(function(*inputs))
     finally:
-        state.axes = named
+        state.trace, state.axes = surrounding, named
+        trace.alive = False
 
 
 class BatchTracer(Tracer):
@@ -41,7 +39,7 @@ class BatchTracer(Tracer):
     __slots__ = ("axis", "value")
 
     def __init__(self, trace: BatchTrace, value: Any, axis: int) -> None:
-        self.trace, self.value, self.axis = trace, value, axis
+        self.owner, self.value, self.axis = trace, value, axis
 
     @property
     def aval(self) -> ArrayType:
@@ -72,19 +70,22 @@ class BatchTrace(Trace):
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """The primitive's vmap rule where a mapped value comes in, else the primitive itself."""
-        values: list[Any] = []
-        axes: list[int | None] = []
-        mapped = False
-        for a in args:
-            if type(a) is BatchTracer and a.trace is self:
-                values.append(a.value)
-                axes.append(a.axis)
-                mapped = True
-            else:
-                values.append(a)
-                axes.append(None)
-        if not mapped and not self.owns(primitive, params):
+        own = [type(a) is BatchTracer and a.owner is self for a in args]
+        if True not in own and not self.owns(primitive, params):
             return self.parent.process(primitive, args, params)
+        values = [a.value if mine else a for a, mine in zip(args, own)]
+        axes = [a.axis if mine else None for a, mine in zip(args, own)]
+        if primitive.own_batch or primitive.multiple_results:
+            return self._batch(primitive, values, axes, params)
+        current = state.trace
+        state.trace = self.parent
+        try:
+            out, axis = primitive.vmap(self.size, values, axes, **params)
+        finally:
+            state.trace = current
+        return out if axis is None else BatchTracer(self, out, axis)
+
+    def _batch(self, primitive: Any, values: Any, axes: Any, params: Any) -> Any:
         out, axis = primitive.batch(self, values, axes, params)
         if primitive.multiple_results:
             return [
@@ -101,7 +102,7 @@ class BatchTrace(Trace):
 
     def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
         """The values of `outputs`, and the axis each is mapped on."""
-        own = [type(y) is BatchTracer and y.trace is self for y in outputs]
+        own = [type(y) is BatchTracer and y.owner is self for y in outputs]
         return (
             [y.value if mine else y for y, mine in zip(outputs, own, strict=True)],
             [y.axis if mine else None for y, mine in zip(outputs, own, strict=True)],

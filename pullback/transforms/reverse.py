@@ -49,7 +49,7 @@ class LinearizeTracer(Tracer):
     __slots__ = ("primal", "tangent")
 
     def __init__(self, trace: LinearizeTrace, primal: Any, tangent: TapeTracer) -> None:
-        self.trace, self.primal, self.tangent = trace, primal, tangent
+        self.owner, self.primal, self.tangent = trace, primal, tangent
 
     @property
     def aval(self) -> ArrayType:
@@ -84,27 +84,44 @@ class LinearizeTrace(Trace):
         """The primitive's forward rule, its tangent part recorded, where a tangent comes in."""
         if primitive.slope is not None:
             return self._scale(primitive, args[0], params)
-        primals: list[Any] = []
-        tangents: list[TapeTracer | None] = []
-        active = False
-        for a in args:
-            if type(a) is LinearizeTracer and a.trace is self:
-                primals.append(a.primal)
-                tangents.append(a.tangent)
-                active = True
-            else:
-                primals.append(a)
-                tangents.append(None)
+        parent = self.parent
+        primals: list[Any]
+        tangents: list[TapeTracer | None]
+        if len(args) == 2:  # written out: it is most calls, and saves a fifth of the work here
+            x, y = args
+            own_x = type(x) is LinearizeTracer and x.owner is self
+            own_y = type(y) is LinearizeTracer and y.owner is self
+            active = own_x or own_y
+            primals = [x.primal if own_x else x, y.primal if own_y else y]
+            tangents = [x.tangent if own_x else None, y.tangent if own_y else None]
+        else:
+            own = [type(a) is LinearizeTracer and a.owner is self for a in args]
+            active = True in own
+            primals = [a.primal if mine else a for a, mine in zip(args, own)]
+            tangents = [a.tangent if mine else None for a, mine in zip(args, own)]
         if not active:
-            return self.parent.process(primitive, args, params)
+            return parent.process(primitive, args, params)
+        if primitive.own_forward or primitive.multiple_results:
+            return self._forward(primitive, primals, tangents, params)
+        out = parent.process(primitive, primals, params)
+        current = state.trace
+        state.trace = self.tangents
+        try:
+            tangent = primitive.jvp(primals, tangents, out, **params)
+        finally:
+            state.trace = current
+        return out if tangent is None else self._traced(out, tangent)
+
+    def _forward(self, primitive: Any, primals: Any, tangents: Any, params: Any) -> Any:
         out, tangent = primitive.forward(self, primals, tangents, params)
         if primitive.multiple_results:
             return [
                 y if t is None else LinearizeTracer(self, y, self.tangents.lift(t))
                 for y, t in zip(out, tangent, strict=True)
             ]
-        if tangent is None:
-            return out
+        return out if tangent is None else self._traced(out, tangent)
+
+    def _traced(self, out: Any, tangent: Any) -> LinearizeTracer:
         if type(tangent) is not TapeTracer:
             tangent = self.tangents.lift(tangent)
         elif type(out) is HostArray and out.shape:
@@ -113,7 +130,7 @@ class LinearizeTrace(Trace):
 
     def _scale(self, primitive: Any, x: Any, params: Any) -> Any:
         parent = self.parent
-        if type(x) is not LinearizeTracer or x.trace is not self:
+        if type(x) is not LinearizeTracer or x.owner is not self:
             return parent.process(primitive, (x,), params)
         out = parent.process(primitive, (x.primal,), params)
         current = state.trace
@@ -131,7 +148,7 @@ class LinearizeTrace(Trace):
         primals: list[Any] = []
         places: list[Linear | None] = []
         for y in outputs:
-            own = type(y) is LinearizeTracer and y.trace is self
+            own = type(y) is LinearizeTracer and y.owner is self
             primals.append(y.primal if own else y)
             places.append(y.tangent.linear if own else None)
         return primals, places
@@ -146,7 +163,7 @@ class TapeTracer(Tracer):
     __slots__ = ("linear",)
 
     def __init__(self, trace: Tape, linear: Linear) -> None:
-        self.trace, self.linear = trace, linear
+        self.owner, self.linear = trace, linear
 
     @property
     def aval(self) -> ArrayType:
@@ -178,7 +195,7 @@ class Tape(Trace):
 
         A rule may return a tangent that is a known number, such as an exact zero.
         """
-        if type(tangent) is TapeTracer and tangent.trace is self:
+        if type(tangent) is TapeTracer and tangent.owner is self:
             return tangent
         known = Linear(self.count, 1, _Known(), (), {}, type_of(tangent))
         known.args = (host_array(tangent) if not isinstance(tangent, Tracer) else tangent,)
@@ -189,13 +206,13 @@ class Tape(Trace):
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """Enter the operation if one of `args` is on this tape."""
         for a in args:
-            if type(a) is TapeTracer and a.trace is self:
+            if type(a) is TapeTracer and a.owner is self:
                 break
         else:
             return self.parent.process(primitive, args, params)
         places = [
             a.linear
-            if type(a) is TapeTracer and a.trace is self
+            if type(a) is TapeTracer and a.owner is self
             else (a if isinstance(a, Array) else host_array(a))
             for a in args
         ]
@@ -327,7 +344,7 @@ def tape_of(
     tape = Tape(parent, function)
     with running(tape):
         outs = function(*[tape.new_input(t) for t in types])
-        own = [type(y) is TapeTracer and y.trace is tape for y in outs]
+        own = [type(y) is TapeTracer and y.owner is tape for y in outs]
     return (
         tape,
         [type_of(y) for y in outs],

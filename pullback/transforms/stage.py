@@ -151,7 +151,7 @@ def split_program(closed: ClosedProgram, unknown: Mask, wanted: Mask) -> Split:
         outs = [
             tape.lift(y) if w else y for y, w in zip(outs, wanted, strict=True)
         ]
-        unknown_out = tuple(type(y) is TapeTracer and y.trace is tape for y in outs)
+        unknown_out = tuple(type(y) is TapeTracer and y.owner is tape for y in outs)
         places = [y.linear for y, u in zip(outs, unknown_out, strict=True) if u]
         tape.forget_dead(places)
         residuals: dict[int, Any] = {}
@@ -198,7 +198,7 @@ def transpose_program(
         cts = [next(rest) if g else None for g in given]
         with inside(tape):
             outs = run_closed(closed, inputs)
-        places = [y.linear if type(y) is TapeTracer and y.trace is tape else None for y in outs]
+        places = [y.linear if type(y) is TapeTracer and y.owner is tape else None for y in outs]
         back = tape.pull(places, cts, consume=True)
         back = [
             zeros(t) if ct is None and w else ct
