@@ -1,4 +1,4 @@
-"""Tools for checkpoint under the names of `jax.ad_checkpoint`, and a list of what a function keeps."""
+"""The tools around checkpoint: names, policies, and a list of what reverse mode keeps."""
 
 from __future__ import annotations
 

@@ -256,15 +256,21 @@ def same_type(x: Any, t: Any) -> bool:
     return a.dtype is b.dtype and a.shape == b.shape and a.dtype.kind in "fc"
 
 
-def tangent_array(t: ArrayType, x: Any, what: str = "tangent", of: str = "primal") -> Any:
-    """`x` as a tangent (None: zero) of an array of type `t`."""
+def tangent_array(
+    t: ArrayType,
+    x: Any,
+    what: str = "tangent",
+    of: str = "primal",
+    kind: type[Exception] = TypeError,
+) -> Any:
+    """`x` as a tangent (None: zero) of an array of type `t`; `kind` is the error for another dtype."""
     if type(x) is HostArray and x.dtype == t.dtype and x.shape == t.shape and x.dtype.kind in "fc":
         return x
     if not dtypes.is_inexact(t.dtype):
         if getattr(x, "dtype", None) == dtypes.float0:
             return None
         raise error(
-            TypeError,
+            kind,
             f"the {what} of a {dtypes.long_name(t.dtype)} {of} must have dtype float0.",
             got=f"{of} {t.str_short()}, {what} {type_of(x).str_short()}",
             fix="pass np.zeros(shape, dtype=jax.dtypes.float0), or make the value a float.",
@@ -280,14 +286,14 @@ def tangent_array(t: ArrayType, x: Any, what: str = "tangent", of: str = "primal
         )
     if have.dtype != t.dtype:
         if have.weak_type and not isinstance(x, Array) and _promotes(have, t):
-            return convert_element_type(given, new_dtype=t.dtype, weak_type=True)
+            return convert_element_type(given, new_dtype=t.dtype, weak_type=t.weak_type)
         raise error(
-            TypeError,
+            kind,
             f"{what} and {of} must have one dtype.",
             got=f"{of} {t.str_short()}, {what} {have.str_short()}",
             fix=f"convert the {what} with .astype({dtypes.long_name(t.dtype)!r}).",
         )
-    return given
+    return given if given is x else HostArray(given._value, t.weak_type)
 
 
 def _promotes(have: ArrayType, t: ArrayType) -> bool:
@@ -296,7 +302,7 @@ def _promotes(have: ArrayType, t: ArrayType) -> bool:
 
 def cotangent_array(t: ArrayType, x: Any) -> Any:
     """`x` as a cotangent (None: zero) of an array of type `t`."""
-    return tangent_array(t, x, "cotangent", "output")
+    return tangent_array(t, x, "cotangent", "output", ValueError)
 
 
 def zero_filled(t: Any, aval: ArrayType) -> Any:

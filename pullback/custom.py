@@ -112,7 +112,7 @@ class _CustomFunction:
         f, o = iter(fixed), iter(others)
         return [next(f) if i in numbers else next(o) for i in range(n)]
 
-    def _leaves(self, dynamic: Any) -> tuple[list[Any], PyTreeDef]:
+    def _leaves(self, dynamic: Any) -> tuple[list[Any], Any]:
         leaves, tree = flatten(tuple(dynamic))
         return [checks.input_array(x, f"{type(self).__name__} function {self.__name__}") for x in leaves], tree
 
@@ -207,7 +207,7 @@ class custom_jvp(_CustomFunction):  # noqa: N801 (the API's name)
         outs = custom_jvp_call(*leaves, call=call, jvp=rule, name=self.__name__)
         return trees[0].unflatten(outs)
 
-    def _apply_rule(self, fixed: Any, xs: Any, in_tree: PyTreeDef) -> Any:
+    def _apply_rule(self, fixed: Any, xs: Any, in_tree: Any) -> Any:
         n = len(xs) // 2
         primals = xs[:n]
         dots = [self._tangent_in(x, t) for x, t in zip(primals, xs[n:], strict=True)]
@@ -348,7 +348,7 @@ class _VjpRules:
     """One call of a custom_vjp function: its function and rules on flat lists."""
 
     def __init__(
-        self, of: custom_vjp, fixed: list[Any], in_tree: PyTreeDef, types: list[ArrayType]
+        self, of: custom_vjp, fixed: list[Any], in_tree: Any, types: list[ArrayType]
     ) -> None:
         self.of, self.fixed, self.in_tree, self.types = of, fixed, in_tree, types
         self.out_trees: list[PyTreeDef] = []

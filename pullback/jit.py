@@ -156,6 +156,11 @@ class _Traced:
         self.weak = [t.weak_type for t in closed.out_avals]
 
     @property
+    def argument_types(self) -> list[ArrayType]:
+        """The types of the arguments that the program is for."""
+        return self.closed.in_avals[len(self.consts) :]
+
+    @property
     def closes_over_traced(self) -> bool:
         """Whether the function used a value of a surrounding trace: the program is not kept then."""
         return bool(self.consts)
@@ -426,6 +431,14 @@ class Compiled:
         leaves, tree = flatten_call(args, kwargs)
         checks.structure("the arguments", tree, self._traced.in_tree, "those it was compiled for")
         leaves = [checks.input_array(x, "a compiled function") for x in leaves]
+        for x, t in zip(leaves, self._traced.argument_types, strict=True):
+            if x.shape != t.shape or x.dtype != t.dtype:
+                raise error(
+                    TypeError,
+                    "a compiled function was called with an argument of another type.",
+                    got=f"{x.aval.str_short()} instead of {t.str_short()}",
+                    fix="give arguments of the types it was compiled for, or call the jitted function.",
+                )
         return self._traced.call(leaves)
 
     def as_text(self) -> str:

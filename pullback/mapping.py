@@ -60,29 +60,7 @@ def vmap(
         )
 
     def mapped(*args: Any, **kwargs: Any) -> Any:
-        if isinstance(in_axes, tuple) and len(in_axes) != len(args):
-            raise error(
-                ValueError,
-                "vmap in_axes must have one entry for each positional argument.",
-                got=f"in_axes={in_axes} for {len(args)} positional arguments",
-                fix="add an entry, or give a single integer for all arguments.",
-            )
-        leaves, in_tree = flatten_call(args, kwargs)
-        axes = _axes_of_leaves(in_axes, args, kwargs)
-        leaves = [  # what is not mapped may be anything: it is only passed on
-            x if isinstance(x, Array) or a is None else checks.input_array(x, "vmap")
-            for x, a in zip(leaves, axes, strict=True)
-        ]
-        size, agree = axis_size, True
-        for i, (a, x) in enumerate(zip(axes, leaves)):
-            if a is not None:
-                axes[i] = a = _axis_in(a, x, i, args, kwargs)
-                if size is None:
-                    size = x.shape[a]
-                elif size != x.shape[a]:
-                    agree = False
-        if size is None or not agree:
-            raise _no_common_size(leaves, axes, axis_size, args, kwargs)
+        leaves, in_tree, axes, size = _inputs(in_axes, axis_size, args, kwargs)
         trees: list[Any] = []
 
         def flat(*leaves: Any) -> list[Any]:
@@ -102,6 +80,34 @@ def vmap(
         )
 
     return checks.named_like(mapped, fun, "vmap")
+
+
+def _inputs(in_axes: Any, axis_size: int | None, args: Any, kwargs: Any) -> Any:
+    """The leaves of the arguments, their tree, the mapped axis of each, and its length."""
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+        raise error(
+            ValueError,
+            "vmap in_axes must have one entry for each positional argument.",
+            got=f"in_axes={in_axes} for {len(args)} positional arguments",
+            fix="add an entry, or give a single integer for all arguments.",
+        )
+    leaves, in_tree = flatten_call(args, kwargs)
+    axes = _axes_of_leaves(in_axes, args, kwargs)
+    leaves = [  # what is not mapped may be anything: it is only passed on
+        x if isinstance(x, Array) or a is None else checks.input_array(x, "vmap")
+        for x, a in zip(leaves, axes, strict=True)
+    ]
+    size, agree = axis_size, True
+    for i, (a, x) in enumerate(zip(axes, leaves)):
+        if a is not None:
+            axes[i] = a = _axis_in(a, x, i, args, kwargs)
+            if size is None:
+                size = x.shape[a]
+            elif size != x.shape[a]:
+                agree = False
+    if size is None or not agree:
+        raise _no_common_size(leaves, axes, axis_size, args, kwargs)
+    return leaves, in_tree, axes, size
 
 
 def pmap(

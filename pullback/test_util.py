@@ -137,7 +137,7 @@ def _wide(x: np.ndarray) -> np.ndarray:
 
 def _random_like(tree: Any, rng: Any) -> Any:
     leaves, treedef = flatten(tree)
-    found = []
+    found: list[Any] = []
     for x in leaves:
         t = checks.input_array(x, "check_grads").aval
         if not dtypes.is_inexact(t.dtype):

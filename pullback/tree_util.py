@@ -17,6 +17,7 @@ from .core.errors import error
 from .core.pytree import NAMESPACE, PyTreeDef, flatten
 
 T = TypeVar("T")
+_register: Any = optree.register_pytree_node  # typed for collections of one kind of leaf
 IsLeaf = Callable[[Any], bool] | None
 
 # ---- key paths
@@ -319,7 +320,7 @@ def register_pytree_node(
         return tuple(c for _, c in pairs), rest, tuple(k for k, _ in pairs)
 
     try:
-        optree.register_pytree_node(
+        _register(
             nodetype,
             parts,
             unflatten_func,

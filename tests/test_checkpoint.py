@@ -73,7 +73,7 @@ def test_derivatives_against_finite_differences():
 
 
 def test_it_is_computed_again_in_the_backward_pass():
-    # Without checkpoint: 3 sines. With it: 3 forward, and 2 again (the last one's value is not needed).
+    # Without checkpoint: 3 sines. With it: 3 forward, and 2 again: the last value is not needed.
     assert evaluations(lambda: pb.grad(chain)(X)) == 3
     assert evaluations(lambda: pb.grad(pb.checkpoint(chain))(X)) == 5
     assert evaluations(lambda: pb.checkpoint(chain)(X)) == 3

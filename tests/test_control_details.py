@@ -366,7 +366,7 @@ def test_what_a_function_closes_over_may_change(monkeypatch):
     assert lax.scan(model.step, 0.0, xs)[0] == 6
     model.factor = 3.0
     assert lax.scan(model.step, 0.0, xs)[0] == 9
-    for y in (one, 2 * one):  # noqa: B023
+    for y in (one, 2 * one):
         assert lax.fori_loop(0, 2, lambda i, c: c + y.sum(), 0.0) == 2 * y.sum()  # noqa: B023
 
 
@@ -485,3 +485,34 @@ def test_programs_are_those_of_jax():
     false, true = program.eqns[-1].params["branches"]
     assert len(false.eqns) == 1 and len(true.eqns) == 0
     check_program(program.program)
+
+
+def test_traced_values_that_are_closed_over_are_inputs(runs):
+    xs = jnp.arange(3.0)
+
+    def loss(a, b):
+        return lax.scan(lambda c, x: (jnp.sin(c * a["w"]) + b * x + a["w"], None), b, xs)[0]
+
+    def python(a, b):
+        c = b
+        for x in range(3):
+            c = jnp.sin(c * a["w"]) + b * x + a["w"]
+        return c
+
+    for k in (1.0, 2.0, 3.0):
+        got = pb.grad(loss, (0, 1))({"w": k}, k + 1)
+        want = pb.grad(python, (0, 1))({"w": k}, k + 1)
+        close(got[0]["w"], want[0]["w"])
+        close(got[1], want[1])
+    assert runs() == 1
+    shared = pb.grad(lambda v: loss({"w": v}, v))(2.0)  # one traced value in two places
+    close(shared, pb.grad(lambda v: python({"w": v}, v))(2.0))
+    assert runs() == 2
+
+
+def test_a_body_that_looks_at_values_is_traced_again(runs):
+    def loss(a):
+        return lax.scan(lambda c, x: (c * a if float(a) > 0 else c - a, None), 1.0, length=3)[0]
+
+    assert [float(pb.grad(loss)(k)) for k in (2.0, -2.0, 3.0)] == [12.0, -3.0, 27.0]
+    assert runs() == 3

@@ -1,7 +1,7 @@
 """The documents are true: their programs run in order and print what they show. So do docstrings.
 
-In README.md and docs/*.md a fence marked `python` is run, each file in one namespace; a fence marked
-`output` right after it shows what it prints. A fence marked `text`, or not marked, is not run.
+In README.md and docs/*.md fences marked `python` are run, each file in one namespace; a fence
+marked `output` right after one shows what it prints. Fences with other marks, or none, are not run.
 """
 
 from __future__ import annotations
@@ -83,14 +83,14 @@ def test_documents_have_programs() -> None:
 def test_a_wrong_output_is_caught(tmp_path: Path) -> None:
     document = tmp_path / "wrong.md"
     document.write_text("```python\nprint(1)\n```\n```output\n2\n```\n", encoding="utf-8")
-    with pytest.raises(AssertionError, match="wrong.md:2"):
+    with pytest.raises(AssertionError, match=r"wrong\.md:2"):
         run(document)
 
 
 def test_an_output_that_is_not_shown_is_caught(tmp_path: Path) -> None:
     document = tmp_path / "silent.md"
     document.write_text("```python\nprint(1)\n```\n", encoding="utf-8")
-    with pytest.raises(AssertionError, match="silent.md:2"):
+    with pytest.raises(AssertionError, match=r"silent\.md:2"):
         run(document)
 
 
@@ -122,7 +122,7 @@ EXAMPLES = examples()
 
 
 class _Checker(doctest.OutputChecker):
-    """Numbers need not agree in the last digit: NumPy's sine in 32 bits depends on the processor."""
+    """Numbers may differ in the last digits: NumPy's sine in 32 bits depends on the processor."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         return super().check_output(want, got, optionflags) or difference(want, got) is None

@@ -49,7 +49,7 @@ class Gaussian(Elementwise):
 
 
 class Toeplitz(Primitive):
-    """T v, for the Toeplitz matrix T with the first column c and row r: linear in (c, r) and in v"""
+    """T v, for the Toeplitz matrix T of first column c and row r: linear in (c, r) and in v"""
 
     weak_from = ()
 

@@ -20,6 +20,7 @@ LAYERS = [
     "core/dtypes",
     "core/types",
     "core/device",
+    "core/array_methods",
     "core/array",
     "core/trace",
     "core/primitive",

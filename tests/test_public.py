@@ -1,4 +1,4 @@
-"""The public names: each has a docstring; the main functions take the parameters that JAX's take."""
+"""The public names: each has a docstring; the main functions take the parameters of JAX's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pullback.compat.alias import SHARED
 
 PUBLIC = [n for n in dir(pb) if not n.startswith("_")]
 MODULES = [n for n in PUBLIC if isinstance(getattr(pb, n), types.ModuleType)]
-OPEN = "ad_checkpoint debug dtypes errors extend flatten_util lax nn numpy random test_util tree tree_util"
+OPEN = "ad_checkpoint debug dtypes errors extend flatten_util lax nn numpy random test_util "
+OPEN += "tree tree_util"
 
 
 @pytest.mark.parametrize("name", PUBLIC)

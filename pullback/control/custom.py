@@ -23,6 +23,8 @@ from ..transforms.stage import trace_body
 from .call import ProgramPrimitive
 
 Flat = Callable[..., list[Any]]
+Run = tuple[int, Any, Any]
+"""Size, name and tag of the vmap that a function is a part of."""
 
 
 class CustomCall(ProgramPrimitive, family=True):
@@ -86,14 +88,14 @@ class CustomJvpCall(CustomCall):
         return args, {**params, "jvp": without_constants if n else jvp}
 
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
-        size, name = trace.size, trace.axis_name
+        run = (trace.size, trace.axis_name, trace.tag)
         jvp = params["jvp"]
 
         def call(*xs: Any) -> list[Any]:
-            return _mapped(lambda *ys: self.run(ys, params), size, name, xs, axes)
+            return _mapped(lambda *ys: self.run(ys, params), run, xs, axes)
 
         def batched_jvp(*xs: Any) -> list[Any]:
-            return _mapped_jvp(jvp, size, name, xs, axes)
+            return _mapped_jvp(jvp, run, xs, axes)
 
         with inside(trace.parent):
             outs = custom_jvp_call(*values, call=call, jvp=batched_jvp, name=params["name"])
@@ -148,11 +150,11 @@ class CustomVjpCall(CustomCall):
         return args, {**params, "fwd": new_fwd, "bwd": new_bwd}
 
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
-        size, name = trace.size, trace.axis_name
+        run = (trace.size, trace.axis_name, trace.tag)
         fwd, bwd = params["fwd"], params["bwd"]
 
         def call(*xs: Any) -> list[Any]:
-            return _mapped(lambda *ys: self.run(ys, params), size, name, xs, axes)
+            return _mapped(lambda *ys: self.run(ys, params), run, xs, axes)
 
         def batched_fwd(active: Any, *xs: Any) -> Any:
             counts: list[int] = []
@@ -162,11 +164,11 @@ class CustomVjpCall(CustomCall):
                 counts.append(len(outs))
                 return [*outs, *residuals]
 
-            found = _mapped(flat, size, name, xs, axes)
+            found = _mapped(flat, run, xs, axes)
             return found[: counts[0]], found[counts[0] :]
 
         def batched_bwd(residuals: Any, cts: Any) -> list[Any]:
-            return _mapped_bwd(bwd, size, name, residuals, cts, axes)
+            return _mapped_bwd(bwd, run, residuals, cts, axes)
 
         with inside(trace.parent):
             outs = custom_vjp_call(
@@ -209,16 +211,16 @@ class CustomLin(ProgramPrimitive):
         return [*(None,) * count, *floats]
 
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
-        size, name, count = trace.size, trace.axis_name, params["count"]
+        run, count = (trace.size, trace.axis_name, trace.tag), params["count"]
         bwd, float_in = params["bwd"], params["float_in"]
         dots = iter(axes[count:])
         in_axes = [next(dots) if f else None for f in float_in]
         res_axes = axes[:count]
 
         def batched_bwd(residuals: Any, cts: Any) -> list[Any]:
-            return _mapped_bwd(bwd, size, name, residuals, cts, in_axes, res_axes)
+            return _mapped_bwd(bwd, run, residuals, cts, in_axes, res_axes)
 
-        out_avals = tuple(t.with_axis(0, size) for t in params["out_avals"])
+        out_avals = tuple(t.with_axis(0, trace.size) for t in params["out_avals"])
         with inside(trace.parent):
             new = {**params, "bwd": batched_bwd, "out_avals": out_avals}
             outs = custom_lin(*values, **new)
@@ -241,9 +243,10 @@ def no_forward_mode() -> TypeError:
 # ---- flat functions, mapped
 
 
-def _mapped(function: Flat, size: int, name: Any, xs: Any, axes: Any) -> list[Any]:
+def _mapped(function: Flat, run: Run, xs: Any, axes: Any) -> list[Any]:
     """`function` over the mapped axes; every result is mapped on axis 0."""
-    outs, have = batch.vmap(function, size, xs, axes, name)
+    size, name, tag = run
+    outs, have = batch.vmap(function, size, xs, axes, name, tag=tag)
     return [_in_front(y, a, size) for y, a in zip(outs, have, strict=True)]
 
 
@@ -255,7 +258,7 @@ def _in_front(y: Any, axis: int | None, size: int) -> Any:
     return broadcast_in_dim(y, shape=(size, *shape), broadcast_dimensions=dims)
 
 
-def _mapped_jvp(jvp: Flat, size: int, name: Any, xs: Any, axes: Any) -> list[Any]:
+def _mapped_jvp(jvp: Flat, run: Run, xs: Any, axes: Any) -> list[Any]:
     n = len(axes)
     primals, tangents = xs[:n], xs[n:]
     given = [t for t in tangents if t is not None]
@@ -269,12 +272,12 @@ def _mapped_jvp(jvp: Flat, size: int, name: Any, xs: Any, axes: Any) -> list[Any
         missing.append([y is None for y in outs])
         return [y for y in outs if y is not None]
 
-    found = iter(_mapped(flat, size, name, [*primals, *given], [*axes, *given_axes]))
+    found = iter(_mapped(flat, run, [*primals, *given], [*axes, *given_axes]))
     return [None if m else next(found) for m in missing[0]]
 
 
 def _mapped_bwd(
-    bwd: Any, size: int, name: Any, residuals: Any, cts: Any, in_axes: Any, res_axes: Any = None
+    bwd: Any, run: Run, residuals: Any, cts: Any, in_axes: Any, res_axes: Any = None
 ) -> list[Any]:
     """`bwd` for each element; cotangents of inputs that are not mapped are summed over all."""
     res_axes = [0] * len(residuals) if res_axes is None else res_axes
@@ -291,7 +294,7 @@ def _mapped_bwd(
         return [c for c in found if c is not None]
 
     axes = [*res_axes, *[0] * len(given)]
-    found = iter(_mapped(flat, size, name, [*residuals, *given], axes))
+    found = iter(_mapped(flat, run, [*residuals, *given], axes))
     result: list[Any] = []
     for m, axis in zip(missing[0], in_axes, strict=True):
         if m:

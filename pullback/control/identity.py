@@ -50,7 +50,7 @@ class Fingerprint:
         self.seen: set[int] = set()
 
     def codes(self) -> tuple[int, ...]:
-        """Which code the function and those that it calls have. The objects are alive in `found`."""
+        """The identities of the code of the function and of those that it calls."""
         return tuple([id(x) for x in self.found if type(x) is CodeType])
 
 

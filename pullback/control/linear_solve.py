@@ -28,9 +28,9 @@ class Solvers(NamedTuple):
     """
 
     matvec: ClosedProgram
-    vecmat: ClosedProgram | None
+    vecmat: Any
     solve: ClosedProgram
-    transpose_solve: ClosedProgram | None
+    transpose_solve: Any
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class CustomLinearSolve(ProgramPrimitive):
         counts, size, name = params["const_lengths"], trace.size, trace.axis_name
         n = len(values) - counts.total
         at = counts.split(axes)[:4]
-        programs, found = [], ()
+        programs: list[Any] = []
+        found: Any = ()
         for program, const_axes in zip(params["jaxprs"], at, strict=True):
             if program is None:
                 programs.append(None)

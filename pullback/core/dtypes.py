@@ -124,10 +124,12 @@ def as_dtype(dtype: Any) -> np.dtype:
     """`dtype` as a NumPy dtype, not yet in canonical form. Python's `float`, `int` ... are 64-bit."""
     found: Any = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "dtype", None)
     if isinstance(found, np.dtype):
-        return np.dtype(found)
+        own: np.dtype = found
+        return own
     try:
         name: Any = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
-        return np.dtype(name)
+        named: np.dtype = np.dtype(name)
+        return named
     except (TypeError, AttributeError) as cause:
         raise error(
             TypeError,

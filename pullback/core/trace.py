@@ -114,6 +114,9 @@ class State(threading.local):
 
     trace: Trace = EVAL
     axes: dict[Any, Any] = {}  # noqa: RUF012 (replaced, never mutated)
+    looks: int = 0
+    """How often Python asked for the value of a traced value, and got it: what is traced meanwhile
+    is good for that value only."""
 
 
 state = State()

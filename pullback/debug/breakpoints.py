@@ -1,4 +1,4 @@
-"""A debugger inside a program: it stops when the values are there, and shows the user's variables."""
+"""A debugger inside a program: it stops when values are there and shows the user's variables."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def breakpoint_(
     """Stop in Python's debugger, each time that the program gets here.
 
     The debugger shows the calling line and its local variables with the values of this run: also
-    under `jit`, where the function itself ran earlier, and under `vmap`, where it stops once for each
-    element. Variables can be looked at; changes have no effect on the run. It is the debugger
+    under `jit`, where the function itself ran earlier, and under `vmap`, where it stops once for
+    each element. Variables can be looked at; changes have no effect on the run. It is the debugger
     that `breakpoint()` starts: `sys.breakpointhook` and PYTHONBREAKPOINT choose it.
 
     Args:

@@ -112,9 +112,10 @@ def callback(
     Returns:
       None; without `callback`, a function that takes it and its arguments.
 
-    Under `jit` the call is part of the program, also if the result of nothing near it is used. Under
-    `vmap` it is done once for each element, under `grad` and `jvp` with the values, not the
-    tangents. Where `checkpoint` computes a second time, it calls a second time.
+    Under `jit` the call is part of the program, also if no result near it is used. Under `vmap` it
+    is done once for each element, under `grad` and `jvp` with the values, not the tangents. Where
+    `checkpoint` computes a second time, it calls a second time. A tangent has no value in reverse
+    mode: there a call with tangents, in a rule of the user's own, is left out.
 
     Example:
       >>> import pullback

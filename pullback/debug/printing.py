@@ -1,4 +1,4 @@
-"""print from inside a program: the values are those of the run, not the stand-ins of the tracing."""
+"""print from inside a program: it shows the values of the run, not the stand-ins of the tracing."""
 
 from __future__ import annotations
 

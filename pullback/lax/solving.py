@@ -72,9 +72,9 @@ def custom_linear_solve(
             transpose_solve, turned[0], one, types, tree, has_aux, "transpose_solve"
         )
     counts = Counts(*(0 if body is None else len(body.consts) for body in bodies))
-    programs = Solvers(*(None if body is None else body.closed for body in bodies))
+    programs: list[Any] = [None if body is None else body.closed for body in bodies]
     consts = [c for body in bodies if body is not None for c in body.consts]
-    outs = linear_solve_p(*consts, *leaves, const_lengths=counts, jaxprs=programs)
+    outs = linear_solve_p(*consts, *leaves, const_lengths=counts, jaxprs=Solvers(*programs))
     return of_solve.out_tree.unflatten(outs)
 
 

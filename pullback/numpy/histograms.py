@@ -132,7 +132,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
             fix="give 1 or more.",
         )
     if range is None:
-        first, last = like(x, 0), like(x, 1)
+        first: Any = like(x, 0)
+        last: Any = like(x, 1)
         if x.size:
             first, last = reductions.min(x), reductions.max(x)
     else:

