@@ -8,10 +8,11 @@ from typing import Any
 from . import checks
 from .core import dtypes
 from .core.array import Array, HostArray
+from .core.pytree import PyTreeDef, flatten
 from .core.trace import type_of
 from .linear import JVP, VJP
 from .transforms import forward, reverse
-from .core.pytree import PyTreeDef, flatten
+
 
 def grad(
     fun: Callable[..., Any],

@@ -50,7 +50,9 @@ def checkpoint(
     def call(*args: Any, **kwargs: Any) -> Any:
         static_values, dynamic, named = static.split(args, kwargs)
         leaves, in_tree = flatten_call(tuple(dynamic), named)
-        leaves = [x if isinstance(x, Array) else checks.input_array(x, "checkpoint") for x in leaves]
+        leaves = [
+            x if isinstance(x, Array) else checks.input_array(x, "checkpoint") for x in leaves
+        ]
         trees: list[PyTreeDef] = []
 
         def flat(*leaves: Any) -> list[Any]:
@@ -61,9 +63,7 @@ def checkpoint(
 
         names = static.argument_names(leaf_paths(dynamic, "args") + leaf_paths(named, "kwargs"))
         closed, consts = trace_body(flat, [type_of(x) for x in leaves], fun, "checkpoint", names)
-        outs = checkpoint_p(
-            *consts, *leaves, jaxpr=closed, policy=policy, prevent_cse=prevent_cse
-        )
+        outs = checkpoint_p(*consts, *leaves, jaxpr=closed, policy=policy, prevent_cse=prevent_cse)
         return trees[0].unflatten(outs)
 
     return checks.named_like(call, fun, "checkpoint")
@@ -75,7 +75,9 @@ remat = checkpoint
 def checkpoint_name(x: Any, name: str) -> Any:
     """`x`, under a name by which `checkpoint_policies` can keep it. `x` may be a pytree."""
     leaves, tree = flatten(x)
-    return tree.unflatten([name_p(checks.input_array(v, "checkpoint_name"), name=name) for v in leaves])
+    return tree.unflatten(
+        [name_p(checks.input_array(v, "checkpoint_name"), name=name) for v in leaves]
+    )
 
 
 class checkpoint_policies:

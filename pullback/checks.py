@@ -10,11 +10,11 @@ import numpy as np
 from .core import dtypes
 from .core.array import Array, HostArray
 from .core.errors import error, noted_error
+from .core.pytree import PyTreeDef, flatten
 from .core.trace import host_array, type_of
 from .core.types import ArrayType, array_type
 from .ops.elementwise import convert_element_type
 from .ops.structural import zeros
-from .core.pytree import PyTreeDef, flatten
 
 
 def callable_(fun: Any, name: str) -> None:
@@ -62,9 +62,7 @@ def chosen_arguments(args: Any, numbers: tuple[int, ...], argnums: Any, name: st
     return args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in numbers)
 
 
-def replaced_arguments(
-    args: Any, numbers: tuple[int, ...], argnums: Any, value: Any
-) -> list[Any]:
+def replaced_arguments(args: Any, numbers: tuple[int, ...], argnums: Any, value: Any) -> list[Any]:
     """`args` with the arguments that `argnums` names replaced by `value`."""
     new = list(args)
     if isinstance(argnums, int):

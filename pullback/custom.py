@@ -14,12 +14,12 @@ from .core import dtypes
 from .core.array import Array, Tracer
 from .core.errors import UnexpectedTracerError, error
 from .core.program import run_program, trace_program
+from .core.pytree import PyTreeDef, flatten
 from .core.trace import EVAL, state, type_of
 from .core.types import ArrayType
 from .ops.barriers import stop_gradient
 from .ops.elementwise import add_any, convert_element_type
 from .ops.structural import zeros
-from .core.pytree import PyTreeDef, flatten
 
 
 class SymbolicZero:
@@ -78,7 +78,9 @@ class _CustomFunction:
         """All arguments by position: keywords and defaults go where the signature says."""
         if self._signature is None:
             if kwargs:
-                raise self._bad_call("it has no signature, so it takes no keyword arguments", kwargs)
+                raise self._bad_call(
+                    "it has no signature, so it takes no keyword arguments", kwargs
+                )
             return tuple(args)
         try:
             bound = self._signature.bind(*args, **kwargs)
@@ -114,10 +116,12 @@ class _CustomFunction:
 
     def _leaves(self, dynamic: Any) -> tuple[list[Any], Any]:
         leaves, tree = flatten(tuple(dynamic))
-        return [checks.input_array(x, f"{type(self).__name__} function {self.__name__}") for x in leaves], tree
+        return [
+            checks.input_array(x, f"{type(self).__name__} function {self.__name__}") for x in leaves
+        ], tree
 
 
-class custom_jvp(_CustomFunction):  # noqa: N801 (the API's name)
+class custom_jvp(_CustomFunction):
     """A function with a forward rule of its own, which serves reverse mode too.
 
     Args:
@@ -171,8 +175,12 @@ class custom_jvp(_CustomFunction):  # noqa: N801 (the API's name)
             for rule, t in zip(jvps, tangents, strict=False):
                 if rule is not None:
                     terms = flatten(rule(t, out, *primals))[0]
-                    total = [d if s is None else add_any(s, d) for s, d in zip(total, terms, strict=True)]
-            filled = [zeros(type_of(y)) if t is None else t for t, y in zip(total, outs, strict=True)]
+                    total = [
+                        d if s is None else add_any(s, d) for s, d in zip(total, terms, strict=True)
+                    ]
+            filled = [
+                zeros(type_of(y)) if t is None else t for t, y in zip(total, outs, strict=True)
+            ]
             return out, tree.unflatten(filled)
 
         self.defjvp(jvp)
@@ -213,7 +221,9 @@ class custom_jvp(_CustomFunction):  # noqa: N801 (the API's name)
         dots = [self._tangent_in(x, t) for x, t in zip(primals, xs[n:], strict=True)]
         assert self.jvp is not None
         pair = self.jvp(*fixed, in_tree.unflatten(primals), in_tree.unflatten(dots))
-        name = f"Custom JVP rule {getattr(self.jvp, '__name__', 'jvp')} for function {self.__name__}"
+        name = (
+            f"Custom JVP rule {getattr(self.jvp, '__name__', 'jvp')} for function {self.__name__}"
+        )
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
             raise error(
                 TypeError,
@@ -270,7 +280,7 @@ class CustomVJPPrimal:
         self.value, self.perturbed = value, perturbed
 
 
-class custom_vjp(_CustomFunction):  # noqa: N801 (the API's name)
+class custom_vjp(_CustomFunction):
     """A function with a reverse rule of its own. Forward mode on it raises a TypeError.
 
     Args:
@@ -368,7 +378,9 @@ class _VjpRules:
             leaves = tuple(CustomVJPPrimal(x, a) for x, a in zip(leaves, active, strict=True))
         assert of.fwd is not None
         pair = of.fwd(*of._joined(self.fixed, self.in_tree.unflatten(leaves)))
-        name = f"Custom VJP fwd rule {getattr(of.fwd, '__name__', 'fwd')} for function {of.__name__}"
+        name = (
+            f"Custom VJP fwd rule {getattr(of.fwd, '__name__', 'fwd')} for function {of.__name__}"
+        )
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
             raise error(
                 TypeError,
@@ -402,7 +414,9 @@ class _VjpRules:
 
     def _flat_cotangents(self, found: Any) -> list[Any]:
         of = self.of
-        name = f"Custom VJP bwd rule {getattr(of.bwd, '__name__', 'bwd')} for function {of.__name__}"
+        name = (
+            f"Custom VJP bwd rule {getattr(of.bwd, '__name__', 'bwd')} for function {of.__name__}"
+        )
         parts = self.in_tree.children()
         if isinstance(found, list):
             found = tuple(found)
@@ -451,7 +465,9 @@ def _cotangent(name: str, i: int, c: Any, t: ArrayType) -> Any:
     return ct
 
 
-def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Callable[..., Any], list[Any]]:
+def closure_convert(
+    fun: Callable[..., Any], *example_args: Any
+) -> tuple[Callable[..., Any], list[Any]]:
     """`fun` without its closure: the differentiable values that it closes over become arguments.
 
     Args:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from . import checks
+from .control import traced
 from .core import dtypes
 from .core.array import Array, HostArray
 from .core.device import CPU, Device
 from .core.errors import error
 from .core.pytree import flatten
 from .core.trace import host_array
+from .jit import forget_programs
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -65,7 +67,9 @@ def default_backend() -> str:
     return "cpu"
 
 
-def device_put(x: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: Any = None) -> Any:
+def device_put(
+    x: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: Any = None
+) -> Any:
     """`x`, a pytree of arrays and numbers, as Arrays on a device. NumPy arrays are copied.
 
     Example:
@@ -114,4 +118,6 @@ def effects_barrier() -> None:
 
 
 def clear_caches() -> None:
-    """Forget what was kept of earlier work. Programs are kept by the functions they belong to."""
+    """Forget all programs: those of jitted functions, loops and branches."""
+    traced.forget()
+    forget_programs()

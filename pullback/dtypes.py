@@ -1,11 +1,9 @@
 """Dtypes that NumPy lacks, and questions about dtypes."""
 
 from .core.dtypes import bfloat16 as bfloat16
-from .core.dtypes import canonical as canonicalize_dtype
 from .core.dtypes import extended as extended
 from .core.dtypes import finfo as finfo
 from .core.dtypes import float0 as float0
 from .core.dtypes import iinfo as iinfo
 from .core.dtypes import issubdtype as issubdtype
 from .core.dtypes import prng_key as prng_key
-from .core.dtypes import scalar_dtype as scalar_type_of

@@ -11,11 +11,11 @@ from . import checks
 from .core import dtypes
 from .core.array import HostArray
 from .core.errors import error
+from .core.pytree import flatten
 from .core.trace import type_of
 from .ops.elementwise import convert_element_type
 from .ops.slicing import concatenate, slice_along
 from .ops.structural import reshape
-from .core.pytree import flatten
 
 
 def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:

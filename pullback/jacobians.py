@@ -12,11 +12,11 @@ from .api import jvp, vjp
 from .core import dtypes
 from .core.array import Array, HostArray
 from .core.errors import error
+from .core.pytree import flatten
 from .core.trace import type_of
 from .mapping import vmap
 from .ops.slicing import slice_along
 from .ops.structural import reshape
-from .core.pytree import flatten
 
 
 def jacfwd(
@@ -157,7 +157,9 @@ def _blocks(x: Any, like: Sequence[Any], last: bool) -> list[Any]:
     if isinstance(x, np.ndarray) and x.dtype == dtypes.float0:
         sizes = [type_of(y).size for y in like]
         shapes = [type_of(y).shape for y in like]
-        return [np.zeros((*s, *x.shape[1:]), dtypes.float0) for s, _ in zip(shapes, sizes, strict=True)]
+        return [
+            np.zeros((*s, *x.shape[1:]), dtypes.float0) for s, _ in zip(shapes, sizes, strict=True)
+        ]
     parts, start = [], 0
     for y in like:
         t = type_of(y)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
-from types import MethodType
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from . import checks
 from .control.call import jit_p
 from .core.array import Array, HostArray, Tracer
 from .core.errors import error
 from .core.program import ClosedProgram, hoist_tracers, trace_program
+from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths, sorted_dicts
 from .core.settings import program_settings, values
-from .core.trace import EVAL, host_array, inside, state
+from .core.trace import EVAL, KnownTrace, host_array, inside, state
 from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
-from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 
 
 def jit(
@@ -66,7 +68,7 @@ class JitFunction:
 
     def __init__(self, fun: Callable[..., Any], static: Static) -> None:
         self._fun, self._static = fun, static
-        self._cache: dict[Any, _Traced] = {}
+        self._cache = _cache_of(fun, static)
         checks.named_like(self, fun, "jit")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -142,6 +144,24 @@ class JitFunction:
         return _trace(self._fun, self._static, static, in_tree, types, names)
 
 
+_caches: WeakKeyDictionary[Any, dict[Any, dict[Any, _Traced]]] = WeakKeyDictionary()
+
+
+def _cache_of(fun: Any, static: Static) -> dict[Any, _Traced]:
+    """The programs of `fun`, which all that `jit` makes of it share: `jit(f)(x)` in a loop traces once."""
+    if type(fun) is not FunctionType:
+        return {}
+    key = frozenset(static.numbers), frozenset(static.names)
+    return _caches.setdefault(fun, {}).setdefault(key, {})
+
+
+def forget_programs() -> None:
+    """Forget the programs of all jitted functions."""
+    for by_static in _caches.values():
+        for programs in by_static.values():
+            programs.clear()
+
+
 class _Traced:
     """One program of a jitted function, with the trees of its arguments and results."""
 
@@ -188,6 +208,7 @@ def _trace(
     fun: Any, static: Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
 ) -> _Traced:
     out_trees: list[PyTreeDef] = []
+    in_tree = sorted_dicts(in_tree)
 
     def flat(*leaves: Any) -> list[Any]:
         args, kwargs = in_tree.unflatten(leaves)
@@ -253,9 +274,13 @@ class Static:
         if not self:
             return ((), ()), args, kwargs
         numbers = {n % len(args) if n < 0 else n for n in self.numbers}
-        static = tuple((i, _hashable(x, f"argument {i}")) for i, x in enumerate(args) if i in numbers)
+        static = tuple(
+            (i, _hashable(x, f"argument {i}")) for i, x in enumerate(args) if i in numbers
+        )
         named = tuple(
-            (k, _hashable(v, f"argument {k!r}")) for k, v in sorted(kwargs.items()) if k in self.names
+            (k, _hashable(v, f"argument {k!r}"))
+            for k, v in sorted(kwargs.items())
+            if k in self.names
         )
         dynamic = tuple(x for i, x in enumerate(args) if i not in numbers)
         return (
@@ -347,7 +372,12 @@ class ShapeDtypeStruct:
         self, shape: Sequence[int], dtype: Any, *, sharding: Any = None, weak_type: bool = False
     ) -> None:
         t = checks.array_type_of(shape, dtype)
-        self.shape, self.dtype, self.sharding, self.weak_type = t.shape, t.dtype, sharding, weak_type
+        self.shape, self.dtype, self.sharding, self.weak_type = (
+            t.shape,
+            t.dtype,
+            sharding,
+            weak_type,
+        )
 
     @property
     def ndim(self) -> int:
@@ -514,12 +544,14 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return trees[0].unflatten([_struct(t) for t in closed.out_avals])
 
 
-def ensure_compile_time_eval() -> Any:
+@contextmanager
+def ensure_compile_time_eval() -> Iterator[None]:
     """Inside `with ensure_compile_time_eval():`, operations on known values are done at once.
 
     Also while a function is traced by `jit`: results are values, so `if` and `bool` work on them.
     """
-    return inside(EVAL)
+    with inside(KnownTrace(state.trace)):
+        yield
 
 
 __all__ = [

@@ -10,10 +10,10 @@ from .core import dtypes
 from .core.array import Array
 from .core.errors import error
 from .core.primitive import Linear
+from .core.pytree import PyTreeDef, flatten, register
 from .core.trace import state
 from .core.types import ArrayType
 from .transforms.reverse import Tape, tape_of
-from .core.pytree import PyTreeDef, flatten, register
 
 
 class LinearFunction:
@@ -49,7 +49,9 @@ class VJP(LinearFunction):
             leaves = [given]
         else:
             leaves, tree = flatten(given)
-            checks.structure("the cotangent", tree, self.out_tree, "the function's output", ValueError)
+            checks.structure(
+                "the cotangent", tree, self.out_tree, "the function's output", ValueError
+            )
         cts = [checks.cotangent_array(t, c) for t, c in zip(self.out_types, leaves, strict=True)]
         found = iter(self.tape.pull(self.places, cts))
         return self.in_tree.unflatten(

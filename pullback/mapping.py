@@ -8,10 +8,10 @@ from typing import Any
 from . import checks
 from .core.array import Array
 from .core.errors import error
+from .core.pytree import flatten, flatten_call, leaf_paths, prefix_leaves
 from .core.trace import type_of
 from .ops.structural import broadcast_in_dim, move_axis
 from .transforms import batch
-from .core.pytree import flatten, flatten_call, leaf_paths, prefix_leaves
 
 
 def vmap(

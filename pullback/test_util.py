@@ -71,7 +71,9 @@ def _check(f: Any, args: Any, order: int, modes: Any, tolerances: Any, path: str
         check(f, args, atol=atol, rtol=rtol, eps=eps, err_msg=where)
         if order > 1:
             direction = _random_like(args if mode == "fwd" else f(*args), rng)
-            _check(partial(derived, f, direction), args, order - 1, modes, tolerances, where + "of ")
+            _check(
+                partial(derived, f, direction), args, order - 1, modes, tolerances, where + "of "
+            )
 
 
 def _pushed(f: Any, direction: Any, *args: Any) -> Any:
@@ -83,8 +85,13 @@ def _pulled(f: Any, direction: Any, *args: Any) -> Any:
 
 
 def check_jvp(
-    f: Callable[..., Any], args: Sequence[Any], *, atol: float | None = None,
-    rtol: float | None = None, eps: float | None = None, err_msg: str = "",
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    eps: float | None = None,
+    err_msg: str = "",
 ) -> None:
     """Check one jvp, in a random direction, and its primal output."""
     args = tuple(args)
@@ -96,8 +103,13 @@ def check_jvp(
 
 
 def check_vjp(
-    f: Callable[..., Any], args: Sequence[Any], *, atol: float | None = None,
-    rtol: float | None = None, eps: float | None = None, err_msg: str = "",
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    eps: float | None = None,
+    err_msg: str = "",
 ) -> None:
     """Check one vjp: <ct, J t> by central differences must be <J' ct, t>."""
     args = tuple(args)
@@ -169,7 +181,9 @@ def _compare(
     analytic: Any, numeric: Any, atol: Any, rtol: Any, message: str, like: Any = None
 ) -> None:
     pairs = zip(flatten(analytic)[0], flatten(numeric)[0], strict=True)
-    default = max((_tolerance(x) for x in flatten(analytic if like is None else like)[0]), default=0)
+    default = max(
+        (_tolerance(x) for x in flatten(analytic if like is None else like)[0]), default=0
+    )
     for a, n in pairs:
         a, n = np.asarray(a), np.asarray(n)
         if a.dtype == dtypes.float0:

@@ -187,7 +187,10 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = Non
 
 
 def tree_map_with_path(
-    f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: IsLeaf = None,
+    f: Callable[..., Any],
+    tree: Any,
+    *rest: Any,
+    is_leaf: IsLeaf = None,
     is_leaf_takes_path: bool = False,
 ) -> Any:
     """As `tree_map`; `f` gets the key path first."""
@@ -214,7 +217,10 @@ _MISSING = object()
 
 
 def tree_reduce(
-    function: Callable[[Any, Any], Any], tree: Any, initializer: Any = _MISSING, is_leaf: IsLeaf = None
+    function: Callable[[Any, Any], Any],
+    tree: Any,
+    initializer: Any = _MISSING,
+    is_leaf: IsLeaf = None,
 ) -> Any:
     """`functools.reduce` over the leaves."""
     leaves = tree_leaves(tree, is_leaf)
@@ -224,7 +230,11 @@ def tree_reduce(
 
 
 def tree_reduce_associative(
-    operation: Callable[[Any, Any], Any], tree: Any, *, identity: Any = _MISSING, is_leaf: IsLeaf = None
+    operation: Callable[[Any, Any], Any],
+    tree: Any,
+    *,
+    identity: Any = _MISSING,
+    is_leaf: IsLeaf = None,
 ) -> Any:
     """As `tree_reduce` for an associative operation: pairs first, as a balanced tree."""
     xs = tree_leaves(tree, is_leaf)
@@ -253,7 +263,9 @@ def all_leaves(iterable: Iterable[Any], is_leaf: IsLeaf = None) -> bool:
     return all(flatten(x, is_leaf)[1].is_leaf() for x in iterable)
 
 
-def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_to_transpose: Any) -> Any:
+def tree_transpose(
+    outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_to_transpose: Any
+) -> Any:
     """A tree of trees with the two levels exchanged.
 
     Example:
@@ -273,7 +285,10 @@ def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -> 
     leaves, treedef = flatten(prefix_tree, is_leaf)
     parts = _up_to(treedef, full_tree)
     return treedef.unflatten(
-        [tree_map(lambda _, x=x: x, part, is_leaf=is_leaf) for x, part in zip(leaves, parts, strict=True)]
+        [
+            tree_map(lambda _, x=x: x, part, is_leaf=is_leaf)
+            for x, part in zip(leaves, parts, strict=True)
+        ]
     )
 
 
@@ -415,7 +430,9 @@ def register_dataclass(
     return nodetype
 
 
-def _fields(nodetype: Any, data: Any, meta: Any, drop: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _fields(
+    nodetype: Any, data: Any, meta: Any, drop: Any
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     is_dataclass = dataclasses.is_dataclass(nodetype)
     if data is None or meta is None:
         if not is_dataclass or (data is None) != (meta is None):

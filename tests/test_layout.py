@@ -221,7 +221,8 @@ def test_internal_imports_stand_at_the_top(file):
 def test_sizes(file):
     # A file that only names what other files hold is a list: it is not read through.
     only_names = all(
-        isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)) for node in tree(file).body
+        isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign))
+        for node in tree(file).body
     )
     lines = 0 if only_names else len(source(file).splitlines())
     assert lines <= LONGEST_FILE, f"{PACKAGE}/{file}.py has {lines} lines; {LONGEST_FILE} at most"

@@ -180,8 +180,12 @@ def test_result_type_and_promote_types_are_those_of_jax(jax):
                     want, got = (
                         self_or_refused(
                             getattr(module, function),
-                            *(getattr(module, x + "_" * (x == "bool")) if isinstance(x, str) else x
-                              for x in (a, b)),
+                            *(
+                                getattr(module, x + "_" * (x == "bool"))
+                                if isinstance(x, str)
+                                else x
+                                for x in (a, b)
+                            ),
                         )
                         for module in (jax.numpy, jnp)
                     )

@@ -124,8 +124,14 @@ for name in ("nansum", "nanprod", "nanmax", "nanmin", "nanmean", "nanvar", "nans
         add(name, x)
         add(name, x, axis=0, keepdims=True)
         add(name, x, axis=1, _vjp=smooth)
-    add(name, NANS, axis=0, where=MASK, _vjp="m" not in name and "std" not in name,
-        **({"initial": 1.0} if name[-3:] in ("max", "min") else {}))
+    add(
+        name,
+        NANS,
+        axis=0,
+        where=MASK,
+        _vjp="m" not in name and "std" not in name,
+        **({"initial": 1.0} if name[-3:] in ("max", "min") else {}),
+    )
 add("nanvar", NANS, ddof=1, axis=0)
 add("nancumsum", NANS, axis=0)
 add("nancumsum", NANS, axis=1)
@@ -200,18 +206,48 @@ for name in ("quantile", "nanquantile"):
         for method in ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf"):
             add(name, x, 0.3, method=method)
             # Where two elements are as near, NumPy takes the even place, JAX the lower one.
-            add(name, x, QS, axis=-1, method=method, _numpy=method != "nearest", _vmap=False,
-                _vjp=not nan)
-            add(name, x, QS[1:3], axis=0, keepdims=True, method=method, _numpy=method != "nearest",
-                _vmap=False, _vjp=not nan)
-        for method in ("weibull", "hazen", "median_unbiased", "normal_unbiased",
-                       "interpolated_inverted_cdf", "averaged_inverted_cdf",
-                       "closest_observation"):
+            add(
+                name,
+                x,
+                QS,
+                axis=-1,
+                method=method,
+                _numpy=method != "nearest",
+                _vmap=False,
+                _vjp=not nan,
+            )
+            add(
+                name,
+                x,
+                QS[1:3],
+                axis=0,
+                keepdims=True,
+                method=method,
+                _numpy=method != "nearest",
+                _vmap=False,
+                _vjp=not nan,
+            )
+        for method in (
+            "weibull",
+            "hazen",
+            "median_unbiased",
+            "normal_unbiased",
+            "interpolated_inverted_cdf",
+            "averaged_inverted_cdf",
+            "closest_observation",
+        ):
             for q in (0.0, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.97, 1.0):
                 add(name, x, q, axis=-1, method=method, _jax=False)
 add("quantile", V, 0.3, method="inverted_cdf", weights=np.arange(1.0, 8.0).astype("f4"))
-add("quantile", F, QS, axis=1, method="inverted_cdf", weights=np.arange(1.0, 5.0).astype("f4"),
-    _vmap=False)
+add(
+    "quantile",
+    F,
+    QS,
+    axis=1,
+    method="inverted_cdf",
+    weights=np.arange(1.0, 5.0).astype("f4"),
+    _vmap=False,
+)
 add("quantile", T3, 0.4, axis=(0, 2))
 add("quantile", H, 0.4)
 add("percentile", F, 30)
@@ -243,8 +279,13 @@ add("corrcoef", V, V[::-1].copy())
 D = np.array([3, 1, 2, 3, 1, 7])
 add("bincount", D, _jax=False, _vmap=False)
 add("bincount", D, minlength=10, _jax=False, _vmap=False)
-add("bincount", D, weights=np.arange(6.0).astype("f4"), length=8,
-    _numpy=lambda x, weights, length: np.bincount(x, weights))
+add(
+    "bincount",
+    D,
+    weights=np.arange(6.0).astype("f4"),
+    length=8,
+    _numpy=lambda x, weights, length: np.bincount(x, weights),
+)
 add("bincount", D, length=4, _numpy=lambda x, length: np.bincount(x)[:length])
 add("bincount", D.astype("u1"), length=9, _numpy=lambda x, length: np.bincount(x, minlength=9))
 add("bincount", np.zeros(0, int), _jax=False, _vmap=False)
@@ -263,8 +304,13 @@ add("histogram2d", X, Y, bins=(3, 4), density=True)
 add("histogram2d", X, Y, bins=[EDGES, 3])
 add("histogram2d", X, Y, bins=EDGES)
 add("histogramdd", np.stack([X, Y], 1), bins=3)
-add("histogramdd", np.stack([X, Y], 1), bins=(2, 3), range=[(-1.0, 1.0), None],
-    weights=np.arange(30.0).astype("f4"))
+add(
+    "histogramdd",
+    np.stack([X, Y], 1),
+    bins=(2, 3),
+    range=[(-1.0, 1.0), None],
+    weights=np.arange(30.0).astype("f4"),
+)
 
 
 @pytest.mark.parametrize("call", CALLS, ids=repr)
@@ -376,8 +422,8 @@ def test_errors():
         "diff requires input that is at least one dimensional.": lambda: jnp.diff(1.0),
         "jnp.quantile has no method 'middle'.": lambda: jnp.quantile(x, 0.5, method="middle"),
         "q must have rank <= 1.": lambda: jnp.quantile(x, x),
-        "median does not support complex input: complex numbers have no order.": lambda: (
-            jnp.median(C)
+        "median does not support complex input: complex numbers have no order.": lambda: jnp.median(
+            C
         ),
         "x argument to bincount must have an integer type; got float32.": lambda: jnp.bincount(V),
         "`bins` must be positive, when an integer.": lambda: jnp.histogram(V, 0),

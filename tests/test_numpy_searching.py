@@ -100,8 +100,13 @@ for mode in (None, "fill", "clip", "wrap"):
     add("take", T3, AT2, axis=1, _numpy=inside, **options)
     add("take", F, 1, axis=0, _numpy=inside, **options)
     add("take", V, np.array([9, -9, 3]), _numpy=mode in ("wrap", "clip"), **options)
-add("take", F, np.array([5, 30]), fill_value=7.0,
-    _numpy=lambda x, *_, **__: np.array([x.flat[5], 7]))
+add(
+    "take",
+    F,
+    np.array([5, 30]),
+    fill_value=7.0,
+    _numpy=lambda x, *_, **__: np.array([x.flat[5], 7]),
+)
 add("take", I, np.array([5, 30]), _numpy=lambda x, *_: np.array([x.flat[5], -(2**31)]))
 add("take", F, np.zeros(0, "i4"), axis=1)
 add("take", I, np.array(3, "u1"))
@@ -136,10 +141,23 @@ put, along = in_place(np.put), in_place(np.put_along_axis)
 add("put", F, np.array([1, -1]), NEW, inplace=False, _numpy=put)
 add("put", F, np.array([1, 20]), 9.0, mode="clip", inplace=False, _numpy=put)
 add("put", F, np.array([1, 20, 3]), NEW, mode="wrap", inplace=False, _numpy=put)
-add("put", F, np.array([1, 50]), 9.0, inplace=False,
-    _numpy=lambda x, at, v, inplace: put(x, at, v, mode="clip", inplace=False))
-add("put_along_axis", F, np.array([[0, 2], [1, -1], [3, 1]]), NEW[None], 1, inplace=False,
-    _numpy=along)
+add(
+    "put",
+    F,
+    np.array([1, 50]),
+    9.0,
+    inplace=False,
+    _numpy=lambda x, at, v, inplace: put(x, at, v, mode="clip", inplace=False),
+)
+add(
+    "put_along_axis",
+    F,
+    np.array([[0, 2], [1, -1], [3, 1]]),
+    NEW[None],
+    1,
+    inplace=False,
+    _numpy=along,
+)
 add("put_along_axis", V, np.array([1, 3]), 9.0, None, inplace=False, _numpy=along)
 add("put_along_axis", F, np.array([[0, 2, 1, 0]]), 7.0, 0, inplace=False, _numpy=along)
 diagonal = in_place(np.fill_diagonal)
@@ -279,8 +297,16 @@ add("ravel_multi_index", (np.array([1, 2]), 2), (3, 4), mode="wrap", order="F")
 
 # ---- signals and polynomials
 
-PAIRS = ((V, F[0]), (F[0], V), (C[0], C[1]), (V, V), (C[0], V), (V, C[0]), (F[0, :1], V),
-         (I[0], I[1]))
+PAIRS = (
+    (V, F[0]),
+    (F[0], V),
+    (C[0], C[1]),
+    (V, V),
+    (C[0], V),
+    (V, C[0]),
+    (F[0, :1], V),
+    (I[0], I[1]),
+)
 for mode in ("full", "same", "valid"):
     for pair in PAIRS:
         add("convolve", *pair, mode=mode)
@@ -417,9 +443,7 @@ def test_errors():
         "take requires integer indices.": lambda: jnp.take(x, 1.5),
         "The 'raise' mode to jnp.take is not supported.": lambda: jnp.take(x, 1, mode="raise"),
         "invalid mode 'over' for jnp.take.": lambda: jnp.take(x, 1, mode="over"),
-        "cannot do a non-empty jnp.take() from an empty axis.": lambda: jnp.take(
-            jnp.zeros(0), 0
-        ),
+        "cannot do a non-empty jnp.take() from an empty axis.": lambda: jnp.take(jnp.zeros(0), 0),
         "take_along_axis: indices and the array must have the same number of dimensions.": lambda: (
             jnp.take_along_axis(x, jnp.array([1]), 0)
         ),

@@ -154,12 +154,23 @@ add("repeat", F, np.array([1, 0, 2]), axis=0, _jax=False, _vmap=False)
 add("repeat", F, [2, 1, 1, 3], axis=1, _jax=False)
 add("repeat", V, np.array([2]), _jax=False, _vmap=False)
 for total in (2, 3, 5):
-    add("repeat", F, np.array([1, 0, 2]), axis=0, total_repeat_length=total,
+    add(
+        "repeat",
+        F,
+        np.array([1, 0, 2]),
+        axis=0,
+        total_repeat_length=total,
         _numpy=lambda x, times, axis, total_repeat_length: np.concatenate(
             [np.repeat(x, times, axis), x[-1:], x[-1:]]
-        )[:total_repeat_length])
-add("repeat", V, 2, total_repeat_length=5,
-    _numpy=lambda x, n, total_repeat_length: np.repeat(x, n)[:total_repeat_length])
+        )[:total_repeat_length],
+    )
+add(
+    "repeat",
+    V,
+    2,
+    total_repeat_length=5,
+    _numpy=lambda x, n, total_repeat_length: np.repeat(x, n)[:total_repeat_length],
+)
 add("resize", V, (2, 2))
 add("resize", V, (4, 4))
 add("resize", F, 5)
@@ -174,8 +185,17 @@ for widths in (1, (1, 2), ((1, 2),)):
     add("pad", F, widths)
 add("pad", V, [2])
 add("pad", I, 1, constant_values=2.5)
-for mode in ("edge", "wrap", "reflect", "symmetric", "maximum", "minimum", "mean", "median",
-             "linear_ramp"):
+for mode in (
+    "edge",
+    "wrap",
+    "reflect",
+    "symmetric",
+    "maximum",
+    "minimum",
+    "mean",
+    "median",
+    "linear_ramp",
+):
     add("pad", F, WIDTHS, mode)
     add("pad", V, 2, mode)
     add("pad", I, 1, mode)
@@ -203,8 +223,13 @@ add("delete", F, slice(1, 3), axis=1)
 add("delete", F, 0)
 add("delete", F, np.array([True, False, True]), axis=0, _jax=False, _vmap=False)
 add("delete", V, np.array([1, 1, 2]), _jax=False, _vmap=False)
-add("delete", V, np.array([1, -1]), assume_unique_indices=True,
-    _numpy=lambda x, at, **_: np.delete(x, at))
+add(
+    "delete",
+    V,
+    np.array([1, -1]),
+    assume_unique_indices=True,
+    _numpy=lambda x, at, **_: np.delete(x, at),
+)
 add("insert", V, 1, 9.0)
 add("insert", V, -1, 3)
 add("insert", V, 6, 3)

@@ -61,6 +61,10 @@ class Jit(ProgramPrimitive):
     def record(self, tape: Any, args: Any, params: Any) -> Any:
         jaxpr, name = params["jaxpr"], params["name"]
         unknown = tuple(type(a) is Linear for a in args)
+        if jaxpr.cache.get("linear in") == unknown:
+            # Made by a split: nothing of it can be known now. To split it again, at each level of
+            # nested calls, would take time cubic in their depth.
+            return tape.enter(self, args, params)
         split = split_program(jaxpr, unknown, (False,) * len(jaxpr.out_avals))
         known_args = [a for a in args if type(a) is not Linear]
         with inside(tape.parent):

@@ -55,9 +55,7 @@ class Checkpoint(ProgramPrimitive):
             found = jit_p(*known_args, jaxpr=parts.now, name="checkpoint")
         n_known = parts.unknown_out.count(False)
         entered = iter(
-            tape.enter(
-                checkpoint_p, [*found[n_known:], *args], {**params, "jaxpr": parts.again}
-            )
+            tape.enter(checkpoint_p, [*found[n_known:], *args], {**params, "jaxpr": parts.again})
         )
         known_outs = iter(found[:n_known])
         return [next(entered) if u else next(known_outs) for u in parts.unknown_out]

@@ -286,9 +286,7 @@ def _mapped_bwd(
 
     def flat(*args: Any) -> list[Any]:
         rest = iter(args[len(residuals) :])
-        element_cts = [
-            (None if ct is None else next(rest), t.without_axis(0)) for ct, t in cts
-        ]
+        element_cts = [(None if ct is None else next(rest), t.without_axis(0)) for ct, t in cts]
         found = bwd(list(args[: len(residuals)]), element_cts)
         missing.append([c is None for c in found])
         return [c for c in found if c is not None]

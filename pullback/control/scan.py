@@ -117,23 +117,26 @@ class Scan(ProgramPrimitive):
         return [next(unknown_outs) if u else next(known_outs) for u in parts.unknown_out]
 
     def transpose(self, cts: Any, *args: Any, jaxpr: Any, **params: Any) -> list[Any]:
-        nc, nk, length = params["num_consts"], params["num_carry"], params["length"]
+        nc, nk = params["num_consts"], params["num_carry"]
         consts, _, xs = _parts(args, nc, nk)
         l_consts = tuple(type(a) is Linear for a in consts)
         l_xs = tuple(type(a) is Linear for a in xs)
-        types = [*jaxpr.out_avals[:nk], *(t.with_axis(0, length) for t in jaxpr.out_avals[nk:])]
-        filled = [zeros(t) if c is None else c for c, t in zip(cts, types, strict=True)]
+        ct_carry = [
+            zeros(t) if ct is None else ct
+            for ct, t in zip(cts[:nk], jaxpr.out_avals[:nk], strict=True)
+        ]
+        given = tuple(ct is not None for ct in cts[nk:])
         k_consts, u_consts = _sorted_out(consts, l_consts)
         k_xs, _ = _sorted_out(xs, l_xs)
         sums = [zeros(a.aval) for a in u_consts]
         new = {
             **params,
-            "jaxpr": _backward_body(jaxpr, nk, l_consts, l_xs),
+            "jaxpr": _backward_body(jaxpr, nk, l_consts, l_xs, given),
             "num_consts": len(k_consts),
             "num_carry": len(sums) + nk,
             "reverse": not params["reverse"],
         }
-        outs = scan_p(*k_consts, *sums, *filled, *k_xs, **new)
+        outs = scan_p(*k_consts, *sums, *ct_carry, *present(cts[nk:]), *k_xs, **new)
         from_consts, from_carry, from_xs = _parts(outs, len(sums), nk)
         return [*spread(from_consts, l_consts), *from_carry, *spread(from_xs, l_xs)]
 
@@ -222,15 +225,17 @@ def _groups(xs: Sequence[Any], counts: Sequence[int]) -> list[Sequence[Any]]:
 
 
 @kept
-def _backward_body(jaxpr: ClosedProgram, nk: int, l_consts: Mask, l_xs: Mask) -> ClosedProgram:
-    """One step back. Inputs: known consts, the cotangents of consts so far, those of carry and ys,
-    known xs.
+def _backward_body(
+    jaxpr: ClosedProgram, nk: int, l_consts: Mask, l_xs: Mask, given: Mask
+) -> ClosedProgram:
+    """One step back. Inputs: known consts, the cotangents of consts so far, those of carry and of
+    the ys that have one, known xs.
     """
-    n_out = len(jaxpr.out_avals)
     linear = (*l_consts, *(True,) * nk, *l_xs)
-    program, _ = transpose_program(jaxpr, linear, (True,) * n_out, (True,) * sum(linear))
+    wanted = (True,) * sum(linear)
+    program, _ = transpose_program(jaxpr, linear, (*(True,) * nk, *given), wanted)
     n_sums = sum(l_consts)
-    counts = [len(l_consts) - n_sums, n_sums, nk, n_out - nk, len(l_xs) - sum(l_xs)]
+    counts = [len(l_consts) - n_sums, n_sums, nk, sum(given), len(l_xs) - sum(l_xs)]
 
     def function(*args: Any) -> list[Any]:
         known, sums, ct_carry, ct_ys, known_xs = _groups(args, counts)
@@ -241,7 +246,9 @@ def _backward_body(jaxpr: ClosedProgram, nk: int, l_consts: Mask, l_xs: Mask) ->
     consts, _, xs = _parts(jaxpr.in_avals, len(l_consts), nk)
     k_consts, u_consts = _sorted_out(consts, l_consts)
     k_xs, _ = _sorted_out(xs, l_xs)
-    return derived(function, [*k_consts, *u_consts, *jaxpr.out_avals, *k_xs], "transpose")
+    carry, ys = jaxpr.out_avals[:nk], jaxpr.out_avals[nk:]
+    ct_ys = [t for t, g in zip(ys, given, strict=True) if g]
+    return derived(function, [*k_consts, *u_consts, *carry, *ct_ys, *k_xs], "transpose")
 
 
 # ---- vmap

@@ -11,7 +11,7 @@ from typing import Any
 from .. import checks
 from ..core.errors import error
 from ..core.program import ClosedProgram
-from ..core.pytree import PyTreeDef, flatten, leaf_paths
+from ..core.pytree import PyTreeDef, flatten, leaf_paths, sorted_dicts
 from ..core.settings import program_settings
 from ..core.trace import state
 from ..core.types import ArrayType
@@ -82,6 +82,11 @@ def trace_function(
     return body
 
 
+def forget() -> None:
+    """Drop all programs that are kept."""
+    _kept.clear()
+
+
 def _trace(
     function: Callable[..., Any],
     in_tree: PyTreeDef,
@@ -91,6 +96,7 @@ def _trace(
 ) -> Body:
     theirs, their_tree = of or (function, in_tree)
     trees: list[PyTreeDef] = []
+    in_tree = sorted_dicts(in_tree)
 
     def flat(*leaves: Any) -> list[Any]:
         out = function(*in_tree.unflatten(leaves))

@@ -21,7 +21,6 @@ from .errors import (
 )
 from .types import ArrayType, Shape, array_type, known_types
 
-
 if TYPE_CHECKING:
     from .array_methods import ArrayMethods
 else:
@@ -172,8 +171,10 @@ class HostArray(Array):
     def _scalar(self) -> Any:
         value = self._value
         if value.ndim and value.size == 1:
-            raise TypeError("Only scalar arrays can be converted to Python scalars; "
-                            f"got shape {value.shape}. Use .item() or index the array.")
+            raise TypeError(
+                "Only scalar arrays can be converted to Python scalars; "
+                f"got shape {value.shape}. Use .item() or index the array."
+            )
         return value
 
     def __bool__(self) -> bool:
@@ -199,8 +200,10 @@ class HostArray(Array):
 
     def __index__(self) -> int:
         if dtypes.kind(self._value.dtype) not in "iu" or self._value.ndim:
-            raise TypeError("only integer scalar arrays can be converted to a scalar index; "
-                            f"got {self.aval.str_short()}.")
+            raise TypeError(
+                "only integer scalar arrays can be converted to a scalar index; "
+                f"got {self.aval.str_short()}."
+            )
         return int(self._value)
 
     def __iter__(self) -> Iterator[Any]:
@@ -216,7 +219,9 @@ class HostArray(Array):
         value = self._value
         if dtypes.is_key(value.dtype):
             return f"Array({value.shape}, dtype={dtypes.long_name(value.dtype)}) overlaying:\n{_key_bits(value)}"
-        kind = f"dtype={dtypes.long_name(value.dtype)}" + (", weak_type=True)" if self._weak else ")")
+        kind = f"dtype={dtypes.long_name(value.dtype)}" + (
+            ", weak_type=True)" if self._weak else ")"
+        )
         width = np.get_printoptions()["linewidth"]
         if value.size == 0:
             text = f"[], shape={value.shape}"

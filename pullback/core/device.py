@@ -83,9 +83,7 @@ class Shard:
         self.index = (slice(None),) * data.ndim
 
     def __repr__(self) -> str:
-        return (
-            f"Shard(device={self.device!r}, index={self.index}, replica_id=0, data={self.data})"
-        )
+        return f"Shard(device={self.device!r}, index={self.index}, replica_id=0, data={self.data})"
 
 
 class Deleted:

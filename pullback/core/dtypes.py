@@ -6,7 +6,7 @@ types is their least upper bound.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import ml_dtypes
@@ -93,7 +93,7 @@ def long_name(dtype: np.dtype) -> str:
     return dtype.names[0] if dtype.names is not None else dtype.name
 
 
-@lru_cache(maxsize=None)
+@cache
 def kind(dtype: np.dtype) -> str:
     """`b` bool, `i` and `u` integers, `f` floats (also bfloat16, float8), `c` complex, `V` others."""
     known = _KINDS.get(dtype)
@@ -227,7 +227,7 @@ def _uppers(lattice: dict[Any, tuple[Any, ...]]) -> dict[Any, frozenset[Any]]:
 _UPPERS = {False: _uppers(_ABOVE), True: _uppers(_ABOVE_STRICT)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _join(nodes: frozenset[Any], strict: bool) -> Any:
     uppers = _UPPERS[strict]
     common = frozenset.intersection(*(uppers[n] for n in nodes))
@@ -293,11 +293,11 @@ class TypePromotionError(ValueError):
 # ---- questions about dtypes
 
 
-class prng_key(np.generic):  # noqa: N801 (the API's name)
+class prng_key(np.generic):
     """The abstract dtype of random key arrays, for `issubdtype`."""
 
 
-class extended(np.generic):  # noqa: N801 (the API's name)
+class extended(np.generic):
     """The abstract dtype of all types that NumPy does not know, for `issubdtype`."""
 
 
@@ -320,7 +320,12 @@ def issubdtype(a: Any, b: Any) -> bool:
         return a is prng_key or (a is not extended and _is_key_like(a)) or a is b
     if _is_key_like(a) or a in (prng_key, extended):
         return b is np.generic or (not isinstance(b, type) and _same_dtype(a, b))
-    if isinstance(a, type) and issubclass(a, np.generic) and a in _ABSTRACT_KINDS and a is not np.bool_:
+    if (
+        isinstance(a, type)
+        and issubclass(a, np.generic)
+        and a in _ABSTRACT_KINDS
+        and a is not np.bool_
+    ):
         return bool(np.issubdtype(a, b))
     own = as_dtype(a)
     if isinstance(b, type) and b in _ABSTRACT_KINDS:

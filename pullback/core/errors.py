@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from types import FrameType
 import warnings
+from types import FrameType
 from typing import TypeVar
 
 E = TypeVar("E", bound=BaseException)

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 
-class lazy:  # noqa: N801 (used as a function: `special = lazy("scipy.special")`)
+class lazy:
     """Stands for a module; reading an attribute imports it."""
 
     __slots__ = ("_module", "_name")

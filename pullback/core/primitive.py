@@ -170,6 +170,7 @@ class _Core:
 
 CORE = _Core()
 
+
 class Method:
     """Settles a rule that another method of the class takes over, with the reason."""
 

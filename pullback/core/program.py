@@ -25,7 +25,7 @@ class Var:
 class Literal:
     """A constant number written into an equation."""
 
-    __slots__ = ("aval", "array")
+    __slots__ = ("array", "aval")
 
     def __init__(self, array: HostArray) -> None:
         self.array, self.aval = array, array.aval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import optree
@@ -37,17 +37,31 @@ def flatten_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[An
     return _flatten((args, kwargs), namespace=NAMESPACE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tuple_of(n: int) -> PyTreeDef:
     return _structure((0,) * n, namespace=NAMESPACE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _call_of(n: int) -> PyTreeDef:
     return _structure(((0,) * n, {}), namespace=NAMESPACE)
 
 
 _LEAF = _structure(0, namespace=NAMESPACE)
+
+
+def sorted_dicts(treedef: PyTreeDef) -> PyTreeDef:
+    """`treedef`, which rebuilds dicts with their keys in the order of the leaves: sorted.
+
+    Structures are equal whatever the order of keys. A function kept for all of them must see one order.
+    """
+    return optree.treespec_transform(treedef, _sorted_node)
+
+
+def _sorted_node(node: PyTreeDef) -> PyTreeDef:
+    if node.type is not dict:
+        return node
+    return optree.treespec_dict(dict.fromkeys(node.entries(), _LEAF), namespace=NAMESPACE)
 
 
 def unflatten(treedef: PyTreeDef, leaves: Sequence[Any]) -> Any:

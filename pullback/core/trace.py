@@ -109,6 +109,18 @@ _reset_errors = _umath._extobj_contextvar.reset
 EVAL = EvalTrace(None)
 
 
+class KnownTrace(Trace):
+    """Operations on known values are done at once; those on traced values go to the parent."""
+
+    __slots__ = ()
+    verb = "ensure_compile_time_eval"
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """Evaluate, unless one of `args` is traced."""
+        traced = any(isinstance(a, Tracer) for a in args)
+        return (self.parent if traced else EVAL).process(primitive, args, params)
+
+
 class State(threading.local):
     """What a thread is doing: its current trace, and the sizes of the named axes in scope."""
 
@@ -122,7 +134,7 @@ class State(threading.local):
 state = State()
 
 
-class quiet:  # noqa: N801 (used as `with quiet():`)
+class quiet:
     """NumPy's floating point warnings are off while the `with` lasts."""
 
     __slots__ = ("token",)
@@ -134,7 +146,7 @@ class quiet:  # noqa: N801 (used as `with quiet():`)
         _reset_errors(self.token)
 
 
-class running:  # noqa: N801 (used as `with running(trace):`)
+class running:
     """`trace` is the current trace while the `with` lasts; it is alive until then."""
 
     __slots__ = ("before", "trace")
@@ -153,7 +165,7 @@ class running:  # noqa: N801 (used as `with running(trace):`)
             self.trace.alive = False
 
 
-class inside:  # noqa: N801 (used as `with inside(trace):`)
+class inside:
     """`trace`, already open, is the current trace while the `with` lasts."""
 
     __slots__ = ("before", "trace")
@@ -251,7 +263,7 @@ def escaped(x: Tracer) -> UnexpectedTracerError:
         return error(
             UnexpectedTracerError,
             "a traced value was used where its transformation does not reach: in a function with "
-            "rules of its own that closes over it, in ensure_compile_time_eval or in another thread.",
+            "rules of its own that closes over it, or in another thread.",
             got=x.describe(),
             where=f"used at {user_line()}",
             fix="pass the value to the custom_jvp or custom_vjp function as an argument.",

@@ -65,9 +65,7 @@ class ArrayType:
 
     def without_axis(self, axis: int) -> ArrayType:
         """The type of one element along `axis`."""
-        return array_type(
-            self.shape[:axis] + self.shape[axis + 1 :], self.dtype, self.weak_type
-        )
+        return array_type(self.shape[:axis] + self.shape[axis + 1 :], self.dtype, self.weak_type)
 
     def with_axis(self, axis: int, size: int) -> ArrayType:
         """The type of `size` such arrays stacked along a new `axis`."""

@@ -12,7 +12,7 @@ from .. import checks
 from ..control.branches import cond_p, joined_branches
 from ..control.traced import Body, describe, trace_function
 from ..core import dtypes
-from ..core.array import Array, HostArray
+from ..core.array import Array, HostArray, Tracer
 from ..core.errors import error
 from ..core.pytree import flatten, leaf_paths
 from ..core.settings import values
@@ -104,9 +104,12 @@ def _predicate(pred: Any) -> Any:
         if dtypes.kind(x.dtype) not in "iuf":
             raise _bad_predicate("Pred type must be either boolean or number", pred)
         x = ne(x, HostArray(x.dtype.type(0), True))
-    if values.jax_disable_jit and isinstance(x, HostArray):
-        return bool(x)
-    return x
+    known = _known(x) if values.jax_disable_jit else None
+    return x if known is None else bool(known)
+
+
+def _known(x: Any) -> Any:
+    return x.known() if isinstance(x, Tracer) else x
 
 
 def _bad_predicate(what: str, pred: Any) -> TypeError:
@@ -138,8 +141,9 @@ def switch(
     x = _checked_index(index)
     if len(branches) == 1:
         return branches[0](*operands)
-    if values.jax_disable_jit and isinstance(x, HostArray):
-        return branches[min(max(int(x), 0), len(branches) - 1)](*operands)
+    known = _known(x) if values.jax_disable_jit else None
+    if known is not None:
+        return branches[min(max(int(known), 0), len(branches) - 1)](*operands)
     t = type_of(x)
     last = len(branches) - 1
     if t.dtype.itemsize > 4 or t.dtype == dtypes.uint32:  # would wrap around in int32

@@ -6,7 +6,8 @@ import operator
 from typing import Any
 
 from ..core.array import Array
-from ..ops import linalg
+from ..core.errors import error
+from ..ops import linalg, spectral
 from ..ops.elementwise import add, like, mul
 from ..ops.linalg import conjugated
 from ..ops.structural import squeeze, transpose
@@ -77,3 +78,29 @@ def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Array:
     """The permutation that these swaps of rows make."""
     size = operator.index(permutation_size)
     return apply(linalg.lu_pivots_to_permutation, pivots, permutation_size=size)
+
+
+def svd(
+    x: Any,
+    *,
+    full_matrices: bool = True,
+    compute_uv: bool = True,
+    subset_by_index: Any = None,
+    algorithm: Any = None,
+) -> Any:
+    """(u, s, v^H) with x = u diag(s) v^H, the singular values s in descending order; or s alone.
+
+    `algorithm` is accepted for compatibility.
+    """
+    if subset_by_index is not None:
+        raise error(
+            NotImplementedError,
+            "lax.linalg.svd finds all singular values.",
+            got=f"subset_by_index={subset_by_index!r}",
+            fix="leave it out, and slice the result.",
+        )
+    outs = apply(spectral.svd, x, full_matrices=bool(full_matrices), compute_uv=bool(compute_uv))
+    if not compute_uv:
+        return outs[0]
+    s, u, vh = outs
+    return u, s, vh

@@ -442,5 +442,3 @@ def fromfunction(
         axes = [0 if i == j else None for j in range(len(lengths))]
         over = mapped(over, axes)
     return over(*(arange(n, dtype=dtype) for n in lengths))
-
-

@@ -205,4 +205,3 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Array:
     if not increasing:
         powers = sub(like(powers, n - 1), powers)
     return power(expand(x, (1,)), expand(powers, (0,)))
-

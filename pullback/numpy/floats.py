@@ -285,9 +285,7 @@ def nan_to_num(
     if not dtypes.is_inexact(x.dtype):
         return x
     if x.dtype.kind == "c":
-        return _each_part(
-            lambda part: nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf), x
-        )
+        return _each_part(lambda part: nan_to_num(part, nan=nan, posinf=posinf, neginf=neginf), x)
     info = dtypes.finfo(x.dtype)
     x = _replaced(isnan(x), nan, x)
     x = _replaced(isposinf(x), float(info.max) if posinf is None else posinf, x)
@@ -296,5 +294,3 @@ def nan_to_num(
 
 def _replaced(mask: Any, value: Any, x: Any) -> Any:
     return compound.where(mask, astype(as_array(value, "nan_to_num"), x.dtype), x)
-
-

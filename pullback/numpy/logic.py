@@ -284,9 +284,7 @@ def _everywhere(x: Any, value: bool) -> Any:
 # ---- whether arrays are equal
 
 
-def isclose(
-    a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False
-) -> Array:
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Array:
     """Whether |a - b| <= atol + rtol |b|; infinities are close to themselves only.
 
     Example:

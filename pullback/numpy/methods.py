@@ -350,9 +350,7 @@ class Methods:
         fill_value: Any = 0,
     ) -> Any:
         """The slices along `axis` where `condition` holds."""
-        return selecting.compress(
-            condition, self, axis, out=out, size=size, fill_value=fill_value
-        )
+        return selecting.compress(condition, self, axis, out=out, size=size, fill_value=fill_value)
 
     def nonzero(self, *, fill_value: Any = None, size: Any = None) -> Any:
         """The indices of the elements that are not 0: see `jnp.nonzero`."""

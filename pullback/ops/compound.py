@@ -92,9 +92,7 @@ class LogSum(Elementwise, family=True):
             low = sub(sub(add(x, y), high), high)
             out = add(high, mul(inverse, log1p(exp(mul(rate, low)))))
             turn = like(real(out), 2 * math.pi / self._log())
-            turns = round_(
-                div(imag(out), turn), rounding_method=RoundingMethod.TO_NEAREST_EVEN
-            )
+            turns = round_(div(imag(out), turn), rounding_method=RoundingMethod.TO_NEAREST_EVEN)
             return complex_(real(out), sub(imag(out), mul(turn, turns)))
         difference = sub(x, y)
         out = add(high, mul(inverse, log1p(self.power(neg(abs_(difference))))))
@@ -240,8 +238,11 @@ def _coefficients(order: int) -> list[float]:
     first = (order + 1) // 2
     for n in range(first, first + 14 + 2 * order):
         sign = -1 if n % 2 else 1
-        found.append(sign * math.factorial(2 * n)
-                     / (math.factorial(2 * n - order) * math.factorial(2 * n + 1)))
+        found.append(
+            sign
+            * math.factorial(2 * n)
+            / (math.factorial(2 * n - order) * math.factorial(2 * n + 1))
+        )
     return found
 
 

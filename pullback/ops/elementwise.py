@@ -104,6 +104,12 @@ class Elementwise(Primitive, family=True):
                 return self.jvp_x(tangents[0], out, *primals, **params) if self.jvp_x else None
             slope = self.slope(out, *primals, **params)
             return None if slope is None else mul(tangents[0], slope)
+        if len(primals) == 2 and None in tangents:  # one tangent: most binary calls
+            at = 1 if tangents[0] is None else 0
+            if self.jvp_rules[at] is None:
+                return None
+            if primals[at].shape or not out.shape:
+                return self.jvp_rules[at](self, tangents[at], out, *primals, **params)
         total = None
         for t, x, rule in zip(tangents, primals, self.jvp_rules):
             if t is None or rule is None:
@@ -131,35 +137,26 @@ class Elementwise(Primitive, family=True):
 
 
 def vmap_together(op: Primitive, size: int, args: Any, axes: Any, params: Any) -> Any:
-    """vmap of an elementwise operation: bring all operands to one shape."""
+    """vmap of an elementwise operation: bring all operands to the shape of one that is mapped."""
     shapes = [x.shape if isinstance(x, Array) else type_of(x).shape for x in args]
-    first: Any = None
-    for s, a in zip(shapes, axes, strict=True):
-        if a is not None:
-            if first is None:
-                first = (s, a)
-            elif (s, a) != first:
-                break
-        elif s:
-            break
-    else:  # all mapped operands alike, the others scalars
-        return op(*args, **params), first[1]
-    rank = -1
-    element: tuple[int, ...] = ()
-    for s, a in zip(shapes, axes, strict=True):
-        if len(s) - (a is not None) > rank:
-            element = s if a is None else s[:a] + s[a + 1 :]
-            rank = len(element)
-    wide = (size, *element)
+    rank, at, wide = -1, 0, ()
+    for s, a in zip(shapes, axes):
+        if a is not None and len(s) > rank:
+            rank, at, wide = len(s), a, s
+    element = max((s for s, a in zip(shapes, axes) if a is None), key=len, default=())
+    if len(element) >= rank:  # only scalars are mapped
+        rank, at, wide = len(element) + 1, 0, (size, *element)
+    unmapped = tuple(i for i in range(rank) if i != at)
     aligned = []
-    for x, s, a in zip(args, shapes, axes, strict=True):
-        if a is None and not s:
-            aligned.append(x)
-        elif a is not None and len(s) == 1 and rank:
-            aligned.append(broadcast_in_dim(x, shape=wide, broadcast_dimensions=(0,)))
-        else:
-            aligned.append(to_front(x, a, size))
-    return op(*aligned, **params), 0
+    for x, s, a in zip(args, shapes, axes):
+        if a is None and s:
+            x = broadcast_in_dim(x, shape=wide, broadcast_dimensions=unmapped)
+        elif a is not None and len(s) < rank:
+            x = broadcast_in_dim(x, shape=wide, broadcast_dimensions=(at,))
+        elif a is not None:
+            x = move_axis(x, a, at)
+        aligned.append(x)
+    return op(*aligned, **params), at
 
 
 def to_shape_of(ct: Any, x: Any) -> Any:
@@ -493,9 +490,7 @@ class SelectN(Primitive):
         if at is not None:
             which = move_axis(which, at, 0)
             if len(which.shape) == 1 and rank > 1:
-                which = broadcast_in_dim(
-                    which, shape=cases[0].shape, broadcast_dimensions=(0,)
-                )
+                which = broadcast_in_dim(which, shape=cases[0].shape, broadcast_dimensions=(0,))
         elif type_of(which).shape:
             which = to_front(which, None, size)
         return select_n(which, *cases), 0
@@ -513,5 +508,3 @@ def _zeros_in_shape(x: Any) -> Any:
 
 def _strong_zero(x: Any) -> HostArray:
     return HostArray(x.dtype.type(0))
-
-

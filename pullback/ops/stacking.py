@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import error
-from ..core.primitive import CORE, Linear, Primitive
+from ..core.primitive import Linear, Primitive
 from ..core.types import ArrayType, array_type
 from .slicing import concatenate, slice_along
 from .structural import (

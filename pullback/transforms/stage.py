@@ -42,7 +42,10 @@ def kept(transform: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def trace_body(
-    function: Callable[..., Sequence[Any]], types: Sequence[ArrayType], of: Any, verb: str,
+    function: Callable[..., Sequence[Any]],
+    types: Sequence[ArrayType],
+    of: Any,
+    verb: str,
     names: Sequence[str] = (),
 ) -> tuple[ClosedProgram, list[Any]]:
     """The program of `function` with the traced values that it closes over as first inputs."""
@@ -66,9 +69,7 @@ def derived(
 
 
 @kept
-def jvp_program(
-    closed: ClosedProgram, active: Mask, wanted: Mask
-) -> tuple[ClosedProgram, Mask]:
+def jvp_program(closed: ClosedProgram, active: Mask, wanted: Mask) -> tuple[ClosedProgram, Mask]:
     """From primals and the tangents of `active` inputs to primals and tangents of the outputs.
 
     The mask says which outputs have a tangent; those in `wanted` have one in any case.
@@ -115,8 +116,7 @@ def batch_program(
         return placed
 
     types = [
-        t if a is None else t.with_axis(a, size)
-        for t, a in zip(closed.in_avals, axes, strict=True)
+        t if a is None else t.with_axis(a, size) for t, a in zip(closed.in_avals, axes, strict=True)
     ]
     program = derived(function, types, "vmap")
     return program, found[0]
@@ -148,9 +148,7 @@ def split_program(closed: ClosedProgram, unknown: Mask, wanted: Mask) -> Split:
             args.append(tape.new_input(t) if u else record.new_input(t))
         with inside(tape):
             outs = run_closed(closed, args)
-        outs = [
-            tape.lift(y) if w else y for y, w in zip(outs, wanted, strict=True)
-        ]
+        outs = [tape.lift(y) if w else y for y, w in zip(outs, wanted, strict=True)]
         unknown_out = tuple(type(y) is TapeTracer and y.owner is tape for y in outs)
         places = [y.linear for y, u in zip(outs, unknown_out, strict=True) if u]
         tape.forget_dead(places)
@@ -161,6 +159,7 @@ def split_program(closed: ClosedProgram, unknown: Mask, wanted: Mask) -> Split:
         known_outs = [y for y, u in zip(outs, unknown_out, strict=True) if not u]
         known = record.finish([*known_outs, *residuals.values()])
     linear = _tape_program(tape, places, residuals)
+    linear.cache["linear in"] = (False,) * len(residuals) + (True,) * sum(unknown)
     known, traced = hoist_tracers(known)
     assert not traced, "a program in an equation holds no traced values"
     return Split(known, linear, unknown_out, len(residuals))
@@ -171,9 +170,7 @@ def _tape_program(tape: Tape, places: Any, residuals: dict[int, Any]) -> ClosedP
 
     def function(*args: Any) -> list[Any]:
         given = dict(zip(residuals, args, strict=False))
-        known = [
-            given[id(x.place)] if isinstance(x, RecordTracer) else x for x in tape.known()
-        ]
+        known = [given[id(x.place)] if isinstance(x, RecordTracer) else x for x in tape.known()]
         return tape.with_known(known).push(places, args[len(residuals) :])
 
     types = [x.aval for x in residuals.values()] + tape.avals
@@ -194,7 +191,10 @@ def transpose_program(
     def function(*args: Any) -> list[Any]:
         rest = iter(args)
         tape = Tape(state.trace, None)
-        inputs = [tape.new_input(t) if is_lin else next(rest) for t, is_lin in zip(types, linear, strict=True)]
+        inputs = [
+            tape.new_input(t) if is_lin else next(rest)
+            for t, is_lin in zip(types, linear, strict=True)
+        ]
         cts = [next(rest) if g else None for g in given]
         with inside(tape):
             outs = run_closed(closed, inputs)

@@ -39,12 +39,17 @@ EXAMPLES = [
     Example(s.igamma, [np.array([30.0, 60.0, 150.0]), between(40, 100, 3)], order=1, id="large"),
     Example(s.igammac, [positive(6), positive(6)], order=1, scale=100),
     Example(s.gamma_density, [positive(6), positive(6)], scale=1e4),
-    Example(s.gamma_density, [np.array([30.0, 60.0, 90.0]), between(40, 70, 3)], id="large",
-            skip={"lower": "its formula cancels; test_special tests the digits"}),
+    Example(
+        s.gamma_density,
+        [np.array([30.0, 60.0, 90.0]), between(40, 70, 3)],
+        id="large",
+        skip={"lower": "its formula cancels; test_special tests the digits"},
+    ),
     Example(s.igamma_grad_a, [positive(6), positive(6)], **LAST_ONLY),
     Example(s.random_gamma_grad, [positive(6), positive(6)], **LAST_ONLY),
-    Example(s.regularized_incomplete_beta, [positive(4), positive(4), between(0.1, 0.9, 4)],
-            **LAST_ONLY),
+    Example(
+        s.regularized_incomplete_beta, [positive(4), positive(4), between(0.1, 0.9, 4)], **LAST_ONLY
+    ),
     Example(s.beta_density, [positive(4), positive(4), between(0.2, 0.8, 4)], scale=1e4),
     Example(s.zeta, [between(1.5, 4, 4), positive(4)], **LAST_ONLY),
     *_each(s.bessel_i0e, F(2, 3)),

@@ -1,0 +1,3 @@
+"""Probability distributions: `jax.scipy.stats`."""
+
+from . import norm as norm
