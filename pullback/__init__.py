@@ -18,6 +18,7 @@ from .api import vjp as vjp
 from .checkpointing import checkpoint as checkpoint
 from .checkpointing import checkpoint_policies as checkpoint_policies
 from .checkpointing import remat as remat
+from .core import trace as _trace
 from .core.array import Array as Array
 from .core.errors import UnexpectedTracerError as UnexpectedTracerError
 from .core.settings import config as config
@@ -28,7 +29,6 @@ from .core.settings import enable_x64 as enable_x64
 from .core.settings import numpy_dtype_promotion as numpy_dtype_promotion
 from .core.settings import numpy_rank_promotion as numpy_rank_promotion
 from .core.settings import threefry_partitionable as threefry_partitionable
-from .core.trace import type_of as typeof
 from .custom import closure_convert as closure_convert
 from .custom import custom_jvp as custom_jvp
 from .custom import custom_vjp as custom_vjp
@@ -57,5 +57,7 @@ from .jit import make_jaxpr as make_jaxpr
 from .linear import linear_transpose as linear_transpose
 from .mapping import pmap as pmap
 from .mapping import vmap as vmap
+
+typeof = _trace.type_of
 
 __version__ = "0.1.0"

@@ -27,8 +27,8 @@ def grad(
     Args:
       fun: a function whose result is a scalar array (shape ``()``), or with `has_aux` a pair of it
         and anything else.
-      argnums: the positional argument, or the several, to differentiate with respect to. Each may be
-        a pytree of arrays.
+      argnums: the positional argument, or the several, to differentiate with respect to. Each may
+        be a pytree of arrays.
       has_aux: whether `fun` returns ``(value, auxiliary data)``; the gradient is then a pair too.
       holomorphic: promise that `fun` is holomorphic: inputs and the output must be complex.
       allow_int: whether integer arguments are allowed; their gradient has dtype ``float0``.
@@ -39,7 +39,8 @@ def grad(
       arguments named by `argnums`.
 
     Raises:
-      TypeError: the output is not a scalar, or an input or the output has a dtype without derivatives.
+      TypeError: the output is not a scalar, or an input or the output has a dtype without
+        derivatives.
 
     Example:
       >>> import pullback

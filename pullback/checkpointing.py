@@ -27,7 +27,8 @@ def checkpoint(
 
     Args:
       fun: a function of pytrees of arrays.
-      prevent_cse: accepted for compatibility: the second computation is never merged with the first.
+      prevent_cse: accepted for compatibility: the second computation is never merged with the
+        first.
       policy: says what to keep all the same: one of `checkpoint_policies`, or a function
         ``policy(primitive, *types, **params) -> bool`` asked for each operation.
       static_argnums: positional arguments that are Python values.

@@ -50,7 +50,8 @@ def chosen_arguments(args: Any, numbers: tuple[int, ...], argnums: Any, name: st
                 TypeError,
                 f"{name}: argnums names an argument that was not passed.",
                 got=f"argnums={argnums} with {len(args)} positional arguments",
-                fix="count positional arguments from 0; arguments passed by keyword cannot be named.",
+                fix="count positional arguments from 0; arguments passed by keyword cannot be "
+                "named.",
             )
     if len({i % len(args) for i in numbers}) < len(numbers):
         raise error(
@@ -84,8 +85,8 @@ def input_array(x: Any, name: str) -> Any:
             TypeError,
             f"{name}: an argument is not a valid array.",
             got=f"{x!r:.80} of type {type(x).__name__}",
-            fix="arguments must be arrays, numbers or containers of them; pass others by closure or "
-            "functools.partial.",
+            fix="arguments must be arrays, numbers or containers of them; pass others by closure "
+            "or functools.partial.",
         ) from cause
 
 
@@ -261,7 +262,7 @@ def tangent_array(
     of: str = "primal",
     kind: type[Exception] = TypeError,
 ) -> Any:
-    """`x` as a tangent (None: zero) of an array of type `t`; `kind` is the error for another dtype."""
+    """`x` as a tangent (None: zero) of an array of type `t`; `kind`: the error for other dtypes."""
     if type(x) is HostArray and x.dtype == t.dtype and x.shape == t.shape and x.dtype.kind in "fc":
         return x
     if not dtypes.is_inexact(t.dtype):
@@ -273,7 +274,7 @@ def tangent_array(
             got=f"{of} {t.str_short()}, {what} {type_of(x).str_short()}",
             fix="pass np.zeros(shape, dtype=jax.dtypes.float0), or make the value a float.",
         )
-    given = x if isinstance(x, Array) else host_array(x)
+    given: Any = x if isinstance(x, Array) else host_array(x)
     have = type_of(given)
     if have.shape != t.shape:
         raise error(
@@ -324,7 +325,7 @@ def flat_axes(tree: Any) -> list[Any]:
 
 
 def named_like(function: Any, fun: Any, verb: str) -> Any:
-    """`function` with the name and docstring of the user's `fun`. functools.wraps costs 2 us more."""
+    """`function` with the name and docstring of `fun`. functools.wraps costs 2 us more."""
     function.__name__ = getattr(fun, "__name__", verb)
     function.__doc__ = getattr(fun, "__doc__", None)
     function.__wrapped__ = fun

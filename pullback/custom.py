@@ -130,8 +130,8 @@ class custom_jvp(_CustomFunction):
         gets them first.
       nondiff_argnames: the same by name.
 
-    The rule, set with `defjvp` or `defjvps`, is used whenever the function is differentiated; it must
-    be linear in the tangents.
+    The rule, set with `defjvp` or `defjvps`, is used whenever the function is differentiated; it
+    must be linear in the tangents.
 
     Example:
       >>> import pullback
@@ -272,7 +272,7 @@ def _tangent_out(name: str, y: Any, t: Any) -> Any:
 
 
 class CustomVJPPrimal:
-    """An argument of a fwd rule with symbolic zeros: its value, and whether it is differentiated."""
+    """An argument of a fwd rule with symbolic zeros: its value and whether it is differentiated."""
 
     __slots__ = ("perturbed", "value")
 

@@ -82,8 +82,8 @@ def jacrev(
 ) -> Callable[..., Any]:
     """The Jacobian of `fun`, row by row in reverse mode: best where it is wide.
 
-    Arguments and result are those of `jacfwd`; with `allow_int`, derivatives with respect to integers
-    have dtype float0.
+    Arguments and result are those of `jacfwd`; with `allow_int`, derivatives with respect to
+    integers have dtype float0.
 
     Example:
       >>> import pullback
@@ -153,7 +153,7 @@ def _basis(types: Sequence[Any]) -> list[Any]:
 
 
 def _blocks(x: Any, like: Sequence[Any], last: bool) -> list[Any]:
-    """`x`, whose last (or first) axis runs over the elements of all of `like`, cut for each of them."""
+    """`x`, whose last (or first) axis runs over the elements of all of `like`, cut for each."""
     if isinstance(x, np.ndarray) and x.dtype == dtypes.float0:
         sizes = [type_of(y).size for y in like]
         shapes = [type_of(y).shape for y in like]
@@ -186,7 +186,8 @@ def _check_real(x: Any, holomorphic: bool, name: str, what: str, forward: bool =
         TypeError,
         f"{name} requires {kinds} {what}s, but got {dtypes.long_name(x.dtype)}.",
         got=type_of(x).str_short() if isinstance(x, Array) else str(x.dtype),
-        fix="convert to float, or set holomorphic=True for a holomorphic function of complex inputs."
+        fix="convert to float, or set holomorphic=True for a holomorphic function of complex "
+        "inputs."
         if not holomorphic
         else "give complex inputs, or leave holomorphic out.",
     )

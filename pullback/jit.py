@@ -1,4 +1,4 @@
-"""jit and its relatives: functions become programs, programs are kept by the types of the arguments."""
+"""jit and its relatives: functions become programs, kept by the types of the arguments."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def jit(
 
     Args:
       fun: a pure function of pytrees of arrays.
-      static_argnums: positional arguments that are Python values (hashable): a new value traces anew.
+      static_argnums: positional arguments that are Python values (hashable): a new value traces
+        anew.
       static_argnames: the same by name.
       donate_argnums, donate_argnames: arguments that will not be used again. Accepted.
       keep_unused, inline, device, backend, in_shardings, out_shardings, abstracted_axes,
@@ -110,8 +111,8 @@ class JitFunction:
                 f"jit: argument {self._static.argument_names(names)[i]} of type "
                 f"{type(x).__name__} is not a valid array.",
                 got=f"{x!r:.80}",
-                fix="name it in static_argnums or static_argnames if it is a hashable Python value, "
-                "or register its class as a pytree.",
+                fix="name it in static_argnums or static_argnames if it is a hashable Python "
+                "value, or register its class as a pytree.",
             ) from cause
 
     # ---- looking at the program
@@ -148,7 +149,7 @@ _caches: WeakKeyDictionary[Any, dict[Any, dict[Any, _Traced]]] = WeakKeyDictiona
 
 
 def _cache_of(fun: Any, static: Static) -> dict[Any, _Traced]:
-    """The programs of `fun`, which all that `jit` makes of it share: `jit(f)(x)` in a loop traces once."""
+    """The programs of `fun`, shared by all its `jit`s: `jit(f)(x)` in a loop traces once."""
     if type(fun) is not FunctionType:
         return {}
     key = frozenset(static.numbers), frozenset(static.names)
@@ -182,7 +183,7 @@ class _Traced:
 
     @property
     def closes_over_traced(self) -> bool:
-        """Whether the function used a value of a surrounding trace: the program is not kept then."""
+        """Whether the function used a value of an outer trace: the program is not kept then."""
         return bool(self.consts)
 
     def call(self, leaves: list[Any]) -> Any:
@@ -467,7 +468,8 @@ class Compiled:
                     TypeError,
                     "a compiled function was called with an argument of another type.",
                     got=f"{x.aval.str_short()} instead of {t.str_short()}",
-                    fix="give arguments of the types it was compiled for, or call the jitted function.",
+                    fix="give arguments of the types it was compiled for, or call the jitted "
+                    "function.",
                 )
         return self._traced.call(leaves)
 

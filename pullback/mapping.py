@@ -143,8 +143,8 @@ def pmap(
             if axis is not None and x.shape[axis] > 1:
                 raise error(
                     ValueError,
-                    f"compiling computation that requires {x.shape[axis]} logical devices, but only "
-                    "1 is available.",
+                    f"compiling computation that requires {x.shape[axis]} logical devices, but "
+                    "only 1 is available.",
                     got=f"{_name(i, args, kwargs)} of type {type_of(x).str_short()}",
                     fix="use vmap, which needs no devices.",
                 )
@@ -177,8 +177,8 @@ def _axis_in(axis: Any, x: Any, i: int, args: Any, kwargs: Any) -> int:
     if not -ndim <= axis < ndim:
         raise error(
             ValueError,
-            f"vmap was requested to map its argument along axis {axis}, which implies that its rank "
-            f"should be at least {axis + 1 if axis >= 0 else -axis}, but is only {ndim}.",
+            f"vmap was requested to map its argument along axis {axis}, which implies that its "
+            f"rank should be at least {axis + 1 if axis >= 0 else -axis}, but is only {ndim}.",
             got=f"{_name(i, args, kwargs)} of type {type_of(x).str_short()}",
             fix="give None in in_axes for an argument that is not mapped, or add an axis to it.",
         )
@@ -222,7 +222,8 @@ def _placed(y: Any, have: int | None, want: Any, size: int) -> Any:
                 ValueError,
                 "vmap has mapped output but out_axes is None.",
                 got=f"an output of type {type_of(y).str_short()} mapped on axis {have}",
-                fix="give an integer in out_axes; None is for results that no mapped argument enters.",
+                fix="give an integer in out_axes; None is for results that no mapped argument "
+                "enters.",
             )
         return y
     if have == want:

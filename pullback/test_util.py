@@ -16,10 +16,10 @@ from .core.errors import error, explain
 from .core.pytree import flatten
 from .core.trace import host_array
 
-# A central difference with step h has an error of h^2 |f'''| / 6 + u |f| / h (u: unit roundoff). With
-# h = u^(1/3) both are about u^(2/3), 4e-11 in float64 and 2.4e-5 in float32, times the scale of f
-# and its derivatives. The tolerances leave a factor of 1e4 (float64) and 400 for that scale and for
-# rounding inside f.
+# A central difference with step h has an error of h^2 |f'''| / 6 + u |f| / h (u: unit roundoff).
+# With h = u^(1/3) both are about u^(2/3), 4e-11 in float64 and 2.4e-5 in float32, times the scale
+# of f and its derivatives. The tolerances leave a factor of 1e4 (float64) and 400 for that scale
+# and for rounding inside f.
 _STEP = {"float16": 0.08, "bfloat16": 0.16, "float32": 5e-3, "float64": 6e-6}
 _TOLERANCE = {"float16": 0.1, "bfloat16": 0.3, "float32": 1e-2, "float64": 4e-7}
 

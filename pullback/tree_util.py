@@ -208,8 +208,8 @@ def _up_to(treedef: PyTreeDef, other: Any) -> list[Any]:
             ValueError,
             f"tree_map: the trees do not have the same structure: {cause}.",
             got=f"{treedef} and {flatten(other)[1]}",
-            fix="give trees with the same containers, keys and lengths; None is a container without "
-            "leaves.",
+            fix="give trees with the same containers, keys and lengths; None is a container "
+            "without leaves.",
         ) from cause
 
 
@@ -347,7 +347,8 @@ def register_pytree_node(
             ValueError if isinstance(cause, ValueError) else TypeError,
             f"{nodetype!r} cannot be registered as a pytree: {cause}",
             got=repr(nodetype),
-            fix="register each class once; tuples, lists, dicts and namedtuples are registered already.",
+            fix="register each class once; tuples, lists, dicts and namedtuples are registered "
+            "already.",
         ) from cause
 
 
@@ -438,7 +439,8 @@ def _fields(
         if not is_dataclass or (data is None) != (meta is None):
             raise error(
                 TypeError,
-                "register_dataclass needs data_fields and meta_fields, both or (for a dataclass) none.",
+                "register_dataclass needs data_fields and meta_fields, both or (for a dataclass) "
+                "none.",
                 got=f"{nodetype!r}, data_fields={data}, meta_fields={meta}",
                 fix="decorate a dataclass, or name all fields.",
             )
@@ -458,7 +460,7 @@ def _fields(
 
 
 def register_static(cls: type[T]) -> type[T]:
-    """Make a class a container without leaves: its instances (hashable) are part of the structure."""
+    """Make a class a leafless container: its instances (hashable) are part of the structure."""
     register_pytree_node(cls, lambda x: ((), x), lambda x, _: x)
     return cls
 

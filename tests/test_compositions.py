@@ -1,8 +1,9 @@
 """Transformations of transformations: a table of functions x tables of transformations.
 
-Every function takes and gives a vector of three numbers, and so does what a transformation makes of it:
-so they compose to any depth. Each transformation has a plain meaning, written with loops, `if` and the
-other mode of differentiation; a chain must give what the chain of plain meanings gives, and what JAX gives.
+Every function takes and gives a vector of three numbers, and so does what a transformation makes
+of it: so they compose to any depth. Each transformation has a plain meaning, written with loops,
+`if` and the other mode of differentiation; a chain must give what the chain of plain meanings
+gives, and what JAX gives.
 """
 
 from __future__ import annotations
@@ -178,8 +179,8 @@ def solved(J):
 
 
 FUNCTIONS = [
-    smooth, matrix, constant, unchanged, twice_the_same, through_integers, indexed, complex_inside, tree,
-    empty, scanned, scanned_backward, repeated, branched, mapped_inside, own_forward_rule,
+    smooth, matrix, constant, unchanged, twice_the_same, through_integers, indexed, complex_inside,
+    tree, empty, scanned, scanned_backward, repeated, branched, mapped_inside, own_forward_rule,
     rule_with_function, nested_derivative, recomputed, solved,
 ]  # fmt: skip
 

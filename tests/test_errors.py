@@ -1,7 +1,7 @@
-"""Every mistake of the list gets its documented class and a message in four parts: what, got, where, fix.
+"""Each mistake of the list gets its documented class and a message: what, got, where, fix.
 
-The first line (what) is held word for word; the other parts are held by a piece of their text. Where the
-API's documents fix the whole text of a message, the other parts are notes of the exception.
+The first line (what) is held word for word; the other three parts by a piece of their text. Where
+the API's documents fix the whole text of a message, the other parts are notes of the exception.
 """
 
 import re

@@ -35,7 +35,6 @@ from pullback.core.settings import enable_x64
 from pullback.ops.elementwise import Elementwise
 
 NO_EXAMPLE = {
-    "debug_callback": "it has an effect and no result",
     "custom_vjp_call": "it has no forward rule to compare with: test_custom.py",
     "custom_linear_solve": "its programs must belong together: test_solving.py",
     **{

@@ -147,7 +147,7 @@ def _two_programs(closed: ClosedProgram, unknown: Any, policy: Any) -> _Parts:
 
 
 def _saved(p: Program, unknown: Any, policy: Any) -> tuple[list[Var], list[Equation]]:
-    """The variables that the policy keeps, and the equations, without effects, that lead to them."""
+    """The variables that the policy keeps, and the equations without effects that lead to them."""
     known = {v for v, u in zip(p.invars, unknown, strict=True) if not u} | set(p.constvars)
     saved: list[Var] = []
     equations = []

@@ -58,7 +58,7 @@ class CustomCall(ProgramPrimitive, family=True):
         return self.with_constants(len(consts), [*consts, *args], {**params, "call": closed})
 
     def with_constants(self, n: int, args: Any, params: Any) -> tuple[Any, Any]:
-        """`params` for a call whose first `n` arguments are closed-over values, unknown to the rules."""
+        """`params` for a call whose first `n` arguments are closed over, unknown to the rules."""
         raise NotImplementedError
 
     def record(self, tape: Any, args: Any, params: Any) -> Any:
@@ -236,7 +236,8 @@ def no_forward_mode() -> TypeError:
         TypeError,
         "can't apply forward-mode autodiff (jvp) to a custom_vjp function.",
         got="jvp, jacfwd, linearize's function or hessian on a function that has only a vjp rule",
-        fix="define the rule with custom_jvp, which serves both modes, or use reverse mode (vjp, grad).",
+        fix="define the rule with custom_jvp, which serves both modes, or use reverse mode "
+        "(vjp, grad).",
     )
 
 

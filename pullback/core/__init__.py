@@ -1,1 +1,1 @@
-"""What every other part stands on: types, arrays, traces, primitives, programs. It knows no operation."""
+"""What all else stands on: types, arrays, traces, primitives, programs. It knows no operation."""

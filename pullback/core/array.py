@@ -218,7 +218,8 @@ class HostArray(Array):
     def __repr__(self) -> str:
         value = self._value
         if dtypes.is_key(value.dtype):
-            return f"Array({value.shape}, dtype={dtypes.long_name(value.dtype)}) overlaying:\n{_key_bits(value)}"
+            head = f"Array({value.shape}, dtype={dtypes.long_name(value.dtype)})"
+            return f"{head} overlaying:\n{_key_bits(value)}"
         kind = f"dtype={dtypes.long_name(value.dtype)}" + (
             ", weak_type=True)" if self._weak else ")"
         )

@@ -95,7 +95,7 @@ def long_name(dtype: np.dtype) -> str:
 
 @cache
 def kind(dtype: np.dtype) -> str:
-    """`b` bool, `i` and `u` integers, `f` floats (also bfloat16, float8), `c` complex, `V` others."""
+    """`b` bool, `i`, `u` integers, `f` floats (also bfloat16, float8), `c` complex, `V` others."""
     known = _KINDS.get(dtype)
     return known if known is not None else dtype.kind
 
@@ -121,7 +121,7 @@ def complex_dtype(dtype: np.dtype) -> np.dtype:
 
 
 def as_dtype(dtype: Any) -> np.dtype:
-    """`dtype` as a NumPy dtype, not yet in canonical form. Python's `float`, `int` ... are 64-bit."""
+    """`dtype` as a NumPy dtype, not yet in canonical form: Python's `float`, `int` are 64-bit."""
     found: Any = dtype if isinstance(dtype, np.dtype) else getattr(dtype, "dtype", None)
     if isinstance(found, np.dtype):
         own: np.dtype = found
@@ -262,7 +262,7 @@ def promote_types(
 
 
 def promoted(types: tuple[tuple[np.dtype, bool], ...], what: str) -> tuple[np.dtype, bool]:
-    """The common type of (dtype, weak) pairs; a TypeError in the user's words where there is none."""
+    """The common type of (dtype, weak) pairs; a TypeError in the user's words if there is none."""
     strict = values.jax_numpy_dtype_promotion == "strict"
     result = promote_types(types, bool(values.jax_enable_x64), strict)
     if result is None:

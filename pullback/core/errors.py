@@ -26,7 +26,7 @@ class ConcretizationTypeError(TypeError):
 
 
 class TracerBoolConversionError(ConcretizationTypeError):
-    """A traced value was used as a Python bool: in `if`, `while`, `and`, `or`, `not` or `assert`."""
+    """A traced value was used as a Python bool: in `if`, `while`, `and`, `or`, `not`, `assert`."""
 
 
 class TracerArrayConversionError(TypeError):

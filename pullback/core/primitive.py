@@ -1,4 +1,4 @@
-"""A primitive is one class that holds all of its rules. Calling it hands it to the current trace."""
+"""A primitive is one class that holds all its rules. Calling it hands it to the current trace."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ class Primitive:
 
     | rule | signature | answers |
     |---|---|---|
-    | `typing` | `(*types, **params) -> type` | what comes out, before it exists; raises user errors |
+    | `typing` | `(*types, **params) -> type` | what comes out, before it exists; raises user
+      errors |
     | `eval` | `(*arrays, **params) -> array` | the meaning, in NumPy |
     | `jvp` | `(primals, tangents, out, **params) -> tangent` | forward; a tangent of None is zero |
-    | `transpose` | `(ct, *args, **params) -> list` | one cotangent or None for each argument; linear
-      ones are `Linear` |
+    | `transpose` | `(ct, *args, **params) -> list` | one cotangent or None for each argument;
+      linear ones are `Linear` |
     | `vmap` | `(size, args, axes, **params) -> out, axis` | an axis of None is not mapped |
-    | `lower` | `CORE`, or `(*args, **params) -> out` | CORE: every compiled engine knows it; else the
-      same meaning by other primitives |
+    | `lower` | `CORE`, or `(*args, **params) -> out` | CORE: every compiled engine knows it; else
+      the same meaning by other primitives |
 
     With `multiple_results`, `typing`, `eval` and the outputs of `jvp` and `vmap` are lists.
     """
@@ -44,8 +45,8 @@ class Primitive:
     own_batch: ClassVar[bool] = False
     """Whether `forward` and `batch` are overridden: if not, traces do what they do in place."""
     slope: Any = None
-    """`slope(out, x, **params)`, where the tangent is just `mul(t, slope)`: forward and reverse mode then
-    skip the dispatch of the rule, half of their cost on small arrays."""
+    """`slope(out, x, **params)`, where the tangent is just `mul(t, slope)`: forward and reverse
+    mode then skip the dispatch of the rule, half of their cost on small arrays."""
 
     def __init_subclass__(cls, family: bool = False, name: str | None = None) -> None:
         cls.own_forward = cls.forward is not Primitive.forward
@@ -75,7 +76,7 @@ class Primitive:
         return [HostArray(y, t.weak_type) for y, t in zip(outs, types, strict=True)]
 
     def enter_program(self, record: Any, args: Sequence[Any], params: Any) -> tuple[Any, Any]:
-        """Arguments and parameters for the equation in a program. Functions become programs here."""
+        """Arguments and parameters of the equation in a program. Functions become programs here."""
         return args, params
 
     def called_program(self, params: Any) -> Any:

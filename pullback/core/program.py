@@ -1,4 +1,4 @@
-"""A program (a jaxpr) is a list of equations between typed variables, written by running a function."""
+"""A program (jaxpr) is a list of equations of typed variables, written by running a function."""
 
 from __future__ import annotations
 

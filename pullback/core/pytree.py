@@ -53,7 +53,8 @@ _LEAF = _structure(0, namespace=NAMESPACE)
 def sorted_dicts(treedef: PyTreeDef) -> PyTreeDef:
     """`treedef`, which rebuilds dicts with their keys in the order of the leaves: sorted.
 
-    Structures are equal whatever the order of keys. A function kept for all of them must see one order.
+    Structures are equal whatever the order of keys. A function kept for all of them must see one
+    order.
     """
     return optree.treespec_transform(treedef, _sorted_node)
 
@@ -92,7 +93,7 @@ def prefix_leaves(what: str, prefix: Any, tree: Any) -> list[Any]:
 def register(
     cls: type, children: Callable[[Any], tuple[Any, Any]], rebuild: Callable[[Any, Any], Any]
 ) -> None:
-    """Make `cls` a container: `children(x)` gives its parts and the rest, `rebuild(rest, parts)` it."""
+    """Make `cls` a container: `children(x)` is its parts and the rest, `rebuild(rest, parts)` x."""
     optree.register_pytree_node(cls, children, rebuild, namespace=NAMESPACE)
 
 

@@ -169,7 +169,7 @@ def disable_jit(disable: bool = True) -> Any:
 
 
 def default_matmul_precision(new_val: str | None) -> Any:
-    """Accepted for compatibility: this engine always multiplies in the full precision of its types."""
+    """Accepted for compatibility: this engine always multiplies in full precision."""
     return override("jax_default_matmul_precision", new_val)
 
 

@@ -300,7 +300,7 @@ def _transposed(ct: Any, x: Any, y: Any, numbers: Any, second: bool, precision: 
 def _transposed_numbers(
     dimension_numbers: Any, x_rank: int, y_rank: int, second: bool
 ) -> tuple[bool, Any, tuple[int, ...] | None]:
-    """Whether ct comes first in the transposed product, its dimension numbers, a permutation after."""
+    """Whether ct comes first in the transposed product; its dimension numbers; a permutation."""
     # The product of ct with the known operand y, contracted over y's free axes (in ct: `summed`),
     # has the batch axes, then, in the order of the operands, x's free axes (from ct) and x's
     # contracted ones (from y). That order is chosen which needs no permutation afterwards.

@@ -1,8 +1,9 @@
 """Primitives that compute on each element alone: y[i] = f(x0[i], x1[i], ...).
 
 Operands have one shape; an operand of rank 0 stands for any shape. A member gives `eval`, the kinds
-of dtype it takes, and for each operand how its tangent enters: `jvp_x`, `jvp_y`, `jvp_z`. A function of
-one operand may give its derivative instead, `slope(out, x)`: its tangent is then `mul(t, slope)`.
+of dtype it takes, and for each operand how its tangent enters: `jvp_x`, `jvp_y`, `jvp_z`. A
+function of one operand may give its derivative instead, `slope(out, x)`: its tangent is then
+`mul(t, slope)`.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ class Elementwise(Primitive, family=True):
 def vmap_together(op: Primitive, size: int, args: Any, axes: Any, params: Any) -> Any:
     """vmap of an elementwise operation: bring all operands to the shape of one that is mapped."""
     shapes = [x.shape if isinstance(x, Array) else type_of(x).shape for x in args]
-    rank, at, wide = -1, 0, ()
+    rank, at = -1, 0
+    wide: tuple[int, ...] = ()
     for s, a in zip(shapes, axes):
         if a is not None and len(s) > rank:
             rank, at, wide = len(s), a, s
@@ -160,7 +162,7 @@ def vmap_together(op: Primitive, size: int, args: Any, axes: Any, params: Any) -
 
 
 def to_shape_of(ct: Any, x: Any) -> Any:
-    """`ct` summed to a scalar where the operand `x` is one: the transpose of standing for any shape."""
+    """`ct` summed to a scalar if the operand `x` is one: the transpose of its repetition."""
     if ct.shape and not x.shape:
         return reduce_sum(ct, axes=tuple(range(len(ct.shape))))
     return ct

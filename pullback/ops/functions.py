@@ -495,8 +495,8 @@ cosh = Cosh()
 class TanhSlope(Elementwise):
     """1 - y^2 for y = tanh(x), the derivative of tanh there
 
-    As (1 - y)(1 + y): 1 - y is exact where y is near 1, and 1 - y^2 is not; in float32 at y = 0.9962
-    the one form is right to 1e-7 and the other to 4e-5.
+    As (1 - y)(1 + y): 1 - y is exact where y is near 1, and 1 - y^2 is not; in float32 at
+    y = 0.9962 the one form is right to 1e-7 and the other to 4e-5.
     """
 
     takes = INEXACT
@@ -519,8 +519,8 @@ class Tanh(Function):
     """hyperbolic tangent"""
 
     def eval(self, x: Any) -> Any:
-        # The derivative is (1 - y)(1 + y): it magnifies an error of y near 1. NumPy's float32 tanh is
-        # off by up to 1.4 ulp, which is 4e-5 of the derivative at x = 3.1; rounded from float64
+        # The derivative is (1 - y)(1 + y): it magnifies an error of y near 1. NumPy's float32 tanh
+        # is off by up to 1.4 ulp, which is 4e-5 of the derivative at x = 3.1; rounded from float64
         # it is off by half an ulp.
         if x.dtype == np.float32:
             return np.tanh(x, dtype=np.float64).astype(np.float32)

@@ -90,7 +90,8 @@ class Pad(Primitive):
         if x.dtype != value.dtype or value.shape or len(padding_config) != len(x.shape):
             raise error(
                 TypeError,
-                "pad needs a scalar of the array's dtype and one (low, high, interior) for each axis.",
+                "pad needs a scalar of the array's dtype and one (low, high, interior) for each "
+                "axis.",
                 got=f"{x.str_short()}, value {value.str_short()}, padding {padding_config}",
                 fix="convert the value; give as many triples as the array has axes.",
             )

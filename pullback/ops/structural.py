@@ -44,7 +44,8 @@ class BroadcastInDim(LinearPrimitive):
                 TypeError,
                 "an array cannot be broadcast to this shape.",
                 got=f"{x.str_short()} to shape {tuple(shape)}, axes to {broadcast_dimensions}",
-                fix="each axis must have length 1 or that of the axis it is broadcast to, in order.",
+                fix="each axis must have length 1 or that of the axis it is broadcast to, in "
+                "order.",
             )
         return array_type(shape, x.dtype, x.weak_type)
 

@@ -35,7 +35,8 @@ class JVPTracer(Tracer):
     """A value with its tangent."""
 
     __slots__ = ("dtype", "primal", "tangent")
-    dtype: Any  # read several times in each operation: a slot is four times quicker than asking the primal
+    # Read several times in each operation: a slot is four times quicker than asking the primal.
+    dtype: Any
 
     def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
         self.owner, self.primal, self.tangent = trace, primal, tangent

@@ -28,7 +28,8 @@ def linearize(
 ) -> tuple[list[Any], Tape, list[Linear | None]]:
     """Values of `function(*primals)`, the tape of its tangents, and the outputs on that tape.
 
-    Only inputs marked in `wrt`, which are Arrays, have a tangent. `of` is the user's function. An output of None does not depend on them.
+    Only inputs marked in `wrt`, which are Arrays, have a tangent. `of` is the user's function. An
+    output of None does not depend on them.
     """
     surrounding = state.trace
     tape = Tape(surrounding, of)
@@ -50,7 +51,8 @@ class LinearizeTracer(Tracer):
     """A value with its tangent, which stands on the tape."""
 
     __slots__ = ("dtype", "primal", "tangent")
-    dtype: Any  # read several times in each operation: a slot is four times quicker than asking the primal
+    # Read several times in each operation: a slot is four times quicker than asking the primal.
+    dtype: Any
 
     def __init__(self, trace: LinearizeTrace, primal: Any, tangent: TapeTracer) -> None:
         self.owner, self.primal, self.tangent = trace, primal, tangent

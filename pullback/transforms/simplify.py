@@ -1,4 +1,4 @@
-"""Simpler programs with the same meaning: nested calls opened, equal equations shared, dead ones gone."""
+"""Simpler programs of the same meaning: calls opened, equal equations shared, dead ones gone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.program import Atom, ClosedProgram, Equation, Literal, Program, Var,
 
 
 def simplify(closed: ClosedProgram) -> ClosedProgram:
-    """`closed` for an engine: calls inlined, common equations computed once, unused ones left out."""
+    """`closed` for an engine: calls inlined, equal equations computed once, unused ones dropped."""
     program = inline_calls(closed)
     return ClosedProgram(dead_code(common(program.program)), program.consts)
 

@@ -97,7 +97,7 @@ def jvp_program(closed: ClosedProgram, active: Mask, wanted: Mask) -> tuple[Clos
 def batch_program(
     closed: ClosedProgram, size: int, axes: tuple[int | None, ...], wanted: Mask, axis_name: Any
 ) -> tuple[ClosedProgram, tuple[int | None, ...]]:
-    """The program for all elements at once. Outputs in `wanted` are mapped in any case, on axis 0."""
+    """The program for all elements at once. Outputs in `wanted` are always mapped, on axis 0."""
     found: list[tuple[int | None, ...]] = []
 
     def function(*args: Any) -> list[Any]:
