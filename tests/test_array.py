@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import operator
 import pickle
 import warnings
@@ -15,6 +16,7 @@ import pytest
 import pullback
 import pullback.numpy as jnp
 from pullback.core.array import Array, HostArray, Tracer
+from pullback.core.array_methods import ArrayMethods
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(1, 4, (2, 3)).astype("float32")
@@ -492,3 +494,24 @@ def test_questions_about_arrays():
     assert jnp.isscalar(1) and jnp.isscalar(jnp.array(1)) and not jnp.isscalar(jnp.ones(1))
     with pytest.warns(DeprecationWarning, match="shape requires ndarray"):
         assert jnp.shape([[1, 2]]) == (1, 2)
+
+
+def test_type_checkers_see_what_is_installed():
+    declared = {name for name in vars(ArrayMethods) if not name.startswith("__") or name in OPERATORS}
+    own = {"aval", "shape", "dtype", "weak_type", "ndim", "size", "itemsize", "nbytes"}
+    installed = {
+        name for name in vars(Array) if name not in own and (name[:2] != "__" or name in OPERATORS)
+    }
+    assert declared == installed - {"block_until_ready"}
+    for name, method in vars(ArrayMethods).items():
+        if callable(method) and name in declared:
+            seen = list(inspect.signature(method).parameters)
+            assert seen == list(inspect.signature(getattr(Array, name)).parameters), name
+
+
+OPERATORS = {name for name in vars(ArrayMethods) if name.startswith("__")} & set(vars(Array)) - {
+    "__module__",
+    "__doc__",
+    "__weakref__",
+    "__hash__",
+}
