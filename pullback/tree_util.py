@@ -206,7 +206,7 @@ def _up_to(treedef: PyTreeDef, other: Any) -> list[Any]:
     except (ValueError, TypeError) as cause:
         raise error(
             ValueError,
-            f"tree_map: the trees do not have the same structure: {cause}.",
+            f"tree_map: the trees do not have the same structure: {str(cause).rstrip('.')}.",
             got=f"{treedef} and {flatten(other)[1]}",
             fix="give trees with the same containers, keys and lengths; None is a container "
             "without leaves.",
