@@ -84,9 +84,13 @@ def _value_and_gradient(
 ) -> Callable[..., Any]:
     checks.callable_(fun, "grad")
     positions = checks.positions(argnums)
+    one_argument = isinstance(argnums, int)
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        chosen = checks.chosen_arguments(args, positions, argnums, "grad")
+        if one_argument and 0 <= argnums < len(args):
+            chosen = args[argnums]
+        else:
+            chosen = checks.chosen_arguments(args, positions, argnums, "grad")
         leaves, treedef = _flatten_one(chosen)
         wrt = []
         for i, x in enumerate(leaves):
@@ -100,11 +104,10 @@ def _value_and_gradient(
 
         def flat(*leaves: Any) -> list[Any]:
             given = leaves[0] if treedef is None else treedef.unflatten(leaves)
-            if len(args) > 1:
-                given = checks.replaced_arguments(args, positions, argnums, given)
+            if one_argument and len(args) == 1:
+                out = fun(given, **kwargs)
             else:
-                given = (given,) if isinstance(argnums, int) else given
-            out = fun(*given, **kwargs)
+                out = fun(*checks.replaced_arguments(args, positions, argnums, given), **kwargs)
             if not has_aux:
                 return [out if isinstance(out, Array) else checks.scalar_output(out)]
             out, extra = checks.pair(out, "grad")

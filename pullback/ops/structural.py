@@ -50,13 +50,20 @@ class BroadcastInDim(LinearPrimitive):
         return array_type(shape, x.dtype, x.weak_type)
 
     def eval(self, x: Any, *, shape: Any, broadcast_dimensions: Any) -> Any:
+        if not x.ndim:
+            size = math.prod(shape)
+            if size > _COPY_BELOW:
+                return np.broadcast_to(x, shape)
+            out = np.empty(shape, x.dtype)
+            out[...] = x
+            return out
         aligned, size = _alignment(x.shape, shape, broadcast_dimensions)
         if x.size == size and size:
             return x.reshape(shape)
         if size > _COPY_BELOW:
             return np.broadcast_to(x.reshape(aligned), shape)
         out = np.empty(shape, x.dtype)
-        out[...] = x.reshape(aligned) if x.ndim else x
+        out[...] = x.reshape(aligned)
         return out
 
     def transpose(self, ct: Any, x: Any, *, shape: Any, broadcast_dimensions: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from ..core.primitive import Linear
 from ..core.trace import Trace, escaped, host_array, running, state, type_of
 from ..core.types import ArrayType
 from ..ops.elementwise import add_any, mul
+from ..ops.structural import reduce_sum
 from .forward import known_value
 
 _NO_PARAMS: dict[str, Any] = {}
@@ -300,7 +301,10 @@ class Tape(Trace):
                 if ct is None:
                     continue
                 cts[i] = None
-            found = primitive.transpose(ct, *entry.args, **entry.params)
+            if primitive is reduce_sum and not ct.shape and _is_scaled(entry.args[0]):
+                found = [ct]  # it stands for the array filled with it: what follows is a product
+            else:
+                found = primitive.transpose(ct, *entry.args, **entry.params)
             for arg, c in zip(entry.args, found):
                 if c is not None and type(arg) is Linear:
                     have = cts[arg.index]
@@ -331,6 +335,14 @@ class _Known:
 
     def transpose(self, ct: Any, value: Any) -> list[Any]:
         return [None]
+
+
+def _is_scaled(place: Linear) -> bool:
+    """Whether a tangent is the product of another one and a known array of the same shape."""
+    if place.primitive is not mul:
+        return False
+    known = place.args[1]
+    return type(known) is not Linear and known.shape == place.shape
 
 
 def type_of_place(x: Any) -> ArrayType:
