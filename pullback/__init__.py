@@ -22,6 +22,7 @@ from .core import trace as _trace
 from .core.array import Array as Array
 from .core.errors import UnexpectedTracerError as UnexpectedTracerError
 from .core.settings import config as config
+from .core.settings import debug_infs as debug_infs
 from .core.settings import debug_nans as debug_nans
 from .core.settings import default_matmul_precision as default_matmul_precision
 from .core.settings import disable_jit as disable_jit

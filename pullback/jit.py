@@ -13,10 +13,10 @@ from . import checks
 from .control.call import jit_p
 from .core.array import Array, HostArray, Tracer
 from .core.errors import error
-from .core.program import ClosedProgram, hoist_tracers, trace_program
+from .core.program import ClosedProgram, hoist_tracers, run_closed, trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths, sorted_dicts
 from .core.settings import program_settings, values
-from .core.trace import EVAL, KnownTrace, host_array, inside, state
+from .core.trace import EVAL, KnownTrace, host_array, inside, state, values_are_checked
 from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
 
@@ -190,6 +190,8 @@ class _Traced:
         """Run the program, or write the call down if a transformation is going on."""
         outs: Sequence[Any]
         if state.trace is EVAL and not self.consts:
+            if values_are_checked():
+                return self._rebuilt(run_closed(self.closed, leaves))
             run = self.run
             if run is None:
                 run = self.run = numpy_engine.compiled(self.closed)
@@ -202,6 +204,9 @@ class _Traced:
             outs = [HostArray(y, w) for y, w in zip(found, self.weak, strict=True)]
         else:
             outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
+        return self._rebuilt(outs)
+
+    def _rebuilt(self, outs: Sequence[Any]) -> Any:
         return outs[0] if self.out_tree is None else self.out_tree.unflatten(outs)
 
 

@@ -703,3 +703,29 @@ def test_an_exception_inside_leaves_no_trace_behind():
                 transform(lambda x: 1 / 0)(argument)
         assert float(jnp.sin(0.0)) == 0.0
         assert pb.grad(jnp.sin)(0.0) == 1.0
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, pb.jit, lambda f: pb.jit(pb.jit(f))])
+def test_debug_nans_names_the_operation_and_the_line(transform):
+    f = transform(lambda x: jnp.log(x) + 1.0)
+    with pb.debug_nans(True), pytest.raises(FloatingPointError) as caught:
+        f(-1.0)
+    text = parts(caught.value)
+    assert text.startswith("invalid value (nan) encountered in ")
+    assert "f32[] -1.0" in text or "f32[] Array(-1., dtype=float32" in text
+    assert __file__ in text
+    assert np.isnan(f(-1.0))  # and afterwards it is a number as before
+
+
+def test_debug_nans_in_the_backward_pass():
+    with pb.debug_nans(True), pytest.raises(FloatingPointError, match="encountered in mul"):
+        pb.grad(lambda x: jnp.sqrt(x * 0.0))(1.0)
+
+
+def test_debug_infs():
+    with (
+        pb.debug_infs(True),
+        pytest.raises(FloatingPointError, match=r"\(inf\) encountered in div"),
+    ):
+        jnp.float32(1.0) / 0.0
+    assert np.isinf(jnp.float32(1.0) / 0.0)

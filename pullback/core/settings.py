@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,6 +82,7 @@ class Config:
         """Set `name` for the whole process, e.g. `config.update("jax_enable_x64", True)`."""
         _check(name, value)
         setattr(_Values, name, value)
+        _tell(name, value)
 
     def read(self, name: str) -> Any:
         """The value of setting `name`."""
@@ -102,6 +103,15 @@ class Config:
 
 
 config = Config()
+
+
+watchers: list[Callable[[str, Any], None]] = []
+"""Called with name and value after a setting has been changed."""
+
+
+def _tell(name: str, value: Any) -> None:
+    for watcher in watchers:
+        watcher(name, value)
 
 
 def _check(name: str, value: Any) -> None:
@@ -129,6 +139,7 @@ def override(name: str, value: Any) -> Iterator[None]:
     missing = object()
     before = own.get(name, missing)
     setattr(values, name, value)
+    _tell(name, value)
     try:
         yield
     finally:
@@ -161,6 +172,11 @@ def numpy_rank_promotion(new_val: str) -> Any:
 def debug_nans(new_val: bool = True) -> Any:
     """Raise at the first NaN while the `with` lasts."""
     return override("jax_debug_nans", bool(new_val))
+
+
+def debug_infs(new_val: bool = True) -> Any:
+    """Raise at the first infinity while the `with` lasts."""
+    return override("jax_debug_infs", bool(new_val))
 
 
 def disable_jit(disable: bool = True) -> Any:
