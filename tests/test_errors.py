@@ -178,7 +178,7 @@ MISTAKES = [
         lambda: pb.grad(lambda x: x, has_aux=True)(1.0),
         TypeError,
         "grad with has_aux=True needs a function that returns a pair (value, auxiliary data).",
-        "LinearizeTracer",
+        "DualTracer",
         "return (value, aux)",
     ),
     # ---- jvp, vjp, linearize

@@ -35,7 +35,7 @@ from pullback.core.settings import enable_x64
 from pullback.ops.elementwise import Elementwise
 
 NO_EXAMPLE = {
-    "custom_vjp_call": "it has no forward rule to compare with: test_custom.py",
+    "custom_vjp_call": "it has no forward rule to compare with: test_api.py",
     "custom_linear_solve": "its programs must belong together: test_solving.py",
     **{
         name: "it needs an axis with a name: test_collective.py"
@@ -50,7 +50,7 @@ NO_EXAMPLE = {
             "reduce_scatter",
         )
     },
-    "custom_lin": "it is the derivative of custom_vjp_call: test_custom.py",
+    "custom_lin": "it is the derivative of custom_vjp_call: test_api.py",
     "debug_callback": "it has no result to compare: test_debug.py",
 }
 """Primitives without an example, and where they are tested instead."""

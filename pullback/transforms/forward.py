@@ -1,4 +1,8 @@
-"""Forward mode: carry a tangent beside each value."""
+"""Forward mode: carry a tangent beside each value.
+
+`DualTrace` is what forward and reverse mode share: both run a primitive's forward rule. Where its
+tangent part runs is the whole difference: here in the surrounding trace, in reverse mode on a tape.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from ..core.trace import Trace, state, type_of
 from ..core.types import ArrayType
 from ..ops.elementwise import mul
 
-_NO_PARAMS: dict[str, Any] = {}
+NO_PARAMS: dict[str, Any] = {}
 
 
 def jvp(
@@ -24,21 +28,21 @@ def jvp(
     trace = JVPTrace(surrounding, of)
     state.trace = trace
     try:
-        inputs = [x if t is None else JVPTracer(trace, x, t) for x, t in zip(primals, tangents)]
+        inputs = [x if t is None else DualTracer(trace, x, t) for x, t in zip(primals, tangents)]
         return trace.split(function(*inputs))
     finally:
         state.trace = surrounding
         trace.alive = False
 
 
-class JVPTracer(Tracer):
+class DualTracer(Tracer):
     """A value with its tangent."""
 
     __slots__ = ("dtype", "primal", "tangent")
     # Read several times in each operation: a slot is four times quicker than asking the primal.
     dtype: Any
 
-    def __init__(self, trace: JVPTrace, primal: Any, tangent: Any) -> None:
+    def __init__(self, trace: DualTrace, primal: Any, tangent: Any) -> None:
         self.owner, self.primal, self.tangent = trace, primal, tangent
         self.dtype = primal.dtype
 
@@ -57,15 +61,14 @@ class JVPTracer(Tracer):
         return known_value(self.primal)
 
 
-class JVPTrace(Trace):
-    """Every operation on a value with a tangent gives a value with a tangent."""
+class DualTrace(Trace):
+    """An operation on a value with a tangent gives a value with a tangent.
+
+    The primal is done in the surrounding trace; the tangent under the trace `tangents`.
+    """
 
     __slots__ = ("tangents",)
-    verb = "jvp"
-
-    def __init__(self, parent: Trace, of: Any = None) -> None:
-        super().__init__(parent, of)
-        self.tangents = parent
+    tangents: Any
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """The primitive's forward rule where a tangent comes in, else the primitive itself."""
@@ -74,13 +77,13 @@ class JVPTrace(Trace):
         parent = self.parent
         if len(args) == 2:  # written out: it is most calls, and saves a fifth of the work here
             x, y = args
-            own_x = type(x) is JVPTracer and x.owner is self
-            own_y = type(y) is JVPTracer and y.owner is self
+            own_x = type(x) is DualTracer and x.owner is self
+            own_y = type(y) is DualTracer and y.owner is self
             active = own_x or own_y
             primals = [x.primal if own_x else x, y.primal if own_y else y]
             tangents = [x.tangent if own_x else None, y.tangent if own_y else None]
         else:
-            own = [type(a) is JVPTracer and a.owner is self for a in args]
+            own = [type(a) is DualTracer and a.owner is self for a in args]
             active = True in own
             primals = [a.primal if mine else a for a, mine in zip(args, own)]
             tangents = [a.tangent if mine else None for a, mine in zip(args, own)]
@@ -90,24 +93,22 @@ class JVPTrace(Trace):
             return self._forward(primitive, primals, tangents, params)
         out = parent.process(primitive, primals, params)
         current = state.trace
-        state.trace = parent
+        state.trace = self.tangents
         try:
             tangent = primitive.jvp(primals, tangents, out, **params)
         finally:
             state.trace = current
-        return out if tangent is None else JVPTracer(self, out, tangent)
+        return out if tangent is None else self.dual(out, tangent)
 
     def _forward(self, primitive: Any, primals: Any, tangents: Any, params: Any) -> Any:
         out, tangent = primitive.forward(self, primals, tangents, params)
         if primitive.multiple_results:
-            return [
-                y if t is None else JVPTracer(self, y, t) for y, t in zip(out, tangent, strict=True)
-            ]
-        return out if tangent is None else JVPTracer(self, out, tangent)
+            return [y if t is None else self.dual(y, t) for y, t in zip(out, tangent, strict=True)]
+        return out if tangent is None else self.dual(out, tangent)
 
     def _scale(self, primitive: Any, x: Any, params: Any) -> Any:
         parent = self.parent
-        if type(x) is not JVPTracer or x.owner is not self:
+        if type(x) is not DualTracer or x.owner is not self:
             return parent.process(primitive, (x,), params)
         out = parent.process(primitive, (x.primal,), params)
         current = state.trace
@@ -116,18 +117,41 @@ class JVPTrace(Trace):
             slope = primitive.slope(out, x.primal, **params)
         finally:
             state.trace = current
-        if slope is None:
-            return out
-        return JVPTracer(self, out, parent.process(mul, (x.tangent, slope), _NO_PARAMS))
+        return out if slope is None else DualTracer(self, out, self.product(x.tangent, slope))
+
+    def dual(self, out: Any, tangent: Any) -> DualTracer:
+        """`out` with what a rule gave as its tangent."""
+        raise NotImplementedError
+
+    def product(self, tangent: Any, slope: Any) -> Any:
+        """The tangent `mul(tangent, slope)`."""
+        raise NotImplementedError
 
     def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """The primals of `outputs`, and their tangents (None: zero)."""
         primals, tangents = [], []
         for y in outputs:
-            own = type(y) is JVPTracer and y.owner is self
+            own = type(y) is DualTracer and y.owner is self
             primals.append(y.primal if own else y)
             tangents.append(y.tangent if own else None)
         return primals, tangents
+
+
+class JVPTrace(DualTrace):
+    """Forward mode: tangents are computed at once, in the surrounding trace."""
+
+    __slots__ = ()
+    verb = "jvp"
+
+    def __init__(self, parent: Trace, of: Any = None) -> None:
+        super().__init__(parent, of)
+        self.tangents = parent
+
+    def dual(self, out: Any, tangent: Any) -> DualTracer:
+        return DualTracer(self, out, tangent)
+
+    def product(self, tangent: Any, slope: Any) -> Any:
+        return self.parent.process(mul, (tangent, slope), NO_PARAMS)
 
 
 def known_value(x: Any) -> Any:

@@ -16,9 +16,7 @@ from ..core.trace import Trace, escaped, host_array, running, state, type_of
 from ..core.types import ArrayType
 from ..ops.elementwise import add_any, mul
 from ..ops.structural import reduce_sum
-from .forward import known_value
-
-_NO_PARAMS: dict[str, Any] = {}
+from .forward import NO_PARAMS, DualTrace, DualTracer
 
 
 def linearize(
@@ -38,125 +36,36 @@ def linearize(
     state.trace = trace
     try:
         inputs = [
-            LinearizeTracer(trace, x, tape.new_input(x.aval)) if active else x
+            DualTracer(trace, x, tape.new_input(x.aval)) if active else x
             for x, active in zip(primals, wrt)
         ]
         outs, tangents = trace.split(function(*inputs))
     finally:
         state.trace = surrounding
         trace.alive = tape.alive = False
-    return outs, tape, tangents
+    return outs, tape, [None if t is None else t.linear for t in tangents]
 
 
-class LinearizeTracer(Tracer):
-    """A value with its tangent, which stands on the tape."""
-
-    __slots__ = ("dtype", "primal", "tangent")
-    # Read several times in each operation: a slot is four times quicker than asking the primal.
-    dtype: Any
-
-    def __init__(self, trace: LinearizeTrace, primal: Any, tangent: TapeTracer) -> None:
-        self.owner, self.primal, self.tangent = trace, primal, tangent
-        self.dtype = primal.dtype
-
-    @property
-    def aval(self) -> ArrayType:
-        """Shape, dtype and weakness of the primal."""
-        return type_of(self.primal)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return self.primal.shape  # type: ignore[no-any-return]
-
-    def known(self) -> Any:
-        """The primal's value where it is known."""
-        return known_value(self.primal)
-
-
-class LinearizeTrace(Trace):
+class LinearizeTrace(DualTrace):
     """Primals go on in the surrounding trace; tangents are written on the tape."""
 
-    __slots__ = ("tangents",)
+    __slots__ = ()
     verb = "grad"
 
     def __init__(self, parent: Trace, tape: Tape, of: Any = None) -> None:
-        self.parent, self.tangents, self.of, self.alive = parent, tape, of, True
+        super().__init__(parent, of)
+        self.tangents = tape
 
-    def process(self, primitive: Any, args: Any, params: Any) -> Any:
-        """The primitive's forward rule, its tangent part recorded, where a tangent comes in."""
-        if primitive.slope is not None:
-            return self._scale(primitive, args[0], params)
-        parent = self.parent
-        primals: list[Any]
-        tangents: list[TapeTracer | None]
-        if len(args) == 2:  # written out: it is most calls, and saves a fifth of the work here
-            x, y = args
-            own_x = type(x) is LinearizeTracer and x.owner is self
-            own_y = type(y) is LinearizeTracer and y.owner is self
-            active = own_x or own_y
-            primals = [x.primal if own_x else x, y.primal if own_y else y]
-            tangents = [x.tangent if own_x else None, y.tangent if own_y else None]
-        else:
-            own = [type(a) is LinearizeTracer and a.owner is self for a in args]
-            active = True in own
-            primals = [a.primal if mine else a for a, mine in zip(args, own)]
-            tangents = [a.tangent if mine else None for a, mine in zip(args, own)]
-        if not active:
-            return parent.process(primitive, args, params)
-        if primitive.own_forward or primitive.multiple_results:
-            return self._forward(primitive, primals, tangents, params)
-        out = parent.process(primitive, primals, params)
-        current = state.trace
-        state.trace = self.tangents
-        try:
-            tangent = primitive.jvp(primals, tangents, out, **params)
-        finally:
-            state.trace = current
-        return out if tangent is None else self._traced(out, tangent)
-
-    def _forward(self, primitive: Any, primals: Any, tangents: Any, params: Any) -> Any:
-        out, tangent = primitive.forward(self, primals, tangents, params)
-        if primitive.multiple_results:
-            return [
-                y if t is None else LinearizeTracer(self, y, self.tangents.lift(t))
-                for y, t in zip(out, tangent, strict=True)
-            ]
-        return out if tangent is None else self._traced(out, tangent)
-
-    def _traced(self, out: Any, tangent: Any) -> LinearizeTracer:
-        if type(tangent) is not TapeTracer:
+    def dual(self, out: Any, tangent: Any) -> DualTracer:
+        if type(tangent) is not TapeTracer or tangent.owner is not self.tangents:
             tangent = self.tangents.lift(tangent)
         elif type(out) is HostArray and out.shape:
-            tangent.linear._aval = (
-                out.aval
-            )  # transpose rules ask for it: cheaper than to work it out
-        return LinearizeTracer(self, out, tangent)
+            # Transpose rules ask for it: cheaper than to work it out.
+            tangent.linear._aval = out.aval
+        return DualTracer(self, out, tangent)
 
-    def _scale(self, primitive: Any, x: Any, params: Any) -> Any:
-        parent = self.parent
-        if type(x) is not LinearizeTracer or x.owner is not self:
-            return parent.process(primitive, (x,), params)
-        out = parent.process(primitive, (x.primal,), params)
-        current = state.trace
-        state.trace = parent
-        try:
-            slope = primitive.slope(out, x.primal, **params)
-        finally:
-            state.trace = current
-        if slope is None:
-            return out
-        return LinearizeTracer(self, out, self.tangents.scaled(x.tangent, slope))
-
-    def split(self, outputs: Sequence[Any]) -> tuple[list[Any], list[Linear | None]]:
-        """The primals of `outputs`, and their places on the tape (None: they do not depend)."""
-        primals: list[Any] = []
-        places: list[Linear | None] = []
-        for y in outputs:
-            own = type(y) is LinearizeTracer and y.owner is self
-            primals.append(y.primal if own else y)
-            places.append(y.tangent.linear if own else None)
-        return primals, places
+    def product(self, tangent: Any, slope: Any) -> Any:
+        return self.tangents.scaled(tangent, slope)
 
 
 # ---- the tape
@@ -233,7 +142,7 @@ class Tape(Trace):
     def scaled(self, x: TapeTracer, slope: Any) -> TapeTracer:
         """A new entry: `mul(x, slope)`."""
         # A tangent has the type of its primal and so of the product: no need to work it out.
-        place = Linear(self.count, 1, mul, (x.linear, slope), _NO_PARAMS, x.linear._aval)
+        place = Linear(self.count, 1, mul, (x.linear, slope), NO_PARAMS, x.linear._aval)
         self.count += 1
         self.entries.append(place)
         return TapeTracer(self, place)
