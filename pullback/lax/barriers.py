@@ -20,6 +20,8 @@ def stop_gradient(x: Any) -> Any:
       >>> print(pullback.grad(lambda x: x * lax.stop_gradient(x))(3.0))
       3.0
     """
+    if isinstance(x, Array):
+        return _stopped(x)
     leaves, tree = flatten(x)
     return tree.unflatten([_stopped(leaf) for leaf in leaves])
 

@@ -77,11 +77,26 @@ class BatchTrace(Trace):
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """The primitive's vmap rule where a mapped value comes in, else the primitive itself."""
         tag = self.tag
-        own = [type(a) is BatchTracer and a.owner.tag is tag for a in args]
-        if True not in own and not self.owns(primitive, params):
+        values: list[Any]
+        axes: list[int | None]
+        if len(args) == 2:  # written out, as in DualTrace
+            x, y = args
+            own_x = type(x) is BatchTracer and x.owner.tag is tag
+            own_y = type(y) is BatchTracer and y.owner.tag is tag
+            mapped = own_x or own_y
+            values = [x.value if own_x else x, y.value if own_y else y]
+            axes = [x.axis if own_x else None, y.axis if own_y else None]
+        else:
+            own = [type(a) is BatchTracer and a.owner.tag is tag for a in args]
+            mapped = True in own
+            values = [a.value if mine else a for a, mine in zip(args, own)]
+            axes = [a.axis if mine else None for a, mine in zip(args, own)]
+        if not mapped and not (
+            # Only these can be collectives, or hold some, or close over mapped values.
+            (primitive.multiple_results or self.axis_name is not None)
+            and self.owns(primitive, params)
+        ):
             return self.parent.process(primitive, args, params)
-        values = [a.value if mine else a for a, mine in zip(args, own)]
-        axes = [a.axis if mine else None for a, mine in zip(args, own)]
         if primitive.own_batch or primitive.multiple_results:
             return self._batch(primitive, values, axes, params)
         current = state.trace
