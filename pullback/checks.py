@@ -149,6 +149,8 @@ def pair(out: Any, name: str) -> Any:
 def grad_input(x: Any, holomorphic: bool, allow_int: bool) -> None:
     """An input of grad must be real, or complex, or with `allow_int` an integer."""
     k = dtypes.kind(x.dtype)
+    if k == "f" and not holomorphic:
+        return
     name = dtypes.long_name(x.dtype)
     if holomorphic and k != "c":
         raise error(
