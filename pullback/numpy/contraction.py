@@ -131,6 +131,12 @@ def _stacked_numbers(rank: int) -> Any:
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
     """The sum of ``conj(a) * b`` over all elements, both flattened."""
     a, b = as_array(a, "vdot"), as_array(b, "vdot")
+    if a.shape == b.shape and len(a.shape) > 1:
+        # All pairs of axes at once: no reshapes, nor their transposes in a derivative.
+        every = tuple(range(len(a.shape)))
+        a, b, dtype = _operands("vdot", conjugate(a), b, preferred_element_type)
+        numbers = ((every, every), ((), ()))
+        return _product(a, b, numbers, precision, dtype, preferred_element_type)
     return dot(
         conjugate(_flat(a)),
         _flat(b),

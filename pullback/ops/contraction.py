@@ -333,6 +333,10 @@ def _make_plan(dimension_numbers: Any, x_rank: int, y_rank: int) -> Plan:
     (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
     if len(x_sum) == 1 and not x_batch and x_rank <= 2 and y_rank <= 2:
         return _small_plan(x_rank == 2 and x_sum[0] == 0, y_rank == 2 and y_sum[0] == 1)
+    if x_sum == y_sum and len(x_sum) == x_rank == y_rank and x_rank:
+        return lambda x, y: x.ravel().dot(y.ravel())  # every axis with its own counterpart
+    if not x_sum and 0 in (x_rank, y_rank):
+        return lambda x, y: x * y
     if not x_sum:
         return _outer_plan(x_batch, y_batch, x_rank, y_rank)
     if x_batch:
