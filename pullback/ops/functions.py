@@ -522,8 +522,8 @@ class Tanh(Function):
         # The derivative is (1 - y)(1 + y): it magnifies an error of y near 1. NumPy's float32 tanh
         # is off by up to 1.4 ulp, which is 4e-5 of the derivative at x = 3.1; rounded from float64
         # it is off by half an ulp.
-        if x.dtype == np.float32:
-            return np.tanh(x, dtype=np.float64).astype(np.float32)
+        if x.dtype.char == "f":
+            return np.tanh(x.astype(dtypes.float64)).astype(dtypes.float32)
         return np.tanh(x)
 
     def slope(self, out: Any, x: Any) -> Any:
