@@ -128,7 +128,7 @@ def _value_and_gradient(
 
 
 def _at_one_array(fun: Any, args: Any, kwargs: Any, at: int, x: Array) -> tuple[Any, Any]:
-    """The value and gradient with respect to one float array: most calls, and 2 us less of 5."""
+    """The value and gradient with respect to one float array: most calls, and 2.4 us less of 7."""
 
     def flat(seen: Any) -> tuple[Any]:
         out = (

@@ -10,7 +10,7 @@ import numpy as np
 from .core import dtypes
 from .core.array import Array, HostArray
 from .core.errors import error, noted_error
-from .core.pytree import PyTreeDef, flatten
+from .core.pytree import PyTreeDef
 from .core.trace import host_array, type_of
 from .core.types import ArrayType, array_type
 from .ops.elementwise import convert_element_type
@@ -321,13 +321,8 @@ def zero_filled(t: Any, aval: ArrayType) -> Any:
     return zeros(aval)
 
 
-def flat_axes(tree: Any) -> list[Any]:
-    """The leaves of a tree of axes."""
-    return flatten(tree, lambda x: x is None)[0]
-
-
 def named_like(function: Any, fun: Any, verb: str) -> Any:
-    """`function` with the name and docstring of `fun`. functools.wraps costs 2 us more."""
+    """`function` with the name and docstring of `fun`. functools.wraps costs 0.7 us more."""
     function.__name__ = getattr(fun, "__name__", verb)
     function.__doc__ = getattr(fun, "__doc__", None)
     function.__wrapped__ = fun

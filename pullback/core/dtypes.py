@@ -105,11 +105,6 @@ def is_inexact(dtype: np.dtype) -> bool:
     return kind(dtype) in "fc"
 
 
-def tangent_dtype(dtype: np.dtype) -> np.dtype:
-    """The dtype of tangents: the same for floats and complex numbers, else float0."""
-    return dtype if is_inexact(dtype) else float0
-
-
 def real_dtype(dtype: np.dtype) -> np.dtype:
     """The dtype of the real part."""
     return np.zeros((), dtype).real.dtype if dtype.kind == "c" else dtype

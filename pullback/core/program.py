@@ -9,7 +9,7 @@ from . import dtypes
 from .array import HostArray, Tracer
 from .errors import ProgramError, error
 from .primitive import Primitive
-from .trace import Trace, escaped, host_array, inside, running, state, type_of
+from .trace import Trace, escaped, host_array, running, state, type_of
 from .types import ArrayType
 
 
@@ -347,15 +347,6 @@ def check_program(program: Program) -> None:
         use(atom, "the output")
 
 
-def evaluate_known(function: Callable[[], Any]) -> Any:
-    """Run `function` in the outermost trace: its values are computed now, also under `jit`."""
-    from_outermost = state.trace
-    while from_outermost.parent is not None:
-        from_outermost = from_outermost.parent
-    with inside(from_outermost):
-        return function()
-
-
 # ---- printing, in the notation of the API's documents
 
 
@@ -472,7 +463,6 @@ __all__ = [
     "RecordTracer",
     "Var",
     "check_program",
-    "evaluate_known",
     "hoist_tracers",
     "print_program",
     "run_closed",

@@ -495,8 +495,8 @@ cosh = Cosh()
 class TanhSlope(Elementwise):
     """1 - y^2 for y = tanh(x), the derivative of tanh there
 
-    As (1 - y)(1 + y): 1 - y is exact where y is near 1, and 1 - y^2 is not; in float32 at
-    y = 0.9962 the one form is right to 1e-7 and the other to 4e-5.
+    As (1 - y)(1 + y): 1 - y is exact where y is near 1, and 1 - y^2 is not; in float32
+    for y from 0.99 to 0.9999 the one form is off by at most 9e-8 and the other by 8e-5.
     """
 
     takes = INEXACT

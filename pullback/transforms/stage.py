@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from ..core.array import HostArray, Tracer
 from ..core.errors import UnexpectedTracerError, error
 from ..core.program import (
     ClosedProgram,
@@ -211,13 +210,3 @@ def transpose_program(
     in_types += [t for t, g in zip(closed.out_avals, given, strict=True) if g]
     program = derived(function, in_types, "transpose")
     return program, found[0]
-
-
-def is_traced(x: Any) -> bool:
-    """Whether `x` stands for a value of a transformation."""
-    return isinstance(x, Tracer)
-
-
-def concrete(x: Any) -> bool:
-    """Whether `x` is a value in memory."""
-    return isinstance(x, HostArray)
