@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -20,3 +22,18 @@ class lazy:
         if self._module is None:
             self._module = importlib.import_module(self._name)
         return getattr(self._module, attribute)
+
+
+def submodules(package: str, names: Iterable[str]) -> tuple[Any, Any]:
+    """`__getattr__` and `__dir__` of a package whose parts are imported when first used."""
+    parts = frozenset(names)
+
+    def __getattr__(name: str) -> ModuleType:
+        if name in parts:
+            return importlib.import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
+
+    def __dir__() -> list[str]:
+        return sorted(parts.union(vars(sys.modules[package])))
+
+    return __getattr__, __dir__

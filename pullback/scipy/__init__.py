@@ -1,5 +1,5 @@
-"""Functions of SciPy, with derivatives: `jax.scipy`."""
+"""Functions of SciPy, with derivatives: `jax.scipy`. A part is imported when it is first used."""
 
-from . import linalg as linalg
-from . import special as special
-from . import stats as stats
+from ..core.lazy import submodules
+
+__getattr__, __dir__ = submodules(__name__, ["linalg", "special", "stats"])
