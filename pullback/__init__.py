@@ -21,6 +21,7 @@ from .checkpointing import remat as remat
 from .core import trace as _trace
 from .core.array import Array as Array
 from .core.errors import UnexpectedTracerError as UnexpectedTracerError
+from .core.lazy import submodules as _submodules
 from .core.settings import config as config
 from .core.settings import debug_infs as debug_infs
 from .core.settings import debug_nans as debug_nans
@@ -60,5 +61,35 @@ from .mapping import pmap as pmap
 from .mapping import vmap as vmap
 
 typeof = _trace.type_of
+
+# Imported when first used: not every program needs them.
+__getattr__, __dir__ = _submodules(
+    __name__,
+    [
+        "ad_checkpoint",
+        "api_util",
+        "custom_batching",
+        "custom_derivatives",
+        "custom_transpose",
+        "distributed",
+        "dlpack",
+        "example_libraries",
+        "experimental",
+        "export",
+        "extend",
+        "ffi",
+        "flatten_util",
+        "image",
+        "lib",
+        "monitoring",
+        "profiler",
+        "ref",
+        "sharding",
+        "stages",
+        "test_util",
+        "tools",
+        "typing",
+    ],
+)
 
 __version__ = "0.1.0"

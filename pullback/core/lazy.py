@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterable
+from importlib import util
 from types import ModuleType
 from typing import Any
 
@@ -25,15 +26,24 @@ class lazy:
 
 
 def submodules(package: str, names: Iterable[str]) -> tuple[Any, Any]:
-    """`__getattr__` and `__dir__` of a package whose parts are imported when first used."""
+    """`__getattr__` and `__dir__` of a package whose parts are imported when first used.
+
+    A part that has no file yet is an AttributeError, as any other missing name.
+    """
     parts = frozenset(names)
 
     def __getattr__(name: str) -> ModuleType:
         if name in parts:
-            return importlib.import_module(f"{package}.{name}")
+            full = f"{package}.{name}"
+            try:
+                return importlib.import_module(full)
+            except ModuleNotFoundError as missing:
+                if missing.name != full:
+                    raise  # the part is there, and what it needs is not
         raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
 
     def __dir__() -> list[str]:
-        return sorted(parts.union(vars(sys.modules[package])))
+        found = [n for n in parts if util.find_spec(f"{package}.{n}") is not None]
+        return sorted({*found, *vars(sys.modules[package])})
 
     return __getattr__, __dir__

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
+from importlib import import_module, util
 from types import ModuleType
 
 from pullback.compat.alias import SHARED
 
 from .version import __version__ as __version__
 from .version import __version_info__ as __version_info__
+
+# Modules that only JAX has: imported when first used, as far as they have a file in this folder.
+_OWN = frozenset({"core", "interpreters", "ops"})
 
 # Not an import statement: files of the package come before the names that it gives to users.
 _pullback = import_module("pullback")
@@ -27,7 +30,8 @@ def _public_names() -> list[str]:
 
 
 def __dir__() -> list[str]:
-    return sorted({"__version__", "__version_info__", "version", *_public_names()})
+    own = [name for name in _OWN if util.find_spec(f"{__name__}.{name}") is not None]
+    return sorted({"__version__", "__version_info__", "version", *own, *_public_names()})
 
 
 def __getattr__(name: str) -> object:
@@ -36,6 +40,12 @@ def __getattr__(name: str) -> object:
     if _is_public(name):
         value = globals()[name] = getattr(_pullback, name)
         return value
+    if name in _OWN:
+        try:
+            return import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as missing:
+            if missing.name != f"{__name__}.{name}":
+                raise
     raise AttributeError(
         f"module 'jax' has no attribute {name!r}: Pullback has no such name yet.",
         name=name,
