@@ -33,6 +33,7 @@ LAYERS = [
     "engines",
     "control",
     "numpy",
+    "segments",
     "linear",
     "api",
     "mapping",
