@@ -85,6 +85,8 @@ from .conversion import full_like as full_like
 from .conversion import iota as iota
 from .conversion import shape_as_value as shape_as_value
 from .conversion import zeros_like_array as zeros_like_array
+from .fourier import FftType as FftType
+from .fourier import fft as fft
 from .functions import acos as acos
 from .functions import acosh as acosh
 from .functions import asin as asin
@@ -183,6 +185,7 @@ from .primitives import erfc_p as erfc_p
 from .primitives import exp2_p as exp2_p
 from .primitives import exp_p as exp_p
 from .primitives import expm1_p as expm1_p
+from .primitives import fft_p as fft_p
 from .primitives import floor_p as floor_p
 from .primitives import gather_p as gather_p
 from .primitives import ge_p as ge_p

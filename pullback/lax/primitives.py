@@ -55,6 +55,7 @@ from ..ops.elementwise import neg as neg_p
 from ..ops.elementwise import real as real_p
 from ..ops.elementwise import select_n as select_n_p
 from ..ops.elementwise import sub as sub_p
+from ..ops.fft import fft as fft_p
 from ..ops.functions import acos as acos_p
 from ..ops.functions import acosh as acosh_p
 from ..ops.functions import asin as asin_p
@@ -190,6 +191,7 @@ __all__ = [
     "real_p",
     "select_n_p",
     "sub_p",
+    "fft_p",
     "acos_p",
     "acosh_p",
     "asin_p",

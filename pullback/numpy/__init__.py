@@ -3,6 +3,7 @@
 from numpy import iterable as iterable
 from numpy.exceptions import ComplexWarning as ComplexWarning
 
+from . import fft as fft
 from . import linalg as linalg
 from . import operators  # noqa: F401 (it gives arrays their operators and methods)
 from .arithmetic import abs as abs
