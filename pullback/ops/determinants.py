@@ -15,6 +15,7 @@ from .comparison import ne
 from .contraction import dot_general, matmul
 from .elementwise import complex_, div, imag, mul, neg, real, select_n, sub
 from .functions import log
+from .lapack import lapack_dtype
 from .linalg import (
     OfMatrices,
     check_inexact,
@@ -22,7 +23,6 @@ from .linalg import (
     constant_matrix,
     eye_matrix,
     flip,
-    lapack_dtype,
     lu_solve,
 )
 from .linalg import diagonal as diagonal_of

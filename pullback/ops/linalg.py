@@ -6,7 +6,6 @@ XLA, not an exception: others in the same stack may be sound.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +14,23 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import HostArray
 from ..core.errors import error
-from ..core.lazy import lazy
 from ..core.primitive import CORE, NOT_LINEAR, Linear, Primitive
 from ..core.trace import type_of
 from ..core.types import ArrayType, array_type
 from .contraction import matmul
-from .elementwise import add, add_any, conj, mul, neg, select_n, sub
+from .elementwise import (
+    add,
+    add_any,
+    conj,
+    convert_element_type,
+    like,
+    mul,
+    neg,
+    select_n,
+    sub,
+)
 from .indexing import PROMISE_IN_BOUNDS, gather
+from .lapack import each, routine
 from .slicing import pad, slice_along
 from .structural import (
     broadcast_in_dim,
@@ -34,9 +43,6 @@ from .structural import (
     zeros_of,
 )
 from .windows import GatherDimensionNumbers
-
-blas = lazy("scipy.linalg.blas")
-lapack = lazy("scipy.linalg.lapack")
 
 
 class OfMatrices(Primitive, family=True):
@@ -86,38 +92,6 @@ def check_square(op: Primitive, x: Any) -> None:
         )
 
 
-def lapack_dtype(dtype: np.dtype) -> np.dtype:
-    """The dtype to compute in: LAPACK knows no floats of half width."""
-    return dtype if dtype.char in "fdFD" else dtypes.float32
-
-
-@lru_cache(maxsize=64)
-def _routine(name: str, dtype: np.dtype) -> Any:
-    """The BLAS or LAPACK function of this name for this dtype."""
-    library = blas if name == "trsm" else lapack
-    return getattr(library, {"f": "s", "d": "d", "F": "c", "D": "z"}[dtype.char] + name)
-
-
-def _each(function: Any, *xs: Any) -> list[Any]:
-    """`function`, which takes matrices and gives a list of arrays, of each matrix of the stacks."""
-    dtype = xs[0].dtype
-    if dtype.char not in "fdFD":
-        wide = _each(function, *[x.astype(lapack_dtype(dtype)) for x in xs])
-        return [y.astype(dtype) if y.dtype.kind in "fc" else y for y in wide]
-    if xs[0].ndim == 2:
-        return function(*xs)
-    shape = xs[0].shape[:-2]
-    count = math.prod(shape)
-    # Of an empty stack the result's shape is found from a matrix that is not there.
-    stacks = [
-        x.reshape(count, *x.shape[-2:]) if count else np.zeros((1, *x.shape[-2:]), dtype)
-        for x in xs
-    ]
-    found = [function(*matrices) for matrices in zip(*stacks, strict=True)]
-    outs = [np.stack(ys)[:count] for ys in zip(*found, strict=True)]
-    return [y.reshape(*shape, *y.shape[1:]) for y in outs]
-
-
 # ---- Cholesky
 
 
@@ -130,14 +104,14 @@ class Cholesky(OfMatrices):
         return x
 
     def eval(self, x: Any) -> Any:
-        return _each(_cholesky, x)[0]
+        return each(_cholesky, x)[0]
 
     def jvp(self, primals: Any, tangents: Any, out: Any) -> Any:
         # Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527, eq. 8:
         # dL = L phi(L^-1 dA L^-H), phi: the lower triangle, the diagonal halved.
         (dx,) = tangents
-        rest = _solved(out, dx, left=False, lower=True, turned=True, conjugate=True)
-        rest = _solved(out, rest, lower=True)
+        rest = solved(out, dx, left=False, lower=True, turned=True, conjugate=True)
+        rest = solved(out, rest, lower=True)
         return matmul(out, mul(rest, constant_matrix(_phi(out.shape[-1], out.dtype), out.shape)))
 
 
@@ -148,7 +122,7 @@ def _cholesky(a: Any) -> list[Any]:
     if a.size == 0:
         return [a]
     # Rows of a are LAPACK's columns: U^H U of the transpose of a, so that L = U^T.
-    u, info = _routine("potrf", a.dtype)(a.T)
+    u, info = routine("potrf", a.dtype)(a.T)
     return [u.T if info == 0 else np.tril(np.full_like(a, np.nan))]
 
 
@@ -210,9 +184,9 @@ class TriangularSolve(OfMatrices):
         def solve(a: Any, b: Any) -> list[Any]:
             if b.size == 0:
                 return [b]
-            return [_routine("trsm", b.dtype)(1.0, a.T, b.T, *options).T]
+            return [routine("trsm", b.dtype)(1.0, a.T, b.T, *options).T]
 
-        return _each(solve, a, b)[0]
+        return each(solve, a, b)[0]
 
     def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> Any:
         # op(a) x = b  =>  op(a) dx = db - op(da) x
@@ -243,7 +217,7 @@ class TriangularSolve(OfMatrices):
 triangular_solve = TriangularSolve()
 
 
-def _solved(
+def solved(
     a: Any,
     b: Any,
     *,
@@ -253,6 +227,7 @@ def _solved(
     conjugate: bool = False,
     unit: bool = False,
 ) -> Any:
+    """`triangular_solve`, with the usual choices."""
     return triangular_solve(
         a,
         b,
@@ -298,6 +273,42 @@ def flip(x: Any) -> Any:
 def conjugated(x: Any) -> Any:
     """The complex conjugate; of real numbers, the same."""
     return conj(x, input_dtype=x.dtype) if x.dtype.kind == "c" else x
+
+
+def adjoint(x: Any) -> Any:
+    """The transposed and conjugated matrices."""
+    return conjugated(flip(x))
+
+
+def typed(x: Any, other: Any) -> Any:
+    """`x` in the dtype of `other`, which may be complex where that of `x` is real."""
+    if x.dtype == other.dtype:
+        return x
+    return convert_element_type(x, new_dtype=other.dtype, weak_type=other.weak_type)
+
+
+def for_columns(v: Any, other: Any) -> Any:
+    """One number for each column of the matrices `other`, repeated down the column."""
+    rank = len(other.shape)
+    dims = (*range(rank - 2), rank - 1)
+    return typed(broadcast_in_dim(v, shape=other.shape, broadcast_dimensions=dims), other)
+
+
+def for_rows(v: Any, other: Any) -> Any:
+    """One number for each row of the matrices `other`, repeated along the row."""
+    dims = tuple(range(len(other.shape) - 1))
+    return typed(broadcast_in_dim(v, shape=other.shape, broadcast_dimensions=dims), other)
+
+
+def identity_like(x: Any) -> Any:
+    """Identity matrices in the shape of the square matrices `x`."""
+    return constant_matrix(eye_matrix(x.shape[-1], x.dtype), x.shape)
+
+
+def skew_diagonal(x: Any) -> Any:
+    """The imaginary parts of the diagonals of complex matrices, all else zero."""
+    half = mul(sub(x, adjoint(x)), like(x, 0.5))
+    return mul(half, identity_like(x))
 
 
 def tril(x: Any, k: int = 0) -> Any:
@@ -353,7 +364,7 @@ class Lu(OfMatrices):
         ]
 
     def eval(self, x: Any) -> Any:
-        return _each(_lu, x)
+        return each(_lu, x)
 
     def jvp(self, primals: Any, tangents: Any, out: Any) -> list[Any]:
         lu_, _, permutation = out
@@ -367,7 +378,7 @@ def _lu(a: Any) -> list[Any]:
     m, n = a.shape
     if a.size == 0:
         return [a, np.zeros(min(m, n), np.int32), np.arange(m, dtype=np.int32)]
-    factors, pivots, _ = _routine("getrf", a.dtype)(a)
+    factors, pivots, _ = routine("getrf", a.dtype)(a)
     return [np.ascontiguousarray(factors), pivots.astype(np.int32), _permutation(pivots, m)]
 
 
@@ -383,26 +394,29 @@ def _lu_tangent(lu_: Any, permutation: Any, dx: Any) -> Any:
     # dL = L tril(F, -1) and dU = triu(F) U. L and U are made square.
     *_, m, n = lu_.shape
     k = min(m, n)
-    low = _padded(tril(_columns(lu_, k), -1), 0, m - k)
-    up = _padded(triu(_rows(lu_, k)), n - k, 0)
+    low = padded(tril(first_columns(lu_, k), -1), 0, m - k)
+    up = padded(triu(first_rows(lu_, k)), n - k, 0)
     if n > k:
         up = add(up, _unit_tail(lu_))
-    f = _solved(low, permute_rows(dx, permutation), lower=True, unit=True)
-    f = _solved(up, f, left=False, lower=False)
+    f = solved(low, permute_rows(dx, permutation), lower=True, unit=True)
+    f = solved(up, f, left=False, lower=False)
     below = tril(f, -1)
     dl = add_any(below, matmul(low, below))
     return add_any(dl, matmul(triu(f), up))
 
 
-def _columns(x: Any, k: int) -> Any:
+def first_columns(x: Any, k: int) -> Any:
+    """The first `k` columns of the matrices."""
     return x if k == x.shape[-1] else slice_along(x, len(x.shape) - 1, 0, k)
 
 
-def _rows(x: Any, k: int) -> Any:
+def first_rows(x: Any, k: int) -> Any:
+    """The first `k` rows of the matrices."""
     return x if k == x.shape[-2] else slice_along(x, len(x.shape) - 2, 0, k)
 
 
-def _padded(x: Any, rows: int, columns: int) -> Any:
+def padded(x: Any, rows: int, columns: int) -> Any:
+    """The matrices with this many rows and columns of zeros more."""
     if rows == columns == 0:
         return x
     config = ((0, 0, 0),) * (len(x.shape) - 2) + ((0, rows, 0), (0, columns, 0))

@@ -12,6 +12,7 @@ from ..core.types import ArrayType, array_type
 from .comparison import eq
 from .contraction import matmul
 from .elementwise import add, add_any, convert_element_type, div, like, mul, real, select_n, sub
+from .lapack import lapack_dtype
 from .linalg import (
     OfMatrices,
     check_inexact,
@@ -21,7 +22,6 @@ from .linalg import (
     diagonal,
     eye_matrix,
     flip,
-    lapack_dtype,
 )
 from .structural import broadcast_in_dim, zeros_of
 
