@@ -14,7 +14,7 @@ from .control.call import jit_p
 from .core.array import Array, HostArray, Tracer
 from .core.errors import error
 from .core.program import ClosedProgram, hoist_tracers, run_closed, trace_program
-from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths, sorted_dicts
+from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import program_settings, values
 from .core.trace import EVAL, KnownTrace, host_array, inside, state, values_are_checked
 from .core.types import ArrayType, array_type
@@ -214,7 +214,6 @@ def _trace(
     fun: Any, static: Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
 ) -> _Traced:
     out_trees: list[PyTreeDef] = []
-    in_tree = sorted_dicts(in_tree)
 
     def flat(*leaves: Any) -> list[Any]:
         args, kwargs = in_tree.unflatten(leaves)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import optree
 
 from .core.errors import error
-from .core.pytree import NAMESPACE, PyTreeDef, flatten
+from .core.pytree import NAMESPACE, PyTreeDef, flatten, sorted_dicts
 
 T = TypeVar("T")
 _register: Any = optree.register_pytree_node  # typed for collections of one kind of leaf
@@ -143,7 +143,7 @@ def tree_flatten_with_path(
         tree, is_leaf, namespace=NAMESPACE
     )
     paths = [tuple(_key(e) for e in accessor) for accessor in accessors]
-    return list(zip(paths, leaves, strict=True)), treedef
+    return list(zip(paths, leaves, strict=True)), sorted_dicts(treedef)
 
 
 def _flatten_with_path_rule(tree: Any, is_leaf: Any) -> Any:

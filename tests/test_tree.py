@@ -412,3 +412,29 @@ def test_dicts_whose_keys_cannot_be_ordered():
     assert tree.leaves({1: "a", "b": 2}) == ["a", 2]
     with pytest.raises(ValueError):
         theirs().tree_leaves({1: "a", "b": 2})
+
+
+@pytest.mark.parametrize("rebuilt", ["map", "jit", "grad", "vmap", "scan"])
+def test_dicts_are_rebuilt_in_the_order_of_their_leaves(rebuilt):
+    tree = {"b": jnp.ones(2), "a": {"d": jnp.ones(2), "c": jnp.ones(2)}}
+
+    def total(t):
+        return jnp.sum(t["b"] * t["a"]["d"] * t["a"]["c"])
+
+    out = {
+        "map": lambda: pb.tree.map(lambda x: x, tree),
+        "jit": lambda: pb.jit(lambda t: t)(tree),
+        "grad": lambda: pb.grad(total)(tree),
+        "vmap": lambda: pb.vmap(lambda t: t)(tree),
+        "scan": lambda: pb.lax.scan(lambda c, x: (c, x), 0, tree)[1],
+    }[rebuilt]()
+    assert list(out) == ["a", "b"] and list(out["a"]) == ["c", "d"]
+
+
+@pytest.mark.parametrize("transform", [pb.jit, pb.vmap, pb.jacfwd, pb.jacrev])
+def test_a_function_sees_dicts_in_the_order_of_their_leaves(transform):
+    seen = []
+    transform(lambda t: (seen.append(list(t)), t["a"] * t["b"])[1])(
+        {"b": jnp.ones(2), "a": jnp.ones(2)}
+    )
+    assert seen == [["a", "b"]]

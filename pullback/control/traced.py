@@ -11,7 +11,7 @@ from typing import Any
 from .. import checks
 from ..core.errors import error
 from ..core.program import ClosedProgram
-from ..core.pytree import PyTreeDef, flatten, leaf_paths, sorted_dicts
+from ..core.pytree import PyTreeDef, flatten, leaf_paths
 from ..core.settings import program_settings
 from ..core.trace import state
 from ..core.types import ArrayType
@@ -96,7 +96,6 @@ def _trace(
 ) -> Body:
     theirs, their_tree = of or (function, in_tree)
     trees: list[PyTreeDef] = []
-    in_tree = sorted_dicts(in_tree)
 
     def flat(*leaves: Any) -> list[Any]:
         out = function(*in_tree.unflatten(leaves))

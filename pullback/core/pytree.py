@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import optree
@@ -27,14 +28,16 @@ def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[li
             return [tree], _LEAF
         if type(tree) is tuple and all([isinstance(x, Array) for x in tree]):
             return list(tree), _tuple_of(len(tree))
-    return _flatten(tree, is_leaf, namespace=NAMESPACE)
+    leaves, treedef = _flatten(tree, is_leaf, namespace=NAMESPACE)
+    return leaves, sorted_dicts(treedef)
 
 
 def flatten_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], PyTreeDef]:
     """`flatten((args, kwargs))`, 1 us quicker where there are only arrays."""
     if not kwargs and all([isinstance(x, Array) for x in args]):
         return list(args), _call_of(len(args))
-    return _flatten((args, kwargs), namespace=NAMESPACE)
+    leaves, treedef = _flatten((args, kwargs), namespace=NAMESPACE)
+    return leaves, sorted_dicts(treedef)
 
 
 @cache
@@ -53,16 +56,29 @@ _LEAF = _structure(0, namespace=NAMESPACE)
 def sorted_dicts(treedef: PyTreeDef) -> PyTreeDef:
     """`treedef`, which rebuilds dicts with their keys in the order of the leaves: sorted.
 
-    Structures are equal whatever the order of keys. A function kept for all of them must see one
-    order.
+    Structures are equal whatever the order of keys, but programs see the order in which dicts are
+    rebuilt: they print them, and zip them with leaves.
     """
+    try:
+        return _with_sorted_dicts(treedef)
+    except TypeError:  # a container's own data cannot be hashed
+        return optree.treespec_transform(treedef, _sorted_node)
+
+
+# 0.3 us for a structure seen before. Bounded, for the data of containers stay alive with it.
+@lru_cache(maxsize=1024)
+def _with_sorted_dicts(treedef: PyTreeDef) -> PyTreeDef:
     return optree.treespec_transform(treedef, _sorted_node)
 
 
 def _sorted_node(node: PyTreeDef) -> PyTreeDef:
-    if node.type is not dict:
-        return node
-    return optree.treespec_dict(dict.fromkeys(node.entries(), _LEAF), namespace=NAMESPACE)
+    if node.type is dict:
+        return optree.treespec_dict(dict.fromkeys(node.entries(), _LEAF), namespace=NAMESPACE)
+    if node.type is defaultdict:
+        factory = node.unflatten([0] * node.num_leaves).default_factory
+        entries = dict.fromkeys(node.entries(), _LEAF)
+        return optree.treespec_defaultdict(factory, entries, namespace=NAMESPACE)
+    return node
 
 
 def unflatten(treedef: PyTreeDef, leaves: Sequence[Any]) -> Any:
