@@ -13,16 +13,18 @@ export PYTHONNOUSERSITE := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types docs bench check clean .venv
+.PHONY: help demo test clients suites lint types docs bench check clean .venv
 
 help:
 	@echo "make demo    train a small network on handwritten digits"
 	@echo "make test    run the tests"
+	@echo "make clients run 15 libraries written for JAX, and compare with JAX"
+	@echo "make suites  run libraries' own tests on JAX and on Pullback (takes an hour)"
 	@echo "make lint    ruff"
 	@echo "make types   mypy"
 	@echo "make docs    run the examples in the documents"
 	@echo "make bench   measure against other libraries (large downloads)"
-	@echo "make check   all that CI runs: lint, types, test (documents' examples included)"
+	@echo "make check   all that CI runs: lint, types, tests, documents' examples, clients"
 	@echo "make clean   remove .venv and what the tools leave behind"
 
 demo: $(VENV)/demo.stamp
@@ -30,6 +32,12 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	$(PY) -I -m pytest -n $(JOBS) tests
+
+clients: $(VENV)/clients.stamp
+	$(PY) -I -m pytest -n $(JOBS) tests/test_clients.py
+
+suites: $(VENV)/clients.stamp
+	$(PY) tests/surface/suites.py --jobs $(JOBS)
 
 lint: $(VENV)/lint.stamp
 	$(PY) -I -m ruff check .
@@ -43,7 +51,7 @@ docs: $(VENV)/test.stamp
 bench: $(VENV)/bench.stamp
 	$(PY) -m benchmarks
 
-check: lint types test
+check: lint types test clients
 
 # --- the environment: a stamp says what is installed; a changed requirement installs again ---
 
@@ -69,8 +77,9 @@ $(VENV)/%.stamp: $(VENV)/run.stamp requirements/%.txt
 	$(PIP) -r requirements/$*.txt
 	@touch $@
 
-# test.txt reads demo.txt.
+# test.txt reads demo.txt, and clients.txt reads both.
 $(VENV)/test.stamp: requirements/demo.txt
+$(VENV)/clients.stamp: requirements/demo.txt requirements/test.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""chex: assertions on shapes, types, trees and values, dataclasses as pytrees, variants of a test."""
+"""chex: assertions on shapes, types, trees and values, dataclasses, variants of a test."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""e3nn-jax: spherical harmonics, tensor products and a layer, and that rotations commute with them."""
+"""e3nn-jax: spherical harmonics, tensor products, a layer, and that rotations commute."""
 
 import e3nn_jax as e3nn
 import jax

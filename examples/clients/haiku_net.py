@@ -1,4 +1,4 @@
-"""dm-haiku: a convolutional network with batch normalisation, an LSTM and attention; a training step."""
+"""dm-haiku: a convolutional network with batch normalisation, an LSTM, attention."""
 
 import haiku as hk
 import jax

@@ -1,4 +1,4 @@
-"""Writes docs/coverage.md: what Pullback has of JAX's public names. `python tests/surface/page.py`"""
+"""Writes docs/coverage.md, on what there is of JAX's names. `python tests/surface/page.py`"""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ INTRODUCTION = """\
 # What Pullback has of JAX's public names
 
 Made by `python tests/surface/page.py`; a test holds that it is up to date. The names are those of
-JAX {version}; a name is *here* if `import jax` under `python -m pullback run` finds it and it does what it
-says, *different* if it is here but does less than JAX's, for the reason given, and *absent* otherwise.
-Behaviour is tested elsewhere: values, derivatives and errors by the tests of each module, signatures
-by `tests/test_signatures.py`, whole libraries by `examples/clients/`.
+JAX {version}. A name is *here* if `import jax` under `python -m pullback run` finds it and it does
+what it says, *different* if it is here but does less than JAX's, for the reason given, and *absent*
+otherwise. Behaviour is tested elsewhere: values, derivatives and errors by the tests of each module,
+signatures by `tests/test_signatures.py`, whole libraries by `examples/clients/`.
 """
 
 DEMAND = """\
 ## What libraries use
 
-Of the names in the code of 21 libraries (optax, equinox, diffrax, numpyro, flax, ...), as far as JAX {version} has
-them:
+Of the names in the code of 21 libraries (optax, equinox, diffrax, numpyro, flax, ...), as far as
+JAX {version} has them:
 
 | | names | here | % |
 |---|--:|--:|--:|
