@@ -85,6 +85,19 @@ from .conversion import full_like as full_like
 from .conversion import iota as iota
 from .conversion import shape_as_value as shape_as_value
 from .conversion import zeros_like_array as zeros_like_array
+from .convolution import ConvDimensionNumbers as ConvDimensionNumbers
+from .convolution import ConvGeneralDilatedDimensionNumbers as ConvGeneralDilatedDimensionNumbers
+from .convolution import conv as conv
+from .convolution import conv_dimension_numbers as conv_dimension_numbers
+from .convolution import conv_general_dilated as conv_general_dilated
+from .convolution import conv_general_dilated_local as conv_general_dilated_local
+from .convolution import conv_general_dilated_patches as conv_general_dilated_patches
+from .convolution import conv_general_permutations as conv_general_permutations
+from .convolution import conv_general_shape_tuple as conv_general_shape_tuple
+from .convolution import conv_shape_tuple as conv_shape_tuple
+from .convolution import conv_transpose as conv_transpose
+from .convolution import conv_transpose_shape_tuple as conv_transpose_shape_tuple
+from .convolution import conv_with_general_padding as conv_with_general_padding
 from .fourier import FftType as FftType
 from .fourier import fft as fft
 from .functions import acos as acos
@@ -136,6 +149,7 @@ from .loops import fori_loop as fori_loop
 from .loops import scan as scan
 from .loops import while_loop as while_loop
 from .mapping import map as map
+from .padtypes import padtype_to_pads as padtype_to_pads
 from .primitives import abs_p as abs_p
 from .primitives import acos_p as acos_p
 from .primitives import acosh_p as acosh_p
@@ -163,6 +177,7 @@ from .primitives import complex_p as complex_p
 from .primitives import concatenate_p as concatenate_p
 from .primitives import cond_p as cond_p
 from .primitives import conj_p as conj_p
+from .primitives import conv_general_dilated_p as conv_general_dilated_p
 from .primitives import convert_element_type_p as convert_element_type_p
 from .primitives import copy_p as copy_p
 from .primitives import cos_p as cos_p

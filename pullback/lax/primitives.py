@@ -37,6 +37,7 @@ from ..ops.comparison import shift_right_arithmetic as shift_right_arithmetic_p
 from ..ops.comparison import shift_right_logical as shift_right_logical_p
 from ..ops.comparison import xor as xor_p
 from ..ops.contraction import dot_general as dot_general_p
+from ..ops.convolution import conv_general_dilated as conv_general_dilated_p
 from ..ops.cumulative import cumlogsumexp as cumlogsumexp_p
 from ..ops.cumulative import cummax as cummax_p
 from ..ops.cumulative import cummin as cummin_p
@@ -82,6 +83,10 @@ from ..ops.functions import sqrt as sqrt_p
 from ..ops.functions import square as square_p
 from ..ops.functions import tan as tan_p
 from ..ops.functions import tanh as tanh_p
+from ..ops.incomplete import igamma as igamma_p
+from ..ops.incomplete import igamma_grad_a as igamma_grad_a_p
+from ..ops.incomplete import igammac as igammac_p
+from ..ops.incomplete import regularized_incomplete_beta as regularized_incomplete_beta_p
 from ..ops.indexing import gather as gather_p
 from ..ops.indexing import scatter as scatter_p
 from ..ops.indexing import scatter_add as scatter_add_p
@@ -116,12 +121,8 @@ from ..ops.special import digamma as digamma_p
 from ..ops.special import erf as erf_p
 from ..ops.special import erf_inv as erf_inv_p
 from ..ops.special import erfc as erfc_p
-from ..ops.special import igamma as igamma_p
-from ..ops.special import igamma_grad_a as igamma_grad_a_p
-from ..ops.special import igammac as igammac_p
 from ..ops.special import lgamma as lgamma_p
 from ..ops.special import polygamma as polygamma_p
-from ..ops.special import regularized_incomplete_beta as regularized_incomplete_beta_p
 from ..ops.special import zeta as zeta_p
 from ..ops.stacking import stack as stack_p
 from ..ops.stacking import tile as tile_p
@@ -173,6 +174,7 @@ __all__ = [
     "shift_right_logical_p",
     "xor_p",
     "dot_general_p",
+    "conv_general_dilated_p",
     "cumlogsumexp_p",
     "cummax_p",
     "cummin_p",

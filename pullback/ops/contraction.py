@@ -473,12 +473,17 @@ def _inner_dtype(x: np.dtype, y: np.dtype, out: np.dtype) -> np.dtype:
 def _of_integers(plan: Plan, x: Any, y: Any, dtype: np.dtype) -> Any:
     # Integers wrap around, as in XLA. Where all partial sums are exact in float64, BLAS is used:
     # NumPy's own loop for integers is 20 times slower at 300x300.
-    if x.size * y.size > _WORTH_A_SCAN and _bound(x) * _bound(y) * x.size < _EXACT_IN_DOUBLE:
+    if x.size * y.size > _WORTH_A_SCAN and fits_in_double(x, y, x.size):
         wide = plan(x.astype(np.float64), y.astype(np.float64))
         return wide.astype(np.int64).astype(dtype)
     native = dtype if dtype.kind in "iu" else np.dtype(np.int32)
     out = plan(x.astype(native, copy=False), y.astype(native, copy=False))
     return out if out.dtype == dtype else out.astype(dtype)
+
+
+def fits_in_double(x: Any, y: Any, terms: int) -> bool:
+    """Whether sums of so many products of integers of `x` and `y` are exact in float64."""
+    return _bound(x) * _bound(y) * terms < _EXACT_IN_DOUBLE
 
 
 def _bound(x: Any) -> int:
