@@ -1,4 +1,4 @@
-"""The singular value decomposition."""
+"""The singular value decomposition, and the pseudo-inverse."""
 
 from __future__ import annotations
 
@@ -7,38 +7,76 @@ from typing import Any
 import numpy as np
 
 from ..core import dtypes
-from ..core.primitive import Absent
+from ..core.errors import error
 from ..core.types import ArrayType, array_type
 from .comparison import eq
 from .contraction import matmul
-from .elementwise import add, add_any, convert_element_type, div, like, mul, real, select_n, sub
+from .elementwise import add, add_any, div, like, mul, real, select_n, sub
 from .lapack import lapack_dtype
 from .linalg import (
     OfMatrices,
+    adjoint,
     check_inexact,
     check_matrices,
-    conjugated,
-    constant_matrix,
     diagonal,
-    eye_matrix,
-    flip,
+    first_columns,
+    first_rows,
+    for_columns,
+    for_rows,
+    skew_diagonal,
 )
+from .slicing import concatenate, slice_along
 from .structural import broadcast_in_dim, zeros_of
+
+
+def check_subset(op: Any, subset: tuple[int, int] | None, size: int) -> None:
+    """Raise unless `subset` is None or the first and the end of a part of `size` values."""
+    if subset is not None and not 0 <= subset[0] <= subset[1] <= size:
+        raise error(
+            ValueError,
+            f"{op.name}: subset_by_index is a pair (start, end) with 0 <= start <= end <= {size}.",
+            got=f"subset_by_index={subset}",
+            fix="leave it out for all values.",
+        )
 
 
 class Svd(OfMatrices):
     """s, and with `compute_uv` U and V^H too, with x = U diag(s) V^H; s is not negative and falls.
 
     With `full_matrices`, U and V are square; else they have as many columns as s has elements.
+    `subset_by_index` leaves only the values and vectors of these places.
+
+    Derivatives: those of s always exist, where values are equal or zero as those of one choice of
+    vectors. U and V are not unique: columns of equal values may turn among themselves, complex
+    columns have a free phase, and the columns that complete a basis are any. Derivatives of what
+    does not depend on that choice are right; the free part of U^H dU is taken to be zero (of
+    complex phases, all of the difference between U and V is put into U).
     """
 
     multiple_results = True
 
-    def typing(self, x: Any, *, full_matrices: bool, compute_uv: bool) -> list[ArrayType]:
+    def typing(
+        self,
+        x: Any,
+        *,
+        full_matrices: bool,
+        compute_uv: bool,
+        subset_by_index: tuple[int, int] | None = None,
+    ) -> list[ArrayType]:
         check_matrices(self, x)
         check_inexact(self, x)
         *stack, m, n = x.shape
         k, weak = min(m, n), x.weak_type
+        check_subset(self, subset_by_index, k)
+        if subset_by_index is not None:
+            if full_matrices and subset_by_index != (0, k):
+                raise error(
+                    ValueError,
+                    "svd: full_matrices and subset_by_index cannot both be set.",
+                    got=f"subset_by_index={subset_by_index}",
+                    fix="give full_matrices=False.",
+                )
+            k = subset_by_index[1] - subset_by_index[0]
         s = array_type((*stack, k), dtypes.real_dtype(x.dtype), weak)
         if not compute_uv:
             return [s]
@@ -46,7 +84,14 @@ class Svd(OfMatrices):
         u = array_type((*stack, m, rows), x.dtype, weak)
         return [s, u, array_type((*stack, columns, n), x.dtype, weak)]
 
-    def eval(self, x: Any, *, full_matrices: bool, compute_uv: bool) -> Any:
+    def eval(
+        self,
+        x: Any,
+        *,
+        full_matrices: bool,
+        compute_uv: bool,
+        subset_by_index: tuple[int, int] | None = None,
+    ) -> Any:
         # LAPACK does not converge where there is a NaN, and then NumPy raises for the whole stack.
         whole = np.isfinite(x).all((-2, -1))
         safe = np.where(whole[..., None, None], x, 0).astype(lapack_dtype(x.dtype), copy=False)
@@ -59,83 +104,156 @@ class Svd(OfMatrices):
         found = [y.astype(t, copy=False) for y, t in zip(found, types, strict=False)]
         for y in found:
             y[~whole] = np.nan
-        return found
+        if subset_by_index is None or full_matrices:
+            return found
+        part = slice(*subset_by_index)
+        places = [(..., part), (..., part), (..., part, slice(None))]
+        return [y[at] for y, at in zip(found, places, strict=False)]
 
     def jvp(
-        self, primals: Any, tangents: Any, out: Any, *, full_matrices: bool, compute_uv: bool
+        self,
+        primals: Any,
+        tangents: Any,
+        out: Any,
+        *,
+        full_matrices: bool,
+        compute_uv: bool,
+        subset_by_index: tuple[int, int] | None = None,
     ) -> list[Any]:
         (x,), (dx,) = primals, tangents
-        *_, m, n = x.shape
-        if compute_uv and full_matrices and m != n:
-            return _NOT_UNIQUE(x)
-        if compute_uv and not full_matrices:
-            s, u, vh = out
+        m, n = x.shape[-2:]
+        k = min(m, n)
+        if compute_uv and (full_matrices or subset_by_index is None):
+            s, u, vh = out[0], first_columns(out[1], k), first_rows(out[2], k)
         else:
             s, u, vh = svd(x, full_matrices=False, compute_uv=True)
-        uh, v = conjugated(flip(u)), conjugated(flip(vh))
-        change = matmul(matmul(uh, dx), v)
+        change = matmul(matmul(adjoint(u), dx), adjoint(vh))
         ds = diagonal(change)
         ds = real(ds) if x.dtype.kind == "c" else ds
         if not compute_uv:
-            return [ds]
-        du, dv = _rotations(s, change)
-        du, dv = matmul(u, du), matmul(v, dv)
-        if m > n:
-            du = add_any(du, _outside(u, uh, matmul(dx, v), s))
-        if n > m:
-            dv = add_any(dv, _outside(v, vh, matmul(conjugated(flip(dx)), u), s))
-        return [ds, du, conjugated(flip(dv))]
+            return [_part(ds, 1, subset_by_index)]
+        du, dv = _vector_tangents(s, u, adjoint(vh), dx, change)
+        if full_matrices:
+            du = _with_completion(u, du, out[1])
+            dv = _with_completion(adjoint(vh), dv, adjoint(out[2]))
+            return [ds, du, adjoint(dv)]
+        found = [_part(y, 1, subset_by_index) for y in (ds, du, dv)]
+        return [*found[:2], adjoint(found[2])]
 
 
 svd = Svd()
 
-_NOT_UNIQUE = Absent(
-    "with full_matrices, the columns of U or V that complete a basis are not unique; "
-    "use full_matrices=False"
-)
+
+def _part(x: Any, axis_from_end: int, subset: tuple[int, int] | None) -> Any:
+    return x if subset is None else slice_along(x, len(x.shape) - axis_from_end, *subset)
 
 
-def _rotations(s: Any, change: Any) -> tuple[Any, Any]:
-    # Townsend, Differentiating the singular value decomposition (2016), eq. 17 and 18: with
-    # P = U^H dA V and F_ij = 1 / (s_j^2 - s_i^2), 0 where they are equal,
-    # U^H dU = F o (P S + S P^H) and V^H dV = F o (S P + P^H S). The phases of complex columns turn
-    # by the imaginary part of the diagonal of P over s, all of it in U.
-    shape, rank = change.shape, len(change.shape)
-    stack = tuple(range(rank - 2))
-    columns = broadcast_in_dim(s, shape=shape, broadcast_dimensions=(*stack, rank - 1))
-    rows = broadcast_in_dim(s, shape=shape, broadcast_dimensions=(*stack, rank - 2))
-    gaps = mul(add(columns, rows), sub(columns, rows))
-    factor = _typed(_inverse(gaps), change)
-    columns, rows = _typed(columns, change), _typed(rows, change)
-    turned = conjugated(flip(change))
-    du = mul(factor, add_any(mul(change, columns), mul(rows, turned)))
-    dv = mul(factor, add_any(mul(rows, change), mul(turned, columns)))
+def _vector_tangents(s: Any, u: Any, v: Any, dx: Any, change: Any) -> tuple[Any, Any]:
+    """The tangents of the thin U and V, where `change` is P = U^H dx V."""
+    # P = X S + dS - S Y with X = U^H dU and Y = V^H dV skew-Hermitian. So at i, j
+    # (X - Y) (s_i + s_j) = P - P^H, and off the diagonal (X + Y) (s_j - s_i) = P + P^H: equal
+    # values leave only X + Y free. Townsend (2016) has the same with s_j^2 - s_i^2 alone.
+    m, n = dx.shape[-2:]
+    columns, rows = for_columns(s, change), for_rows(s, change)
+    turned = adjoint(change)
+    half = like(change, 0.5)
+    apart = mul(mul(sub(change, turned), inverse(add(columns, rows))), half)
+    together = mul(mul(add_any(change, turned), inverse(sub(columns, rows))), half)
+    x, y = add_any(together, apart), sub(together, apart)
     if change.dtype.kind == "c":
-        half = mul(sub(change, turned), like(change, 0.5))
-        eye = constant_matrix(eye_matrix(shape[-1], change.dtype), shape)
-        du = add_any(du, mul(mul(half, eye), _typed(_inverse(real(columns)), change)))
+        phase = skew_diagonal(apart)
+        x, y = add_any(x, phase), add_any(y, phase)
+    du, dv = matmul(u, x), matmul(v, y)
+    if m > n:
+        du = add_any(du, _outside(u, matmul(dx, v), s))
+    if n > m:
+        dv = add_any(dv, _outside(v, matmul(adjoint(dx), u), s))
     return du, dv
 
 
-def _inverse(x: Any) -> Any:
+def inverse(x: Any) -> Any:
     """1 / x, and 0 where x is 0."""
     zero = eq(x, like(x, 0))
     one = broadcast_in_dim(like(x, 1), shape=x.shape, broadcast_dimensions=())
-    nothing = zeros_of(x)
-    return select_n(zero, div(one, select_n(zero, x, one)), nothing)
+    return select_n(zero, div(one, select_n(zero, x, one)), zeros_of(x))
 
 
-def _outside(u: Any, uh: Any, change: Any, s: Any) -> Any:
+def _outside(u: Any, change: Any, s: Any) -> Any:
     """The part of a change of the columns of `u` that leaves the space they span."""
-    rank = len(change.shape)
-    rest = sub(change, matmul(u, matmul(uh, change)))
-    inverse = broadcast_in_dim(
-        _inverse(s), shape=change.shape, broadcast_dimensions=(*range(rank - 2), rank - 1)
-    )
-    return mul(rest, _typed(inverse, change))
+    rest = sub(change, matmul(u, matmul(adjoint(u), change)))
+    return mul(rest, for_columns(inverse(s), change))
 
 
-def _typed(x: Any, other: Any) -> Any:
-    if x.dtype == other.dtype:
-        return x
-    return convert_element_type(x, new_dtype=other.dtype, weak_type=other.weak_type)
+def _with_completion(u: Any, du: Any, full: Any) -> Any:
+    """The tangent of all columns of `full`, of which `u` is the first."""
+    k, size = u.shape[-1], full.shape[-1]
+    if k == size:
+        return du
+    last = len(u.shape) - 1
+    rest = slice_along(full, last, k, size)
+    # They stay orthogonal to the first columns, and do not turn among themselves.
+    turned = matmul(u, matmul(adjoint(du), rest))
+    return concatenate(du, sub(zeros_of(turned), turned), dimension=last)
+
+
+# ---- the pseudo-inverse
+
+
+class Pinv(OfMatrices):
+    """The pseudo-inverse, with singular values of at most `rtol` times the largest taken as 0.
+
+    `rtol` has a number for each matrix, and no derivative.
+    """
+
+    def typing(self, x: Any, rtol: Any, *, hermitian: bool) -> ArrayType:
+        check_matrices(self, x)
+        check_inexact(self, x)
+        *stack, m, n = x.shape
+        if tuple(stack) != rtol.shape:
+            raise error(
+                ValueError,
+                "pinv takes one rtol for each matrix.",
+                got=f"x: {x.str_short()}, rtol: {rtol.str_short()}",
+                fix="broadcast it to the axes before the last two.",
+            )
+        return x.update(shape=(*stack, n, m))
+
+    weak_from = (0,)
+
+    def eval(self, x: Any, rtol: Any, *, hermitian: bool) -> Any:
+        if x.size == 0:
+            return np.swapaxes(x, -1, -2).copy()
+        whole = np.isfinite(x).all((-2, -1))
+        safe = np.where(whole[..., None, None], x, 0).astype(lapack_dtype(x.dtype), copy=False)
+        if hermitian:
+            w, u = np.linalg.eigh((safe + np.conj(np.swapaxes(safe, -1, -2))) / 2)
+            s, vh = np.abs(w), np.conj(np.swapaxes(u, -1, -2))
+            kept = s > rtol[..., None] * s.max(-1, keepdims=True)
+            s = w
+        else:
+            u, s, vh = np.linalg.svd(safe, full_matrices=False)
+            kept = s > rtol[..., None] * s[..., :1]
+        inverse = np.where(kept, 1, 0) / np.where(kept, s, 1)
+        scaled = np.conj(np.swapaxes(vh, -1, -2)) * inverse[..., None, :].astype(s.dtype)
+        out = np.matmul(scaled, np.conj(np.swapaxes(u, -1, -2)))
+        out[~whole] = np.nan
+        return out.astype(x.dtype, copy=False)
+
+    def jvp(self, primals: Any, tangents: Any, out: Any, *, hermitian: bool) -> Any:
+        # Golub and Pereyra (1973), theorem 4.3, for matrices of constant rank:
+        # dP = -P dx P + P P^H dx^H (I - x P) + (I - P x) dx^H P^H P.
+        (x, _), (dx, _) = primals, tangents
+        if dx is None:
+            return None
+        if hermitian:
+            half = like(x, 0.5)
+            x, dx = mul(add(x, adjoint(x)), half), mul(add_any(dx, adjoint(dx)), half)
+        p, ph, dxh = out, adjoint(out), adjoint(dx)
+        left = matmul(matmul(p, ph), dxh)
+        right = matmul(dxh, matmul(ph, p))
+        left = sub(left, matmul(matmul(left, x), p))
+        right = sub(right, matmul(p, matmul(x, right)))
+        return sub(add_any(left, right), matmul(p, matmul(dx, p)))
+
+
+pinv = Pinv()
