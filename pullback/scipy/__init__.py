@@ -2,4 +2,4 @@
 
 from ..core.lazy import submodules
 
-__getattr__, __dir__ = submodules(__name__, ["fft", "linalg", "special", "stats"])
+__getattr__, __dir__ = submodules(__name__, ["fft", "interpolate", "linalg", "ndimage", "special", "stats"])
