@@ -8,6 +8,7 @@ from . import nn as nn
 from . import numpy as numpy
 from . import random as random
 from . import scipy as scipy
+from . import sharding as sharding
 from . import tree as tree
 from . import tree_util as tree_util
 from .api import grad as grad
@@ -15,11 +16,13 @@ from .api import jvp as jvp
 from .api import linearize as linearize
 from .api import value_and_grad as value_and_grad
 from .api import vjp as vjp
+from .callbacks import pure_callback as pure_callback
 from .checkpointing import checkpoint as checkpoint
 from .checkpointing import checkpoint_policies as checkpoint_policies
 from .checkpointing import remat as remat
 from .core import trace as _trace
 from .core.array import Array as Array
+from .core.dtypes import float0 as float0
 from .core.errors import UnexpectedTracerError as UnexpectedTracerError
 from .core.lazy import submodules as _submodules
 from .core.settings import config as config
@@ -31,22 +34,26 @@ from .core.settings import enable_x64 as enable_x64
 from .core.settings import numpy_dtype_promotion as numpy_dtype_promotion
 from .core.settings import numpy_rank_promotion as numpy_rank_promotion
 from .core.settings import threefry_partitionable as threefry_partitionable
+from .core.sharding import Shard as Shard
 from .custom import closure_convert as closure_convert
 from .custom import custom_jvp as custom_jvp
 from .custom import custom_vjp as custom_vjp
+from .custom_derivatives import custom_gradient as custom_gradient
 from .devices import Device as Device
-from .devices import block_until_ready as block_until_ready
 from .devices import clear_caches as clear_caches
 from .devices import default_backend as default_backend
+from .devices import default_device as default_device
 from .devices import device_count as device_count
-from .devices import device_get as device_get
-from .devices import device_put as device_put
 from .devices import devices as devices
 from .devices import effects_barrier as effects_barrier
+from .devices import host_count as host_count
+from .devices import host_id as host_id
+from .devices import host_ids as host_ids
 from .devices import local_device_count as local_device_count
 from .devices import local_devices as local_devices
 from .devices import process_count as process_count
 from .devices import process_index as process_index
+from .devices import process_indices as process_indices
 from .jacobians import hessian as hessian
 from .jacobians import jacfwd as jacfwd
 from .jacobians import jacobian as jacobian
@@ -59,7 +66,23 @@ from .jit import make_jaxpr as make_jaxpr
 from .linear import linear_transpose as linear_transpose
 from .mapping import pmap as pmap
 from .mapping import vmap as vmap
+from .placement import block_until_ready as block_until_ready
+from .placement import copy_to_host_async as copy_to_host_async
+from .placement import device_get as device_get
+from .placement import device_put as device_put
+from .placement import make_array_from_callback as make_array_from_callback
+from .placement import make_array_from_process_local_data as make_array_from_process_local_data
+from .placement import (
+    make_array_from_single_device_arrays as make_array_from_single_device_arrays,
+)
+from .placement import reshard as reshard
+from .shard_mapping import shard_map as shard_map
+from .shard_mapping import smap as smap
+from .sharding import NamedSharding as NamedSharding
+from .sharding import make_mesh as make_mesh
+from .sharding import set_mesh as set_mesh
 
+P = sharding.PartitionSpec
 typeof = _trace.type_of
 
 # Imported when first used: not every program needs them.
@@ -81,10 +104,10 @@ __getattr__, __dir__ = _submodules(
         "flatten_util",
         "image",
         "lib",
+        "memory",
         "monitoring",
         "profiler",
         "ref",
-        "sharding",
         "stages",
         "test_util",
         "tools",

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from . import checks
 from .control import traced
-from .core import dtypes
-from .core.array import Array, HostArray
 from .core.device import CPU, Device
 from .core.errors import error
-from .core.pytree import flatten
-from .core.trace import host_array
+from .core.settings import override
 from .jit import forget_programs
 
 
@@ -62,55 +56,49 @@ def process_count(backend: str | None = None) -> int:
     return 1
 
 
+def process_indices(backend: str | None = None) -> list[int]:
+    """The numbers of all processes: [0]."""
+    return [0]
+
+
+def host_id(backend: str | None = None) -> int:
+    """The number of this process, by its old name: see `process_index`."""
+    return process_index(backend)
+
+
+def host_ids(backend: str | None = None) -> list[int]:
+    """The numbers of all processes, by an old name: see `process_indices`."""
+    return process_indices(backend)
+
+
+def host_count(backend: str | None = None) -> int:
+    """The number of processes, by its old name: see `process_count`."""
+    return process_count(backend)
+
+
+def default_device(new_val: Any = None) -> Any:
+    """Put new arrays on this device while the `with` lasts. There is one, so they are there.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> with pullback.default_device(pullback.devices()[0]):
+      ...     print(jnp.ones(2).devices())
+      {CpuDevice(id=0)}
+    """
+    if not (new_val is None or isinstance(new_val, Device) or new_val == "cpu"):
+        raise error(
+            ValueError,
+            "default_device takes a device, or the name of a platform.",
+            got=f"{new_val!r:.80}",
+            fix='use jax.devices()[0] or "cpu".',
+        )
+    return override("jax_default_device", new_val)
+
+
 def default_backend() -> str:
     """The name of the platform: "cpu"."""
     return "cpu"
-
-
-def device_put(
-    x: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: Any = None
-) -> Any:
-    """`x`, a pytree of arrays and numbers, as Arrays on a device. NumPy arrays are copied.
-
-    Example:
-      >>> import numpy as np
-      >>> import pullback
-      >>> pullback.device_put(np.arange(3.0))
-      Array([0., 1., 2.], dtype=float32)
-    """
-    leaves, tree = flatten(x)
-    return tree.unflatten([checks.input_array(v, "device_put") for v in leaves])
-
-
-def device_get(x: Any) -> Any:
-    """`x`, a pytree of arrays, as NumPy arrays.
-
-    Example:
-      >>> import pullback
-      >>> import pullback.numpy as jnp
-      >>> pullback.device_get(jnp.ones(2))
-      array([1., 1.], dtype=float32)
-    """
-    leaves, tree = flatten(x)
-    return tree.unflatten([_on_host(v) for v in leaves])
-
-
-def _on_host(v: Any) -> Any:
-    if isinstance(v, HostArray) and dtypes.is_key(v.dtype):
-        return v
-    return np.asarray(v) if isinstance(v, Array) else np.asarray(host_array(v))
-
-
-def block_until_ready(x: Any) -> Any:
-    """`x`: on this engine every result is ready when it is returned.
-
-    Example:
-      >>> import pullback
-      >>> import pullback.numpy as jnp
-      >>> print(pullback.block_until_ready(jnp.ones(2)))
-      [1. 1.]
-    """
-    return x
 
 
 def effects_barrier() -> None:

@@ -194,7 +194,8 @@ def _number_of_segments(ids: Any, given: Any) -> int:
                 got=f"segment_ids {ids.describe()}",
                 fix="give num_segments.",
             )
-        return int(max_(ids)) + 1 if ids.size else 0
+        largest: Any = max_(ids) if ids.size else -1
+        return int(largest) + 1
     count = given.__index__()
     if count < 0:
         raise error(

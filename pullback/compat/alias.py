@@ -45,6 +45,7 @@ SHARED = frozenset(
         "image",
         "lax",
         "lib",
+        "memory",
         "monitoring",
         "nn",
         "numpy",

@@ -91,7 +91,9 @@ class Array(ArrayMethods):
 class HostArray(Array):
     """An array whose elements are in the memory of this process, as a NumPy array."""
 
-    __slots__ = ("_aval", "_value", "_weak")
+    __slots__ = ("_aval", "_sharding", "_value", "_weak")
+    _sharding: Any
+    """Where `device_put` was told to put it; not there if it was not."""
 
     def __init__(self, value: Any, weak_type: bool = False) -> None:
         self._value, self._weak = value, weak_type
@@ -269,6 +271,11 @@ class Tracer(Array):
     __slots__ = ("owner",)  # not `trace`: that is a method of every Array
     owner: Any
     """The trace that made it."""
+
+    @property
+    def _trace(self) -> Any:
+        # Libraries written for JAX compare it with the current trace.
+        return self.owner
 
     def known(self) -> Any:
         """The value where it is already known (under `grad` without `jit`), else None."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .types import Shape
-
 
 class Device:
     """A place for arrays. There is one: the CPU."""
@@ -15,6 +13,8 @@ class Device:
     device_kind = "cpu"
     process_index = 0
     host_id = 0
+    local_hardware_id = 0
+    task_id = 0
 
     def __repr__(self) -> str:
         return "CpuDevice(id=0)"
@@ -26,70 +26,17 @@ class Device:
         """Not measured on the CPU."""
         return None
 
+    def __reduce__(self) -> str:
+        return "CPU"
+
 
 CPU = Device()
-
-
-class SingleDeviceSharding:
-    """All of an array on one device."""
-
-    memory_kind = "unpinned_host"
-    num_devices = 1
-    is_fully_replicated = True
-    is_fully_addressable = True
-
-    def __init__(self, device: Device = CPU, *, memory_kind: str | None = None) -> None:
-        self._device = device
-
-    @property
-    def device_set(self) -> set[Device]:
-        """The devices on which a part of the array is."""
-        return {self._device}
-
-    @property
-    def addressable_devices(self) -> set[Device]:
-        """Those of them that belong to this process."""
-        return {self._device}
-
-    def shard_shape(self, global_shape: Shape) -> Shape:
-        """The shape of the part on each device."""
-        return global_shape
-
-    def devices_indices_map(self, global_shape: Shape) -> dict[Device, Any]:
-        """For each device, the index of its part."""
-        return {self._device: (slice(None),) * len(global_shape)}
-
-    def is_equivalent_to(self, other: Any, ndim: int) -> bool:
-        """Whether the other puts an array on the same device."""
-        return bool(self == other)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SingleDeviceSharding) and other._device is self._device
-
-    def __hash__(self) -> int:
-        return hash(self._device)
-
-    def __repr__(self) -> str:
-        return f"SingleDeviceSharding(device={self._device!r}, memory_kind={self.memory_kind})"
-
-
-class Shard:
-    """The part of an array that is on one device: here all of it."""
-
-    __slots__ = ("data", "device", "index", "replica_id")
-
-    def __init__(self, data: Any) -> None:
-        self.data, self.device, self.replica_id = data, CPU, 0
-        self.index = (slice(None),) * data.ndim
-
-    def __repr__(self) -> str:
-        return f"Shard(device={self.device!r}, index={self.index}, replica_id=0, data={self.data})"
 
 
 class Deleted:
     """Stands where the value of a deleted array was: whatever is done with it fails."""
 
-    def __init__(self, shape: Shape, dtype: Any, text: str) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: Any, text: str) -> None:
         self.shape, self.dtype, self.ndim, self._text = shape, dtype, len(shape), text
 
     @property

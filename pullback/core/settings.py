@@ -64,8 +64,10 @@ class _Values(threading.local):
 for _name, _default in _DEFAULTS.items():
     setattr(_Values, _name, _from_environment(_name, _default))
 
+_Values.mesh = None  # type: ignore[attr-defined]
+
 values: Any = _Values()
-"""Read a setting as `values.jax_enable_x64`."""
+"""Read a setting as `values.jax_enable_x64`. `values.mesh` is the mesh in use, or None."""
 
 
 class Config:
@@ -197,4 +199,5 @@ def program_settings() -> tuple[Any, ...]:
         v.jax_threefry_partitionable,
         v.jax_numpy_dtype_promotion,
         v.jax_numpy_rank_promotion,
+        v.mesh,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .sharding import NamedSharding, unspread
 
 Shape = tuple[int, ...]
 
@@ -45,6 +46,16 @@ class ArrayType:
             n *= d
         return n
 
+    @property
+    def sharding(self) -> NamedSharding:
+        """How the type says that the axes are spread: not at all, over a mesh without axes."""
+        return unspread(len(self.shape))
+
+    @property
+    def vma(self) -> frozenset[Any]:
+        """The mesh axes along which the value varies: none are followed here."""
+        return frozenset()
+
     def update(self, **changes: Any) -> ArrayType:
         """The same type with some of shape, dtype and weak_type changed."""
         return array_type(
@@ -62,6 +73,9 @@ class ArrayType:
         if dtypes.is_inexact(self.dtype):
             return self
         return array_type(self.shape, dtypes.float0, False)
+
+    to_tangent_aval = to_cotangent_aval = to_ct_aval = tangent
+    strip_weak_type = strong
 
     def without_axis(self, axis: int) -> ArrayType:
         """The type of one element along `axis`."""

@@ -7,7 +7,9 @@ from typing import Any
 from .. import checks
 from ..core import dtypes
 from ..core.array import Array
-from ..core.pytree import flatten
+from ..core.placing import as_sharding, placed
+from ..core.pytree import flatten, prefix_leaves
+from ..core.trace import type_of
 from ..ops import barriers
 
 
@@ -39,8 +41,26 @@ def optimization_barrier(operand: Any, /) -> Any:
 
 
 def with_sharding_constraint(x: Any, shardings: Any) -> Any:
-    """`x`: this engine has one device."""
-    return x
+    """`x`, a pytree of arrays, spread over devices as `shardings` says: here nothing moves.
+
+    Args:
+      x: a pytree of arrays.
+      shardings: a Sharding, or with a mesh in use a PartitionSpec, for each of them; or a pytree of
+        these, of the structure of the upper part of `x`.
+
+    Raises:
+      ValueError: a sharding does not fit its array; there is no mesh in use.
+    """
+    leaves, tree = flatten(x)
+    outs = []
+    places = prefix_leaves("with_sharding_constraint's shardings", shardings, x)
+    for leaf, target in zip(leaves, places, strict=True):
+        y = checks.input_array(leaf, "with_sharding_constraint")
+        sharding = as_sharding(target)
+        if sharding is not None:
+            sharding.shard_shape(type_of(y).shape)
+        outs.append(placed(y, sharding))
+    return tree.unflatten(outs)
 
 
 def stage(x: Any, /) -> Array:

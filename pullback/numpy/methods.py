@@ -9,8 +9,9 @@ import numpy as np
 
 from ..core import dtypes
 from ..core.array import HostArray
-from ..core.device import CPU, Deleted, Device, Shard, SingleDeviceSharding
+from ..core.device import CPU, Deleted, Device
 from ..core.errors import error
+from ..core.sharding import SINGLE, Shard, Sharding
 from ..core.trace import type_of
 from ..ops.comparison import bitcast_convert_type
 from ..ops.elementwise import complex_
@@ -384,9 +385,9 @@ class Methods:
         return sys.modules[__package__ or "pullback.numpy"]
 
     @property
-    def sharding(self) -> SingleDeviceSharding:
-        """How the array is spread over devices: it is on one."""
-        return SingleDeviceSharding()
+    def sharding(self) -> Sharding:
+        """How the array is spread over devices: as `device_put` was told, or on one."""
+        return getattr(self, "_sharding", SINGLE)
 
     @property
     def device(self) -> Device:
@@ -396,7 +397,7 @@ class Methods:
     @property
     def committed(self) -> bool:
         """Whether the array was put on its device by name."""
-        return False
+        return hasattr(self, "_sharding")
 
     def devices(self) -> set[Device]:
         """The devices."""

@@ -1,0 +1,3 @@
+"""Kinds of memory: `jax.memory`."""
+
+from .core.placing import Space as Space
