@@ -6,10 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import checks
-from .control.custom import custom_jvp_call, custom_vjp_call, float0_zeros
+from .control.custom import custom_jvp_call, custom_vjp_call
 from .core import dtypes
 from .core.array import Array, Tracer
 from .core.errors import UnexpectedTracerError, error
@@ -25,24 +23,40 @@ from .ops.structural import zeros
 class SymbolicZero:
     """A tangent or cotangent known to be zero, given to rules that ask for symbolic zeros."""
 
+    __slots__ = ("aval",)
+
     def __init__(self, aval: ArrayType) -> None:
         self.aval = aval
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        return self.aval.shape
+    @staticmethod
+    def from_primal_value(val: Any) -> SymbolicZero:
+        """The zero tangent of `val`; for an integer one of dtype float0."""
+        return SymbolicZero(type_of(val).tangent())
 
-    @property
-    def dtype(self) -> np.dtype:
-        """The type of the elements."""
-        return self.aval.dtype
+    def __getattr__(self, name: str) -> Any:
+        # The shape, dtype and the like, as an array of zeros has them.
+        if name in ("shape", "dtype", "ndim", "size", "weak_type"):
+            return getattr(self.aval, name)
+        raise AttributeError(f"SymbolicZero has no attribute {name!r}", name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"SymbolicZero({self.aval.str_short()})"
 
 
-class _CustomFunction:
+def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
+    """The zero tangent of `val`: an array (of dtype float0 for integers), or a `SymbolicZero`.
+
+    Example:
+      >>> from pullback.custom_derivatives import zero_from_primal
+      >>> print(zero_from_primal(3.0), zero_from_primal(3.0, symbolic_zeros=True))
+      0.0 SymbolicZero(f32[])
+    """
+    if symbolic_zeros:
+        return SymbolicZero.from_primal_value(val)
+    return checks.zero_filled(None, type_of(val))
+
+
+class CustomFunction:
     """What both kinds have in common: the function, its arguments by position, its name."""
 
     def __init__(
@@ -93,6 +107,18 @@ class _CustomFunction:
             )
         return bound.args
 
+    def _plain(self, args: Any, kwargs: Any) -> Any:
+        """The function itself, outside of all transformations: on arrays, as inside."""
+        if kwargs or self.nondiff_argnums or not all([isinstance(x, Array) for x in args]):
+            fixed, dynamic = self._split(self._positional(args, kwargs))
+            leaves, tree = self._leaves(dynamic)
+            args = tuple(self._joined(fixed, tree.unflatten(leaves)))
+        out = self.fun(*args)
+        if isinstance(out, Array):
+            return out
+        outs, tree = flatten(out)
+        return tree.unflatten([checks.output_array(y, self.__name__) for y in outs])
+
     def _bad_call(self, why: str, kwargs: Any) -> TypeError:
         return error(
             TypeError,
@@ -121,7 +147,7 @@ class _CustomFunction:
         ], tree
 
 
-class custom_jvp(_CustomFunction):
+class custom_jvp(CustomFunction):
     """A function with a forward rule of its own, which serves reverse mode too.
 
     Args:
@@ -194,7 +220,7 @@ class custom_jvp(_CustomFunction):
                 fix="define one with @f.defjvp, or leave custom_jvp out.",
             )
         if state.trace is EVAL:
-            return self.fun(*args, **kwargs)
+            return self._plain(args, kwargs)
         fixed, dynamic = self._split(self._positional(args, kwargs))
         # The rule says nothing of these arguments: no derivative goes through them.
         fixed = [stop_gradient(x) if isinstance(x, Tracer) else x for x in fixed]
@@ -246,11 +272,8 @@ class custom_jvp(_CustomFunction):
         return outs, [_tangent_out(name, y, t) for y, t in zip(outs, found, strict=True)], tree
 
     def _tangent_in(self, x: Any, t: Any) -> Any:
-        aval = type_of(x)
-        if not dtypes.is_inexact(aval.dtype):
-            return float0_zeros(aval)
         if t is None:
-            return SymbolicZero(aval) if self.symbolic_zeros else zeros(aval)
+            return zero_from_primal(x, self.symbolic_zeros)
         return t
 
 
@@ -279,8 +302,25 @@ class CustomVJPPrimal:
     def __init__(self, value: Any, perturbed: bool) -> None:
         self.value, self.perturbed = value, perturbed
 
+    def __repr__(self) -> str:
+        return f"CustomVJPPrimal(value={self.value!r}, perturbed={self.perturbed})"
 
-class custom_vjp(_CustomFunction):
+
+def custom_vjp_primal_tree_values(tree: Any) -> Any:
+    """The arguments of a fwd rule with symbolic zeros as plain values, in their containers."""
+    leaves, treedef = flatten(tree)
+    for x in leaves:
+        if not isinstance(x, CustomVJPPrimal):
+            raise error(
+                TypeError,
+                "custom_vjp_primal_tree_values takes the arguments of a fwd rule.",
+                got=f"a leaf of type {type(x).__name__}",
+                fix="set symbolic_zeros=True in defvjp; else the arguments are plain values.",
+            )
+    return treedef.unflatten([x.value for x in leaves])
+
+
+class custom_vjp(CustomFunction):
     """A function with a reverse rule of its own. Forward mode on it raises a TypeError.
 
     Args:
@@ -331,7 +371,7 @@ class custom_vjp(_CustomFunction):
                 fix="define them with f.defvjp(fwd, bwd), or leave custom_vjp out.",
             )
         if state.trace is EVAL:
-            return self.fun(*args, **kwargs)
+            return self._plain(args, kwargs)
         fixed, dynamic = self._split(self._positional(args, kwargs))
         self._check_fixed(fixed)
         leaves, in_tree = self._leaves(dynamic)
@@ -432,7 +472,7 @@ class _VjpRules:
             if ct is None:
                 flat += [None] * part.num_leaves
                 continue
-            leaves, tree = flatten(ct, lambda x: x is None or isinstance(x, SymbolicZero))
+            leaves, tree = flatten(ct, _no_cotangent)
             if tree.num_leaves != part.num_leaves:
                 raise error(
                     TypeError,
@@ -463,6 +503,16 @@ def _cotangent(name: str, i: int, c: Any, t: ArrayType) -> Any:
     if have.dtype != t.dtype:
         return convert_element_type(ct, new_dtype=t.dtype, weak_type=t.weak_type)
     return ct
+
+
+def flat_cotangents(name: str, found: Any, types: Sequence[ArrayType]) -> list[Any]:
+    """What a rule gave for inputs of these types: a cotangent, or None, for each."""
+    leaves, _ = flatten(found, _no_cotangent)
+    return [_cotangent(name, i, c, t) for i, (c, t) in enumerate(zip(leaves, types, strict=True))]
+
+
+def _no_cotangent(x: Any) -> bool:
+    return x is None or isinstance(x, SymbolicZero)
 
 
 def closure_convert(
@@ -521,7 +571,11 @@ def _signature(fun: Any) -> inspect.Signature | None:
 __all__ = [
     "CustomVJPPrimal",
     "SymbolicZero",
+    "CustomFunction",
     "closure_convert",
     "custom_jvp",
     "custom_vjp",
+    "custom_vjp_primal_tree_values",
+    "flat_cotangents",
+    "zero_from_primal",
 ]

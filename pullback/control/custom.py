@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..core import dtypes
 from ..core.errors import noted_error
 from ..core.primitive import Absent, Linear
@@ -168,7 +166,7 @@ class CustomVjpCall(CustomCall):
             return found[: counts[0]], found[counts[0] :]
 
         def batched_bwd(residuals: Any, cts: Any) -> list[Any]:
-            return _mapped_bwd(bwd, run, residuals, cts, axes)
+            return mapped_transpose(bwd, run, residuals, cts, axes)
 
         with inside(trace.parent):
             outs = custom_vjp_call(
@@ -218,7 +216,7 @@ class CustomLin(ProgramPrimitive):
         res_axes = axes[:count]
 
         def batched_bwd(residuals: Any, cts: Any) -> list[Any]:
-            return _mapped_bwd(bwd, run, residuals, cts, in_axes, res_axes)
+            return mapped_transpose(bwd, run, residuals, cts, in_axes, res_axes)
 
         out_avals = tuple(t.with_axis(0, trace.size) for t in params["out_avals"])
         with inside(trace.parent):
@@ -277,7 +275,7 @@ def _mapped_jvp(jvp: Flat, run: Run, xs: Any, axes: Any) -> list[Any]:
     return [None if m else next(found) for m in missing[0]]
 
 
-def _mapped_bwd(
+def mapped_transpose(
     bwd: Any, run: Run, residuals: Any, cts: Any, in_axes: Any, res_axes: Any = None
 ) -> list[Any]:
     """`bwd` for each element; cotangents of inputs that are not mapped are summed over all."""
@@ -305,14 +303,9 @@ def _mapped_bwd(
     return result
 
 
-def float0_zeros(t: ArrayType) -> np.ndarray:
-    """The tangent of an integer: zeros of dtype float0."""
-    return np.zeros(t.shape, dtypes.float0)
-
-
 __all__ = [
     "custom_jvp_call",
     "custom_vjp_call",
-    "float0_zeros",
+    "mapped_transpose",
     "no_forward_mode",
 ]

@@ -17,7 +17,34 @@ E = TypeVar("E", bound=BaseException)
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-class ConcretizationTypeError(TypeError):
+class JAXTypeError(TypeError):
+    """What the errors about traced values in a wrong place have in common: catch it for them all.
+
+    Nothing raises this class itself.
+    """
+
+
+class JAXIndexError(IndexError):
+    """What the errors about traced values in an index have in common.
+
+    Nothing raises this class itself.
+    """
+
+
+class JaxRuntimeError(RuntimeError):
+    """A program failed while it ran: above all, a Python function that it calls back raised.
+
+    The text has the class and the message of what was raised; `__cause__` is that exception.
+    """
+
+
+class InconclusiveDimensionOperation(Exception):
+    """A comparison of symbolic sizes that is true of some sizes only. Here all sizes are known, so
+    nothing raises it; it is there to be caught.
+    """
+
+
+class ConcretizationTypeError(JAXTypeError):
     """A traced value was used where a value known now is needed.
 
     Under `jit`, and inside `scan`, `while_loop` and `cond`, a function is run once with stand-ins
@@ -29,23 +56,23 @@ class TracerBoolConversionError(ConcretizationTypeError):
     """A traced value was used as a Python bool: in `if`, `while`, `and`, `or`, `not`, `assert`."""
 
 
-class TracerArrayConversionError(TypeError):
+class TracerArrayConversionError(JAXTypeError):
     """A traced value was handed to NumPy, which needs an array with values."""
 
 
-class TracerIntegerConversionError(TypeError):
+class TracerIntegerConversionError(JAXTypeError):
     """A traced value was used as a Python index or size."""
 
 
-class NonConcreteBooleanIndexError(IndexError):
+class NonConcreteBooleanIndexError(JAXIndexError):
     """A traced boolean mask was used as an index: the result's shape would depend on its values."""
 
 
-class UnexpectedTracerError(RuntimeError):
+class UnexpectedTracerError(JAXTypeError):
     """A traced value was used after the transformation that made it had ended."""
 
 
-class KeyReuseError(RuntimeError):
+class KeyReuseError(JAXTypeError):
     """A random key was used twice."""
 
 
@@ -77,15 +104,26 @@ def noted_error(kind: type[E], what: str, *, got: str = "", fix: str = "") -> E:
     return exception
 
 
+hidden_paths: list[str] = []
+"""The files of libraries that want the user's own line named instead of theirs."""
+
+
 def user_line() -> str:
-    """`file:line (function)` of the innermost frame that is not Pullback's own."""
+    """`file:line (function)` of the innermost frame that is the user's.
+
+    Pullback's own frames never are; those of libraries in `hidden_paths` only if all others are.
+    """
+    hidden = ""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not filename.startswith(_PACKAGE) and not filename.startswith("<pullback"):
-            return f"{filename}:{frame.f_lineno} ({frame.f_code.co_qualname})"
+        if not filename.startswith((_PACKAGE, "<pullback")):
+            line = f"{filename}:{frame.f_lineno} ({frame.f_code.co_qualname})"
+            if not filename.startswith(tuple(hidden_paths)):
+                return line
+            hidden = hidden or line
         frame = frame.f_back
-    return ""
+    return hidden
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..callbacks import io_callback as io_callback
 from ..core.settings import enable_x64 as enable_x64
 
 
