@@ -23,11 +23,10 @@ from .versions import JAX_VERSION
 _HERE = Path(__file__).parent
 
 # The modules of JAX 0.10 for which Pullback has, or will have, its own of the same name. Not here:
-# `core` and `ops`, which mean something else in Pullback.
+# `core`, `ops` and `extend`, which mean something else in Pullback.
 SHARED = frozenset(
     {
         "ad_checkpoint",
-        "api_util",
         "custom_batching",
         "custom_derivatives",
         "custom_transpose",
@@ -39,12 +38,10 @@ SHARED = frozenset(
         "example_libraries",
         "experimental",
         "export",
-        "extend",
         "ffi",
         "flatten_util",
         "image",
         "lax",
-        "lib",
         "memory",
         "monitoring",
         "nn",

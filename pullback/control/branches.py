@@ -206,7 +206,7 @@ def joined_branches(
         first = [Var(type_of(c)) for c in consts[:before]]
         last = [Var(type_of(c)) for c in consts[before + len(own) :]]
         invars = [*first, *p.invars[: len(own)], *last, *p.invars[len(own) :]]
-        program = Program(p.constvars, invars, p.outvars, p.eqns, p.name)
+        program = Program(p.constvars, invars, p.outvars, p.eqns, name=p.name)
         programs.append(ClosedProgram(program, closed.consts))
         before += len(own)
     return tuple(programs), consts

@@ -127,7 +127,7 @@ def _two_programs(closed: ClosedProgram, unknown: Any, policy: Any) -> _Parts:
     saved, equations = _saved(p, unknown, policy)
     known_in = [v for v, u in zip(p.invars, unknown, strict=True) if not u]
     save = ClosedProgram(
-        dead_code(Program(p.constvars, known_in, saved, equations, p.name)), closed.consts
+        dead_code(Program(p.constvars, known_in, saved, equations, name=p.name)), closed.consts
     )
     n_known = len(split.known.out_avals) - split.residual_count
 
@@ -138,7 +138,7 @@ def _two_programs(closed: ClosedProgram, unknown: Any, policy: Any) -> _Parts:
     at_hand = set(saved)
     rest = [eq for eq in p.eqns if not eq.outvars or not all(v in at_hand for v in eq.outvars)]
     unknown_outs = [a for a, u in zip(p.outvars, split.unknown_out, strict=True) if u]
-    again = dead_code(Program(p.constvars, [*saved, *p.invars], unknown_outs, rest, p.name))
+    again = dead_code(Program(p.constvars, [*saved, *p.invars], unknown_outs, rest, name=p.name))
     return _Parts(
         derived(now, [v.aval for v in known_in], "checkpoint"),
         ClosedProgram(again, closed.consts),

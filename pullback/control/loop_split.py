@@ -57,13 +57,13 @@ def split_loop(jaxpr: ClosedProgram, u_consts: Mask, u_carry: Mask, u_xs: Mask) 
     same, sources = _sort_residuals(split, n_consts, nk - sum(u_carry))
     first = len(p.outvars) - split.residual_count
     stacked = [p.outvars[first + r] for r, (name, _) in sources.items() if name == "stacked"]
-    known = Program(p.constvars, p.invars, [*p.outvars[:first], *stacked], p.eqns, p.name)
+    known = Program(p.constvars, p.invars, [*p.outvars[:first], *stacked], p.eqns, name=p.name)
     before = Program(
         p.constvars,
         p.invars[:n_consts],
         [p.outvars[first + r] for r in same],
         _invariant(p, n_consts)[0],
-        p.name,
+        name=p.name,
     )
     return LoopParts(
         u_carry,

@@ -289,10 +289,10 @@ def _known_loop(
         raise _not_linear()
     p, n_known = split.known.program, len(unknown) - sum(unknown)
     known_body = ClosedProgram(
-        Program(p.constvars, p.invars, p.outvars[:n_known], p.eqns, p.name), split.known.consts
+        Program(p.constvars, p.invars, p.outvars[:n_known], p.eqns, name=p.name), split.known.consts
     )
     invars = [*c.invars[:nc], *(v for v, u in zip(c.invars[nc:], unknown, strict=True) if not u)]
-    known_cond = ClosedProgram(Program(c.constvars, invars, c.outvars, c.eqns, c.name), cond.consts)
+    known_cond = ClosedProgram(Program(c.constvars, invars, c.outvars, c.eqns, name=c.name), cond.consts)
     params = {
         "cond_jaxpr": known_cond,
         "body_jaxpr": known_body,

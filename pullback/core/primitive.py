@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .array import HostArray, Tracer
 from .errors import MissingRule, error
-from .trace import Trace, host_array, inside, quiet, state
+from .trace import EVAL, Trace, host_array, inside, quiet, state
 from .types import ArrayType
 
 RULES = ("typing", "eval", "jvp", "transpose", "vmap", "lower")
@@ -34,6 +34,7 @@ class Primitive:
 
     name: ClassVar[str]
     multiple_results: ClassVar[bool] = False
+    call_primitive: ClassVar[bool] = False
     weak_from: ClassVar[tuple[int, ...] | slice | str | None] = None
     """The arguments that decide whether the result is weak: all if None, never weak if ().
 
@@ -67,6 +68,23 @@ class Primitive:
     def __call__(self, *args: Any, **params: Any) -> Any:
         return state.trace.process(self, args, params)
 
+    def bind(self, *args: Any, **params: Any) -> Any:
+        """The same as a call: the name that interpreters of programs use."""
+        return state.trace.process(self, args, params)
+
+    def get_bind_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of `bind` that make an equation with these parameters."""
+        return params
+
+    def impl(self, *args: Any, **params: Any) -> Any:
+        """The operation done at once, outside every transformation."""
+        return EVAL.process(self, args, params)
+
+    def abstract_eval(self, *types: ArrayType, **params: Any) -> tuple[Any, Any]:
+        """What `typing` says, and the set of effects."""
+        own = {self.name} if getattr(self, "effects", False) else ()
+        return self.typing(*types, **params), frozenset(own)  # type: ignore[attr-defined]
+
     def evaluate(self, args: Sequence[Any], params: Any) -> Any:
         """Outside every transformation: unwrap, `eval`, wrap. Used where there are many results."""
         arrays = [host_array(a) for a in args]
@@ -82,6 +100,11 @@ class Primitive:
     def called_program(self, params: Any) -> Any:
         """The program whose equations could stand in place of this one, if there is one."""
         return None
+
+    def lowered_program(self, types: Sequence[ArrayType], params: Any) -> Any:
+        """The same for an engine, which does not transform it: `called_program`, or the program
+        that the user's lowering of this primitive makes for arguments of these types."""
+        return self.called_program(params)
 
     def forward(self, trace: Any, primals: list[Any], tangents: list[Any], params: Any) -> Any:
         """Output and tangent. `trace.parent` does the primal, `trace.tangents` the tangent."""

@@ -27,8 +27,10 @@ class Literal:
 
     __slots__ = ("array", "aval")
 
-    def __init__(self, array: HostArray) -> None:
-        self.array, self.aval = array, array.aval
+    def __init__(self, array: Any, aval: ArrayType | None = None) -> None:
+        if type(array) is not HostArray:
+            array = host_array(array)
+        self.array, self.aval = array, array.aval if aval is None else aval
 
     @property
     def val(self) -> Any:
@@ -39,25 +41,79 @@ class Literal:
 Atom = Var | Literal
 
 
+class Effect:
+    """What an equation does besides its results."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.name == other.name  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return self.name or type(self).__name__
+
+
 class Equation:
     """`outvars = primitive[params] invars`"""
 
-    __slots__ = ("invars", "outvars", "params", "primitive")
+    __slots__ = ("ctx", "given_effects", "invars", "outvars", "params", "primitive", "source_info")
 
     def __init__(
-        self, primitive: Primitive, invars: Sequence[Atom], outvars: Sequence[Var], params: Any
+        self,
+        invars: Sequence[Atom],
+        outvars: Sequence[Var],
+        primitive: Primitive,
+        params: dict[str, Any],
+        effects: Any = None,
+        source_info: Any = None,
+        ctx: Any = None,
     ) -> None:
         self.primitive, self.invars, self.outvars = primitive, list(invars), list(outvars)
-        self.params: dict[str, Any] = params
+        self.params = params
+        self.given_effects, self.source_info, self.ctx = effects, source_info, ctx
+
+    @property
+    def effects(self) -> Any:
+        """The set of its effects: those it was made with, or those of its primitive."""
+        if self.given_effects is not None:
+            return self.given_effects
+        own = {Effect(self.primitive.name)} if getattr(self.primitive, "effects", False) else set()
+        return frozenset(own.union(*(p.effects for p in sub_programs(self.params))))
+
+    def replace(self, **changes: Any) -> Equation:
+        """The same equation with some of its parts changed."""
+        parts = ("invars", "outvars", "primitive", "params", "effects", "source_info", "ctx")
+        have = [self.given_effects if p == "effects" else getattr(self, p) for p in parts]
+        return Equation(**{**dict(zip(parts, have)), **changes})
 
     def __repr__(self) -> str:
         return f"<equation {self.primitive.name} {self.params}>"
 
 
 class Program:
-    """Equations from `constvars` and `invars` to `outvars`. Equal only to itself; never changed."""
+    """Equations from `constvars` and `invars` to `outvars`. Equal only to itself; never changed.
 
-    __slots__ = ("__weakref__", "constvars", "eqns", "invars", "name", "outvars")
+    `effects`, `debug_info` and `is_high` are what whoever makes a jaxpr says of it; a program
+    without effects of its own has those of its equations.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "constvars",
+        "debug_info",
+        "eqns",
+        "given_effects",
+        "invars",
+        "is_high",
+        "name",
+        "outvars",
+    )
 
     def __init__(
         self,
@@ -65,10 +121,22 @@ class Program:
         invars: Sequence[Var],
         outvars: Sequence[Atom],
         eqns: Sequence[Equation],
+        effects: Any = None,
+        debug_info: Any = None,
+        is_high: bool = False,
+        *,
         name: str = "",
     ) -> None:
         self.constvars, self.invars = list(constvars), list(invars)
         self.outvars, self.eqns, self.name = list(outvars), list(eqns), name
+        self.given_effects, self.debug_info, self.is_high = effects, debug_info, is_high
+
+    @property
+    def effects(self) -> Any:
+        """The set of its effects."""
+        if self.given_effects is not None:
+            return self.given_effects
+        return frozenset().union(*(eq.effects for eq in self.eqns))
 
     @property
     def in_avals(self) -> list[ArrayType]:
@@ -79,6 +147,18 @@ class Program:
     def out_avals(self) -> list[ArrayType]:
         """The types of the outputs."""
         return [v.aval for v in self.outvars]
+
+    def replace(self, **changes: Any) -> Program:
+        """The same program with some of its parts changed."""
+        parts = ("constvars", "invars", "outvars", "eqns", "debug_info", "is_high", "name")
+        have = {p: getattr(self, p) for p in parts}
+        if unknown := set(changes) - {*parts, "effects"}:
+            raise ValueError(f"Unknown keyword arguments: {sorted(unknown)}")
+        return Program(**{"effects": self.given_effects, **have, **changes})
+
+    def pretty_print(self, **options: Any) -> str:
+        """The printed form. Options that JAX has for it change nothing."""
+        return print_program(self)
 
     def __str__(self) -> str:
         return print_program(self)
@@ -105,6 +185,52 @@ class ClosedProgram:
     def eqns(self) -> list[Equation]:
         """The equations."""
         return self.program.eqns
+
+    @property
+    def constvars(self) -> list[Var]:
+        """The variables of the constants."""
+        return self.program.constvars
+
+    @property
+    def invars(self) -> list[Var]:
+        """The variables of the inputs."""
+        return self.program.invars
+
+    @property
+    def outvars(self) -> list[Atom]:
+        """The outputs."""
+        return self.program.outvars
+
+    @property
+    def effects(self) -> Any:
+        """The set of its effects."""
+        return self.program.effects
+
+    @property
+    def debug_info(self) -> Any:
+        """What its maker says of it."""
+        return self.program.debug_info
+
+    @property
+    def is_high(self) -> bool:
+        """Whether it has equations on types other than arrays: never, but as given."""
+        return self.program.is_high
+
+    def replace(
+        self, *, jaxpr: Program | None = None, consts: Sequence[Any] | None = None
+    ) -> ClosedProgram:
+        """The same with another program or other constants."""
+        return ClosedProgram(
+            self.program if jaxpr is None else jaxpr, self.consts if consts is None else consts
+        )
+
+    def map_jaxpr(self, change: Callable[[Program], Program]) -> ClosedProgram:
+        """The same with `change` of its program."""
+        return ClosedProgram(change(self.program), self.consts)
+
+    def pretty_print(self, **options: Any) -> str:
+        """The printed form. Options that JAX has for it change nothing."""
+        return print_program(self.program)
 
     @property
     def in_avals(self) -> list[ArrayType]:
@@ -213,10 +339,10 @@ class RecordTrace(Trace):
         out = primitive.typing(*[a.aval for a in atoms], **params)
         if primitive.multiple_results:
             outvars = [Var(t) for t in out]
-            self.equations.append(Equation(primitive, atoms, outvars, params))
+            self.equations.append(Equation(atoms, outvars, primitive, params))
             return [RecordTracer(self, v) for v in outvars]
         var = Var(out)
-        self.equations.append(Equation(primitive, atoms, (var,), params))
+        self.equations.append(Equation(atoms, (var,), primitive, params))
         return RecordTracer(self, var)
 
     def finish(self, outputs: Sequence[Any]) -> ClosedProgram:
@@ -228,7 +354,7 @@ class RecordTrace(Trace):
             self.inputs,
             outs,
             self.equations,
-            getattr(self.of, "__name__", "") or "",
+            name=getattr(self.of, "__name__", "") or "",
         )
         return ClosedProgram(program, [known for _, (_, known) in pairs])
 
@@ -287,7 +413,7 @@ def hoist_tracers(closed: ClosedProgram) -> tuple[ClosedProgram, list[Any]]:
     p = closed.program
     kept = [v for v, t in zip(p.constvars, traced, strict=True) if not t]
     moved = [v for v, t in zip(p.constvars, traced, strict=True) if t]
-    program = Program(kept, [*moved, *p.invars], p.outvars, p.eqns, p.name)
+    program = Program(kept, [*moved, *p.invars], p.outvars, p.eqns, name=p.name)
     consts = [c for c, t in zip(closed.consts, traced, strict=True) if not t]
     return (
         ClosedProgram(program, consts),
@@ -456,6 +582,7 @@ def _param(value: Any) -> str:
 __all__ = [
     "Atom",
     "ClosedProgram",
+    "Effect",
     "Equation",
     "Literal",
     "Program",

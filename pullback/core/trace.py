@@ -33,6 +33,11 @@ class Trace:
         """Do `primitive` on `args`, which may or may not be tracers of this trace."""
         raise NotImplementedError
 
+    @property
+    def main(self) -> Any:
+        """What two traces of one run of a transformation have in common."""
+        return self
+
     def describe(self) -> str:
         """`grad of f (file.py:12)`, for messages."""
         if self.of is None:

@@ -17,7 +17,7 @@ def simplify(closed: ClosedProgram) -> ClosedProgram:
 
 def inline_calls(closed: ClosedProgram) -> ClosedProgram:
     """Write the equations of nested `jit` calls in their place."""
-    if all(eq.primitive.called_program(eq.params) is None for eq in closed.eqns):
+    if all(_inner(eq) is None for eq in closed.eqns):
         return closed
     constvars, consts = list(closed.program.constvars), list(closed.consts)
     equations: list[Equation] = []
@@ -28,11 +28,11 @@ def inline_calls(closed: ClosedProgram) -> ClosedProgram:
 
         for eq in eqns:
             args = [read(a) for a in eq.invars]
-            inner = eq.primitive.called_program(eq.params)
+            inner = _inner(eq)
             if inner is None:
                 outs = [Var(v.aval) for v in eq.outvars]
                 env.update(zip(eq.outvars, outs, strict=True))
-                equations.append(Equation(eq.primitive, args, outs, eq.params))
+                equations.append(Equation(args, outs, eq.primitive, eq.params))
                 continue
             inner_env: dict[Var, Atom] = dict(zip(inner.program.invars, args, strict=True))
             for var, const in zip(inner.program.constvars, inner.consts, strict=True):
@@ -48,7 +48,11 @@ def inline_calls(closed: ClosedProgram) -> ClosedProgram:
     write(closed.eqns, env)
     p = closed.program
     outvars = [env.get(a, a) if type(a) is Var else a for a in p.outvars]
-    return ClosedProgram(Program(constvars, p.invars, outvars, equations, p.name), consts)
+    return ClosedProgram(Program(constvars, p.invars, outvars, equations, name=p.name), consts)
+
+
+def _inner(eq: Equation) -> Any:
+    return eq.primitive.lowered_program([a.aval for a in eq.invars], eq.params)
 
 
 def common(program: Program) -> Program:
@@ -64,9 +68,9 @@ def common(program: Program) -> Program:
             continue
         if key is not None:
             seen[key] = eq.outvars
-        equations.append(Equation(eq.primitive, args, eq.outvars, eq.params))
+        equations.append(Equation(args, eq.outvars, eq.primitive, eq.params))
     outvars = [env.get(a, a) if type(a) is Var else a for a in program.outvars]
-    return Program(program.constvars, program.invars, outvars, equations, program.name)
+    return Program(program.constvars, program.invars, outvars, equations, name=program.name)
 
 
 def _equation_key(eq: Equation, args: list[Atom]) -> Any:
@@ -95,4 +99,4 @@ def dead_code(program: Program) -> Program:
         if any(v in live for v in eq.outvars) or has_effects(eq):
             live.update(a for a in eq.invars if type(a) is Var)
             kept.append(eq)
-    return Program(program.constvars, program.invars, program.outvars, kept[::-1], program.name)
+    return Program(program.constvars, program.invars, program.outvars, kept[::-1], name=program.name)

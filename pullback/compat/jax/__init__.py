@@ -12,7 +12,7 @@ from .version import __version__ as __version__
 from .version import __version_info__ as __version_info__
 
 # Modules that only JAX has: imported when first used, as far as they have a file in this folder.
-_OWN = frozenset({"core", "interpreters", "ops"})
+_OWN = frozenset({"_src", "api_util", "core", "extend", "interpreters", "lib", "ops"})
 
 # Not an import statement: files of the package come before the names that it gives to users.
 _pullback = import_module("pullback")

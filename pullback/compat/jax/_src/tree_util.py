@@ -1,0 +1,3 @@
+"""`jax._src.tree_util`."""
+
+from pullback.tree_util import *  # noqa: F403
