@@ -6,6 +6,7 @@ import pytest
 from pullback.core.array import HostArray
 from pullback.core.errors import MissingRule
 from pullback.core.settings import enable_x64
+from pullback.ops import incomplete as inc
 from pullback.ops import special as s
 from pullback.transforms import forward
 
@@ -36,13 +37,7 @@ def close(got, want, units, dtype="float64"):
 
 LAST = [
     (s.polygamma, (np.array([0.0, 1, 2, 5]), np.array([0.7, 1.3, 2.5, 3.0]))),
-    (s.zeta, (np.array([1.5, 2.5, 4.0]), np.array([0.7, 1.3, 2.5]))),
-    (s.igamma_grad_a, (np.array([0.5, 2.0, 30.0]), np.array([0.7, 1.3, 28.0]))),
-    (s.random_gamma_grad, (np.array([0.5, 2.0, 30.0]), np.array([0.7, 1.3, 28.0]))),
-    (
-        s.regularized_incomplete_beta,
-        (np.array([0.5, 2.0]), np.array([3.0, 1.3]), np.array([0.2, 0.7])),
-    ),
+    (inc.gamma_curvature, (np.array([0.5, 2.0, 30.0]), np.array([0.7, 1.3, 28.0]))),
 ]
 
 
@@ -79,29 +74,31 @@ def test_derivatives_that_do_not_exist_say_why(op, args):
     ],
 )
 def test_gamma_density_and_how_samples_move(a, x, density, moves):
-    close(s.gamma_density(array(a), array(x))._value, density, 30)
-    close(slope(s.igamma, a, x, wrt=1), density, 30)
+    close(inc.gamma_density(array(a), array(x))._value, density, 30)
+    close(slope(inc.igamma, a, x, wrt=1), density, 30)
     if moves is not None:
-        close(s.random_gamma_grad(array(a), array(x))._value, moves, 10)
-        close(slope(s.igamma, a, x), -density * moves, 40)
-        close(slope(s.igammac, a, x), density * moves, 40)
+        close(inc.random_gamma_grad(array(a), array(x))._value, moves, 10)
+        close(slope(inc.igamma, a, x), -density * moves, 40)
+        close(slope(inc.igammac, a, x), density * moves, 40)
 
 
 def test_the_density_keeps_the_digits_of_float32_at_1000():
-    got = slope(s.igamma, 1000.0, 1010.0, wrt=1, dtype="float32")
+    got = slope(inc.igamma, 1000.0, 1010.0, wrt=1, dtype="float32")
     close(got, 0.01188451503603511, 1, "float32")
 
 
 def test_beta_density_with_large_arguments():
-    close(s.beta_density(array(300.0), array(200.0), array(0.59))._value, 16.279350193319605, 3000)
+    close(
+        inc.beta_density(array(300.0), array(200.0), array(0.59))._value, 16.279350193319605, 3000
+    )
 
 
 def test_gamma_functions_at_edges():
     a, x = array([2.0, 1.0, 0.5, 100.0, -1.0, 1.0]), array([0.0, 0.0, 0.0, 1e-30, 1.0, -1.0])
     inf, nan = np.inf, np.nan
-    np.testing.assert_array_equal(s.gamma_density(a, x)._value, [0, 1, inf, 0, nan, nan])
-    np.testing.assert_array_equal(s.igamma_grad_a(a, x)._value, [0, 0, 0, 0, nan, nan])
-    far = s.igamma_grad_a(array([0.5, 30.0]), array([inf, inf]))
+    np.testing.assert_array_equal(inc.gamma_density(a, x)._value, [0, 1, inf, 0, nan, nan])
+    np.testing.assert_array_equal(inc.igamma_grad_a(a, x)._value, [0, 0, 0, 0, nan, nan])
+    far = inc.igamma_grad_a(array([0.5, 30.0]), array([inf, inf]))
     np.testing.assert_array_equal(far._value, [0, 0])
 
 
@@ -112,10 +109,10 @@ def test_derivative_of_igamma_in_a_across_its_methods():
     h = 1e-3 * a
 
     def at(step):
-        return s.igamma(array(a + step), array(x))._value
+        return inc.igamma(array(a + step), array(x))._value
 
     want = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
-    np.testing.assert_allclose(slope(s.igamma, a, x), want, rtol=1e-8)
+    np.testing.assert_allclose(slope(inc.igamma, a, x), want, rtol=1e-8)
 
 
 # ---- erf_inv in float32: random numbers are made of it

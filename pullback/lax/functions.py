@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.array import Array
-from ..ops import functions, special
+from ..ops import functions, incomplete, special
 from .arguments import apply, as_array, binary, stretched, unary
 
 
@@ -146,22 +146,22 @@ def polygamma(m: Any, x: Any) -> Array:
 
 def igamma(a: Any, x: Any) -> Array:
     """the lower incomplete gamma function, regularized"""
-    return binary(special.igamma, a, x)
+    return binary(incomplete.igamma, a, x)
 
 
 def igammac(a: Any, x: Any) -> Array:
     """the upper incomplete gamma function, regularized"""
-    return binary(special.igammac, a, x)
+    return binary(incomplete.igammac, a, x)
 
 
 def igamma_grad_a(a: Any, x: Any) -> Array:
     """the derivative of igamma by a"""
-    return binary(special.igamma_grad_a, a, x)
+    return binary(incomplete.igamma_grad_a, a, x)
 
 
 def random_gamma_grad(a: Any, x: Any) -> Array:
     """the derivative of a sample x of the gamma distribution by its shape a"""
-    return binary(special.random_gamma_grad, a, x)
+    return binary(incomplete.random_gamma_grad, a, x)
 
 
 def zeta(x: Any, q: Any) -> Array:
@@ -172,4 +172,4 @@ def zeta(x: Any, q: Any) -> Array:
 def betainc(a: Any, b: Any, x: Any) -> Array:
     """the incomplete beta function, regularized"""
     arrays = [as_array(v, "betainc") for v in (a, b, x)]
-    return apply(special.regularized_incomplete_beta, *stretched(*arrays))
+    return apply(incomplete.regularized_incomplete_beta, *stretched(*arrays))

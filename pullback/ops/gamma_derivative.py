@@ -9,7 +9,8 @@ moves with a at the rate
     d = -(log(x) - digamma(a)), g(v) = (a - x) v + x (exp(-v) - 1 + v)    from the left,
 
 by t = x exp(v) or t = x exp(-v) in the integral of the density. On the side where d is positive
-nothing cancels. For small a the left side is a series with positive terms.
+nothing cancels. For small a the left side is a series with positive terms. The second derivative
+d2P/da2 is the same integral with (log(t) - digamma(a))^2 - trigamma(a) in place of the factor.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ _NODES, _TERMS, _BLOCK = 64, 80, 4096
 
 def gamma_sample_slope(a: Any, x: Any) -> Any:
     """dx/da of samples x of the gamma distribution with parameter a; arrays of float64."""
+    return _in_blocks(1, a, x)
+
+
+def gamma_curvature_values(a: Any, x: Any) -> Any:
+    """(d2P/da2) / p, for arrays of float64."""
+    return _in_blocks(2, a, x)
+
+
+def _in_blocks(order: int, a: Any, x: Any) -> Any:
     shape = np.broadcast_shapes(np.shape(a), np.shape(x))
     a, x = (np.broadcast_to(v, shape).reshape(-1) for v in (a, x))
     out = np.full(a.shape, np.nan)
@@ -41,16 +51,17 @@ def gamma_sample_slope(a: Any, x: Any) -> Any:
     with quiet():
         for start in range(0, a.size, _BLOCK):
             at = start + np.flatnonzero(inside[start : start + _BLOCK])
-            out[at] = _slopes(a[at], x[at])
+            out[at] = _ratios(order, a[at], x[at])
     return out.reshape(shape)
 
 
-def _slopes(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _ratios(order: int, a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """-(dP/da) / p or (d2P/da2) / p."""
     out = np.empty_like(a)
     series = (a < _LARGE) & (np.log(x) < scipy.psi(a + 1))
-    out[series] = _series(a[series], x[series])
+    out[series] = (_series if order == 1 else _second_series)(a[series], x[series])
     rest = ~series
-    out[rest] = _integral(a[rest], x[rest])
+    out[rest] = _integral(order, a[rest], x[rest])
     return out
 
 
@@ -65,7 +76,20 @@ def _series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     return total * (x / a)
 
 
-def _integral(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _second_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+    # The derivative of the above: c_k ((digamma(a + k + 1) - log x)^2 - trigamma(a + k + 1)).
+    difference = scipy.psi(a + 1) - np.log(x)
+    trigamma = scipy.zeta(2.0, a + 1)
+    total, c = difference * difference - trigamma, np.ones_like(a)
+    for k in range(1, _TERMS):
+        c *= x / (a + k)
+        difference += 1 / (a + k)
+        trigamma -= 1 / (a + k) ** 2
+        total += c * (difference * difference - trigamma)
+    return total * (x / a)
+
+
+def _integral(order: int, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     d = _log_minus_digamma(a, x)
     side = np.where(d < 0, -1.0, 1.0)
     slope = side * (x - a)
@@ -73,8 +97,10 @@ def _integral(a: np.ndarray, x: np.ndarray) -> np.ndarray:
     end = _depth(slope, x, side)
     v = end[:, None] * nodes
     g = slope[:, None] * v + x[:, None] * _exp_minus_1_minus(side[:, None] * v)
-    heights = np.exp(-g) * (np.absolute(d)[:, None] + v)
-    return x * end * (heights @ weights)
+    factor = np.absolute(d)[:, None] + v
+    if order == 2:
+        factor = -side[:, None] * (factor * factor - scipy.zeta(2.0, a)[:, None])
+    return x * end * ((np.exp(-g) * factor) @ weights)
 
 
 @cache
@@ -142,15 +168,45 @@ def _density(a: Any, x: Any) -> Any:
 
 def _density_large(a: Any, x: Any) -> Any:
     # sqrt(a / 2 pi) / x * exp(-a (u - 1 - log u) - r(a)), u = x / a, r Stirling's series.
-    s = 1 / (a * a)
-    rest = 1 / 1260 - s * (1 / 1680 - s * (1 / 1188 - s * 691 / 360360))
-    rest = (1 / 12 - s * (1 / 360 - s * rest)) / a
-    exponent = a * _log_ratio_minus(x, a) - rest
+    exponent = a * log_ratio_minus(x, a) - stirling_rest(a)
     density = np.sqrt(a / (2 * np.pi)) / x * np.exp(exponent)
     return np.where(x == 0, 0.0, density)
 
 
-def _log_ratio_minus(x: Any, a: Any) -> Any:
+def gamma_density_slope_values(a: Any, x: Any) -> Any:
+    """The derivative of the density in x: at 0 too, where it is that from the right."""
+    with quiet():
+        at_0 = np.select([a > 2, a == 2, a > 1, a == 1], [0.0, 1.0, np.inf, -1.0], -np.inf)
+        at_0 = np.where(a > 0, at_0, np.nan)
+        slope = gamma_density_values(a, x) * ((a - 1 - x) / x)
+        return np.where(x == 0, at_0, np.where(x == np.inf, 0.0 * a, slope))
+
+
+def gamma_log_density_values(a: Any, x: Any) -> Any:
+    """(a - 1) log x - x - lgamma(a); arrays or numbers of float64.
+
+    For large a the terms cancel: at a = 1e6 they are of size 1e7 and their sum is about -8. So
+    there it goes through a log(x / a) - x + a, computed as one.
+    """
+    with quiet():
+        direct = scipy.xlogy(a - 1, x) - x - scipy.gammaln(a)
+        large = (a >= _LARGE) & (x > 0) & (x < np.inf)
+        b, y = np.where(large, a, _LARGE), np.where(large, x, 1.0)
+        far = b * log_ratio_minus(y, b) - stirling_rest(b) - np.log(y) + 0.5 * np.log(b)
+        found = np.where(large, far - 0.5 * np.log(2 * np.pi), direct)
+        found = np.where((x == np.inf) & (a < np.inf), -np.inf, found)
+        return np.where((x >= 0) & (a > 0), found, np.nan)
+
+
+def stirling_rest(a: Any) -> Any:
+    """lgamma(a) - ((a - 1/2) log a - a + log(2 pi) / 2), for a >= 10."""
+    s = 1 / (a * a)
+    rest = 1 / 1188 - s * (691 / 360360 - s * (1 / 156 - s * 3617 / 122400))
+    rest = 1 / 1260 - s * (1 / 1680 - s * rest)
+    return (1 / 12 - s * (1 / 360 - s * rest)) / a
+
+
+def log_ratio_minus(x: Any, a: Any) -> Any:
     """log(1 + t) - t for 1 + t = x / a, by the series of atanh where the two would cancel."""
     t = (x - a) / a
     small = np.absolute(t) < 0.4

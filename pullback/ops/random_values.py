@@ -15,8 +15,9 @@ from ..core.types import ArrayType, array_type
 from .comparison import bitcast_convert_type, max_, or_, shift_right_logical
 from .elementwise import add, convert_element_type, div, like, mul, sub, vmap_together
 from .functions import exp
+from .incomplete import random_gamma_grad
 from .random_bits import KEY_FIELD, KeyPrimitive, RandomPrimitive, random_words, split_words
-from .special import erf_inv, random_gamma_grad
+from .special import erf_inv
 from .structural import to_front
 
 

@@ -18,24 +18,24 @@ from ..core.lazy import lazy
 from ..core.primitive import Absent
 from .comparison import le
 from .elementwise import FLOAT, Elementwise, add, div, like, mul, neg, select_n, sub
-from .functions import exp, log, log1p
-from .gamma_derivative import gamma_density_values, gamma_sample_slope
+from .functions import exp
 from .rounding import abs_, sign
 from .structural import zeros
+from .zeta_derivative import zeta_derivative_values
 
 scipy = lazy("scipy.special")
 
-_SCIPY_ONLY = Absent("SciPy computes it, which only the NumPy engine calls")
+SCIPY_ONLY = Absent("SciPy computes it, which only the NumPy engine calls")
 
 
 def in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
     """An `eval` that is done in float64, its result rounded to the dtype that came in."""
 
-    def run(self: Any, *args: Any) -> Any:
+    def run(self: Any, *args: Any, **params: Any) -> Any:
         dtype = args[0].dtype
         if dtype == np.float64:
-            return function(self, *args)
-        out = function(self, *[x.astype(np.float64) for x in args])
+            return function(self, *args, **params)
+        out = function(self, *[x.astype(np.float64) for x in args], **params)
         return out.astype(dtype)
 
     return run
@@ -195,164 +195,13 @@ class Polygamma(Special):
     def jvp_y(self, t: Any, out: Any, x: Any, y: Any) -> Any:
         return mul(t, polygamma(add(x, like(x, 1)), y))
 
-    lower = _SCIPY_ONLY
+    lower = SCIPY_ONLY
 
 
 polygamma = Polygamma()
 
 
-class Igamma(Special):
-    """the regularized lower incomplete gamma function; its arguments are a, x"""
-
-    @in_float64
-    def eval(self, a: Any, x: Any) -> Any:
-        return scipy.gammainc(a, x)
-
-    def jvp_x(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        return mul(t, igamma_grad_a(a, x))
-
-    def jvp_y(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        return mul(t, gamma_density(a, x))
-
-    lower = _SCIPY_ONLY
-
-
-igamma = Igamma()
-
-
-class Igammac(Special):
-    """the regularized upper incomplete gamma function, 1 - igamma; its arguments are a, x"""
-
-    @in_float64
-    def eval(self, a: Any, x: Any) -> Any:
-        return scipy.gammaincc(a, x)
-
-    def jvp_x(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        return mul(t, neg(igamma_grad_a(a, x)))
-
-    def jvp_y(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        return mul(t, neg(gamma_density(a, x)))
-
-    lower = _SCIPY_ONLY
-
-
-igammac = Igammac()
-
-
-class GammaDensity(Special):
-    """x^(a-1) exp(-x) / Gamma(a), the derivative of igamma in x; its arguments are a, x
-
-    Written as an exponential of logarithms it would keep four digits of float32 at a = 1000.
-    """
-
-    @in_float64
-    def eval(self, a: Any, x: Any) -> Any:
-        return gamma_density_values(a, x)
-
-    def jvp_x(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        return mul(t, mul(out, sub(log(x), digamma(a))))
-
-    def jvp_y(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        return mul(t, mul(out, div(sub(sub(a, like(a, 1)), x), x)))
-
-    def lower(self, a: Any, x: Any) -> Any:
-        return exp(sub(sub(mul(sub(a, like(a, 1)), log(x)), x), lgamma(a)))
-
-
-gamma_density = GammaDensity()
-
-
-class IgammaGradA(Special):
-    """the derivative of igamma in a; its arguments are a, x"""
-
-    @in_float64
-    def eval(self, a: Any, x: Any) -> Any:
-        bounds = (x == 0) | np.isinf(x)
-        inside = np.where(bounds, 1.0, x)
-        slope = -gamma_sample_slope(a, inside) * gamma_density_values(a, inside)
-        return np.where(bounds & (a > 0), 0.0, slope)
-
-    jvp_x = Absent("the second derivative of igamma in a has no closed form")
-
-    def jvp_y(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        return mul(t, mul(gamma_density(a, x), sub(log(x), digamma(a))))
-
-    lower = _SCIPY_ONLY
-
-
-igamma_grad_a = IgammaGradA()
-
-
-class RandomGammaGrad(Special):
-    """the derivative in a of a sample x of the gamma distribution, its probability held
-
-    That is -(d igamma / da) / (d igamma / dx), which stays a number where both are 0.
-    """
-
-    @in_float64
-    def eval(self, a: Any, x: Any) -> Any:
-        return gamma_sample_slope(a, x)
-
-    jvp_x = Absent("the second derivative of igamma in a has no closed form")
-
-    def jvp_y(self, t: Any, out: Any, a: Any, x: Any) -> Any:
-        drift = div(mul(out, sub(sub(a, like(a, 1)), x)), x)
-        return mul(t, sub(sub(digamma(a), log(x)), drift))
-
-    lower = _SCIPY_ONLY
-
-
-random_gamma_grad = RandomGammaGrad()
-
-
-# ---- beta, zeta
-
-
-class RegularizedIncompleteBeta(Special):
-    """the regularized incomplete beta function; its arguments are a, b, x"""
-
-    @in_float64
-    def eval(self, a: Any, b: Any, x: Any) -> Any:
-        return scipy.betainc(a, b, x)
-
-    jvp_x = Absent("the incomplete beta function is differentiated in x only")
-    jvp_y = Absent("the incomplete beta function is differentiated in x only")
-
-    def jvp_z(self, t: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
-        return mul(t, beta_density(a, b, x))
-
-    lower = _SCIPY_ONLY
-
-
-regularized_incomplete_beta = RegularizedIncompleteBeta()
-
-
-class BetaDensity(Special):
-    """x^(a-1) (1-x)^(b-1) / B(a, b), the derivative of the above in x; its arguments are a, b, x"""
-
-    @in_float64
-    def eval(self, a: Any, b: Any, x: Any) -> Any:
-        powers = scipy.xlogy(a - 1, x) + scipy.xlog1py(b - 1, -x)
-        inside = (x >= 0) & (x <= 1) & (a > 0) & (b > 0)
-        return np.where(inside, np.exp(powers - scipy.betaln(a, b)), np.nan)
-
-    def jvp_x(self, t: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
-        return mul(t, mul(out, add(log(x), sub(digamma(add(a, b)), digamma(a)))))
-
-    def jvp_y(self, t: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
-        return mul(t, mul(out, add(log1p(neg(x)), sub(digamma(add(a, b)), digamma(b)))))
-
-    def jvp_z(self, t: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
-        left = div(sub(a, like(a, 1)), x)
-        return mul(t, mul(out, sub(left, div(sub(b, like(b, 1)), sub(like(x, 1), x)))))
-
-    def lower(self, a: Any, b: Any, x: Any) -> Any:
-        one = like(x, 1)
-        powers = add(mul(sub(a, one), log(x)), mul(sub(b, one), log1p(neg(x))))
-        return exp(add(powers, sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))))
-
-
-beta_density = BetaDensity()
+# ---- zeta
 
 
 class Zeta(Special):
@@ -362,15 +211,39 @@ class Zeta(Special):
     def eval(self, x: Any, y: Any) -> Any:
         return scipy.zeta(x, y)
 
-    jvp_x = Absent("the derivative of zeta in its first argument has no closed form")
+    def jvp_x(self, t: Any, out: Any, x: Any, y: Any) -> Any:
+        return mul(t, zeta_derivative(x, y, order=1))
 
     def jvp_y(self, t: Any, out: Any, x: Any, y: Any) -> Any:
         return mul(t, neg(mul(x, zeta(add(x, like(x, 1)), y))))
 
-    lower = _SCIPY_ONLY
+    lower = SCIPY_ONLY
 
 
 zeta = Zeta()
+
+
+class ZetaDerivative(Special):
+    """the derivative of zeta in x, `order` times, for x > 1 and y > 0"""
+
+    @in_float64
+    def eval(self, x: Any, y: Any, *, order: int) -> Any:
+        return zeta_derivative_values(x, y, order)
+
+    def jvp_x(self, t: Any, out: Any, x: Any, y: Any, *, order: int) -> Any:
+        return mul(t, zeta_derivative(x, y, order=order + 1))
+
+    def jvp_y(self, t: Any, out: Any, x: Any, y: Any, *, order: int) -> Any:
+        # What x times zeta(x + 1, y) has as its derivative in x.
+        next_x = add(x, like(x, 1))
+        whole = mul(x, zeta_derivative(next_x, y, order=order))
+        lower = zeta_derivative(next_x, y, order=order - 1) if order > 1 else zeta(next_x, y)
+        return mul(t, neg(add(whole, mul(like(x, order), lower))))
+
+    lower = SCIPY_ONLY
+
+
+zeta_derivative = ZetaDerivative()
 
 
 # ---- Bessel functions
@@ -386,7 +259,7 @@ class BesselI0e(Special, name="bessel_i0e"):
     def slope(self, out: Any, x: Any) -> Any:
         return sub(bessel_i1e(x), mul(sign(x), out))
 
-    lower = _SCIPY_ONLY
+    lower = SCIPY_ONLY
 
 
 bessel_i0e = BesselI0e()
@@ -406,7 +279,7 @@ class BesselI1e(Special, name="bessel_i1e"):
         slope = sub(bessel_i0e(away), mul(out, add(sign(away), div(like(x, 1), away))))
         return mul(t, select_n(near_0, slope, _filled(x, 0.5)))
 
-    lower = _SCIPY_ONLY
+    lower = SCIPY_ONLY
 
 
 bessel_i1e = BesselI1e()

@@ -151,7 +151,7 @@ def beta(a: Any, b: Any) -> Array:
 def betainc(a: Any, b: Any, x: Any) -> Array:
     """The integral of t**(a-1) (1-t)**(b-1) from 0 to `x`, over beta(a, b).
 
-    It has a derivative with respect to `x` only.
+    It has first and second derivatives with respect to all three.
     """
     return lax.betainc(*_reals("betainc", a, b, x))
 
@@ -159,7 +159,7 @@ def betainc(a: Any, b: Any, x: Any) -> Array:
 def zeta(x: Any, q: Any = None) -> Array:
     """The Hurwitz zeta function: the sum of (q + n)**-x over n = 0, 1, 2, ...
 
-    It has a derivative with respect to `q` only.
+    With respect to `x`, its derivatives are computed for x > 1 and q > 0.
     """
     if q is None:
         raise error(
