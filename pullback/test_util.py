@@ -162,13 +162,14 @@ def _random_like(tree: Any, rng: Any) -> Any:
     return treedef.unflatten(found)
 
 
-def _inner(xs: Any, ys: Any) -> Any:
-    # The plain bilinear product: this API's transpose is not the conjugate one.
-    total: Any = 0.0
+def _inner(xs: Any, ys: Any) -> float:
+    # The real part of the plain bilinear product: this API's transpose is not the conjugate one,
+    # and it is a transpose of maps between real spaces: those of conj and abs are not C-linear.
+    total = 0.0
     for x, y in zip(flatten(xs)[0], flatten(ys)[0], strict=True):
         x, y = np.asarray(x), np.asarray(y)
         if x.dtype != dtypes.float0 and y.dtype != dtypes.float0:
-            total = total + np.sum(_wide(x) * _wide(y))
+            total += float(np.real(np.sum(_wide(x) * _wide(y))))
     return total
 
 

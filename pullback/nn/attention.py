@@ -73,7 +73,6 @@ def dot_product_attention(
     masks += _in_length(query_seq_lengths, key_value_seq_lengths, t, key.shape[1])
     for part in masks:
         logits = jnp.where(part, logits, jnp.array(-0.7 * np.finfo(np.float32).max, wide))
-    logits = logits.astype(dtypes.float32)
     shares = softmax(logits, axis=-1).astype(key.dtype)
     out = jnp.reshape(jnp.einsum("bkgts,bskh->btkgh", shares, value), (b, t, n, value.shape[-1]))
     if query_seq_lengths is not None:
