@@ -170,16 +170,22 @@ def _times_windows(x: Any, w: Any, axes: tuple[Spatial, ...]) -> Any:
     m, k = math.prod([view.shape[i] for i in rows]), math.prod([view.shape[i] for i in columns])
     if _innermost(view, columns) < _innermost(view, rows):
         matrix = view.transpose((0, *rows, *columns)).reshape(g, m, k)
-        kernel = w.transpose((0, *w_order, 1)).reshape(g, k, o)
-        out = _product(matrix, kernel).reshape((g, *(view.shape[i] for i in rows), o))
+        out = _product(matrix, _kernel_matrix(w, w_order)).reshape((g, *(view.shape[i] for i in rows), o))
         made = [0, *rows, -1]
     else:
         matrix = view.transpose((0, *columns, *rows)).reshape(g, k, m)
-        kernel = w.transpose((0, 1, *w_order)).reshape(g, o, k)
-        out = _product(kernel, matrix).reshape((g, o, *(view.shape[i] for i in rows)))
+        out = _product(_kernel_matrix(w, w_order).swapaxes(1, 2), matrix).reshape((g, o, *(view.shape[i] for i in rows)))
         made = [0, -1, *rows]
     wanted = [0, 1, -1, *range(2, 2 + n)]
     return out.transpose([made.index(i) for i in wanted])
+
+
+def _kernel_matrix(w: Any, order: list[int]) -> Any:
+    """`w` as matrices of (channel and tap, out), which lie in memory as `w` does."""
+    g, o = w.shape[:2]
+    if w.strides[1] <= min(w.strides[2:]):
+        return w.transpose((0, *order, 1)).reshape(g, -1, o)
+    return w.transpose((0, 1, *order)).reshape(g, o, -1).swapaxes(1, 2)
 
 
 def _product(a: Any, b: Any) -> Any:
