@@ -112,7 +112,9 @@ class Cholesky(OfMatrices):
         (dx,) = tangents
         rest = solved(out, dx, left=False, lower=True, turned=True, conjugate=True)
         rest = solved(out, rest, lower=True)
-        return matmul(out, mul(rest, constant_matrix(_phi(out.shape[-1], out.dtype), out.shape)))
+        return matmul(
+            out, mul(rest, constant_matrix(half_diagonal(out.shape[-1], out.dtype), out.shape))
+        )
 
 
 cholesky = Cholesky()
@@ -127,7 +129,8 @@ def _cholesky(a: Any) -> list[Any]:
 
 
 @lru_cache(maxsize=64)
-def _phi(n: int, dtype: np.dtype) -> HostArray:
+def half_diagonal(n: int, dtype: np.dtype) -> HostArray:
+    """Ones below the diagonal and halves on it."""
     return HostArray(np.tril(np.full((n, n), 1.0), -1).astype(dtype) + np.eye(n, dtype=dtype) / 2)
 
 
@@ -208,7 +211,7 @@ class TriangularSolve(OfMatrices):
         (a, b), (a_at, b_at) = args, axes
         if a_at is None:
             # One matrix for all: further columns, or rows, of one right-hand side.
-            return _as_more_sides(
+            return as_more_sides(
                 b, b_at, left_side, lambda b: triangular_solve(a, b, left_side=left_side, **params)
             )
         return super().vmap(size, args, axes, left_side=left_side, **params)
@@ -239,7 +242,7 @@ def solved(
     )
 
 
-def _as_more_sides(b: Any, at: int, columns: bool, solve: Any) -> Any:
+def as_more_sides(b: Any, at: int, columns: bool, solve: Any) -> Any:
     """`solve` of right-hand sides mapped over axis `at`, all put into one matrix."""
     place = len(b.shape) - (1 if columns else 2)
     moved = move_axis(b, at, place)
@@ -545,7 +548,7 @@ class LuSolve(OfMatrices):
     ) -> Any:
         a, lu_, permutation, b = args
         if all(at is None for at in axes[:3]):
-            return _as_more_sides(
+            return as_more_sides(
                 b, axes[3], True, lambda b: lu_solve(a, lu_, permutation, b, trans=trans)
             )
         return super().vmap(size, args, axes, trans=trans)
