@@ -1,0 +1,71 @@
+"""Sparse arrays: BCOO, BCSR, COO, CSR and CSC, functions of them, and `sparsify`.
+
+They are pytrees of their stored elements and coordinates, so `jit`, `vmap` (over batch axes),
+loops and derivatives with respect to stored elements work as for any tree.
+"""
+
+from . import ad as ad
+from . import api as api
+from . import bcoo as bcoo
+from . import bcsr as bcsr
+from . import coo as coo
+from . import csr as csr
+from . import methods as _methods
+from . import random as random
+from . import transform as transform
+from . import util as util
+from .ad import grad as grad
+from .ad import jacfwd as jacfwd
+from .ad import jacobian as jacobian
+from .ad import jacrev as jacrev
+from .ad import value_and_grad as value_and_grad
+from .api import empty as empty
+from .api import eye as eye
+from .api import todense as todense
+from .api import todense_p as todense_p
+from .base import CuSparseEfficiencyWarning as CuSparseEfficiencyWarning
+from .base import JAXSparse as JAXSparse
+from .base import SparseEfficiencyError as SparseEfficiencyError
+from .base import SparseEfficiencyWarning as SparseEfficiencyWarning
+from .bcoo import BCOO as BCOO
+from .bcoo import bcoo_broadcast_in_dim as bcoo_broadcast_in_dim
+from .bcoo import bcoo_concatenate as bcoo_concatenate
+from .bcoo import bcoo_dot_general as bcoo_dot_general
+from .bcoo import bcoo_dot_general_sampled as bcoo_dot_general_sampled
+from .bcoo import bcoo_dynamic_slice as bcoo_dynamic_slice
+from .bcoo import bcoo_extract as bcoo_extract
+from .bcoo import bcoo_fromdense as bcoo_fromdense
+from .bcoo import bcoo_gather as bcoo_gather
+from .bcoo import bcoo_multiply_dense as bcoo_multiply_dense
+from .bcoo import bcoo_multiply_sparse as bcoo_multiply_sparse
+from .bcoo import bcoo_reduce_sum as bcoo_reduce_sum
+from .bcoo import bcoo_reshape as bcoo_reshape
+from .bcoo import bcoo_rev as bcoo_rev
+from .bcoo import bcoo_slice as bcoo_slice
+from .bcoo import bcoo_sort_indices as bcoo_sort_indices
+from .bcoo import bcoo_squeeze as bcoo_squeeze
+from .bcoo import bcoo_sum_duplicates as bcoo_sum_duplicates
+from .bcoo import bcoo_todense as bcoo_todense
+from .bcoo import bcoo_transpose as bcoo_transpose
+from .bcoo import bcoo_update_layout as bcoo_update_layout
+from .bcsr import BCSR as BCSR
+from .bcsr import bcsr_broadcast_in_dim as bcsr_broadcast_in_dim
+from .bcsr import bcsr_concatenate as bcsr_concatenate
+from .bcsr import bcsr_dot_general as bcsr_dot_general
+from .bcsr import bcsr_extract as bcsr_extract
+from .bcsr import bcsr_fromdense as bcsr_fromdense
+from .bcsr import bcsr_sum_duplicates as bcsr_sum_duplicates
+from .bcsr import bcsr_todense as bcsr_todense
+from .coo import COO as COO
+from .coo import coo_fromdense as coo_fromdense
+from .coo import coo_matmat as coo_matmat
+from .coo import coo_matvec as coo_matvec
+from .coo import coo_todense as coo_todense
+from .csr import CSC as CSC
+from .csr import CSR as CSR
+from .csr import csr_fromdense as csr_fromdense
+from .csr import csr_matmat as csr_matmat
+from .csr import csr_matvec as csr_matvec
+from .csr import csr_todense as csr_todense
+from .random import random_bcoo as random_bcoo
+from .transform import sparsify as sparsify
