@@ -2,4 +2,6 @@
 
 from ..core.lazy import submodules
 
-__getattr__, __dir__ = submodules(__name__, ["fft", "interpolate", "linalg", "ndimage", "special", "stats"])
+__getattr__, __dir__ = submodules(
+    __name__, ["fft", "interpolate", "linalg", "ndimage", "signal", "special", "stats"]
+)
