@@ -54,6 +54,7 @@ from .devices import local_devices as local_devices
 from .devices import process_count as process_count
 from .devices import process_index as process_index
 from .devices import process_indices as process_indices
+from .halves import fwd_and_bwd as fwd_and_bwd
 from .jacobians import hessian as hessian
 from .jacobians import jacfwd as jacfwd
 from .jacobians import jacobian as jacobian

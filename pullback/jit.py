@@ -17,8 +17,10 @@ from .core.program import ClosedProgram, hoist_tracers, run_closed, trace_progra
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import program_settings, values
 from .core.trace import EVAL, KnownTrace, host_array, inside, state, values_are_checked
-from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
+from .ops.structural import zeros
+from .stages import Lowered, Signature, Traced, struct
+from .stages import ShapeDtypeStruct as ShapeDtypeStruct
 
 
 def jit(
@@ -40,17 +42,24 @@ def jit(
     """`fun` as a program: it is traced once for each new combination of argument types.
 
     Args:
-      fun: a pure function of pytrees of arrays.
+      fun: a pure function of pytrees of arrays. Without it, `jit` is a decorator with options.
       static_argnums: positional arguments that are Python values (hashable): a new value traces
         anew.
       static_argnames: the same by name.
-      donate_argnums, donate_argnames: arguments that will not be used again. Accepted.
-      keep_unused, inline, device, backend, in_shardings, out_shardings, abstracted_axes,
-        compiler_options: accepted for compatibility; without effect on this engine.
+      donate_argnums, donate_argnames: arguments that will not be used again, whose memory JAX may
+        use for results. Here they stay as they are, and can be used again.
+      backend: None or "cpu", the only one.
+      keep_unused, inline, device, in_shardings, out_shardings, abstracted_axes, compiler_options:
+        accepted for compatibility: there is one device, and its engine has no options.
 
     Returns:
-      A function of the same arguments and results. It has `lower`, `trace`, `eval_shape` and
-      `clear_cache`.
+      A function of the same arguments and results. It has `trace` and `lower` (see `stages`),
+      `eval_shape`, `clear_cache` and `__wrapped__`.
+
+    Raises:
+      ValueError: an option names an argument that `fun` does not have, or one both as static and
+        as donated.
+      RuntimeError: there is no such backend.
 
     Example:
       >>> import pullback
@@ -58,17 +67,60 @@ def jit(
       >>> print(pullback.jit(lambda x: jnp.sin(x) ** 2)(1.0))
       0.7080734
     """
+    _check_backend(backend, device)
     if fun is None:
-        return lambda f: jit(f, static_argnums=static_argnums, static_argnames=static_argnames)
+        return lambda f: jit(
+            f,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            donate_argnums=donate_argnums,
+            donate_argnames=donate_argnames,
+        )
     checks.callable_(fun, "jit")
-    return JitFunction(fun, Static(fun, static_argnums, static_argnames))
+    static = Static(fun, static_argnums, static_argnames)
+    donated = None
+    if donate_argnums is not None or donate_argnames is not None:
+        donated = Static(fun, donate_argnums, donate_argnames, "donate")
+        _check_apart(static, donated)
+    return JitFunction(fun, static, donated)
+
+
+def _check_backend(backend: str | None, device: Any) -> None:
+    if backend is not None and device is not None:
+        raise error(
+            ValueError,
+            "can't specify both a device and a backend for jit.",
+            got=f"device={device} and backend={backend!r}",
+            fix="leave one of them out.",
+        )
+    if backend not in (None, "cpu"):
+        raise error(
+            RuntimeError,
+            f"Unknown backend {backend}.",
+            got=f"backend={backend!r}",
+            fix='this engine has only "cpu".',
+        )
+
+
+def _check_apart(static: Static, donated: Static) -> None:
+    both = {f"{name!r}" for name in static.names & donated.names}
+    both |= {f"number {i}" for i in static.numbers & donated.numbers if not both}
+    if both:
+        raise error(
+            ValueError,
+            "jit: an argument is both static and donated.",
+            got=", ".join(sorted(both)),
+            fix="only arrays can be donated: name it in one of the two.",
+        )
 
 
 class JitFunction:
     """What `jit` returns."""
 
-    def __init__(self, fun: Callable[..., Any], static: Static) -> None:
-        self._fun, self._static = fun, static
+    def __init__(
+        self, fun: Callable[..., Any], static: Static, donated: Static | None = None
+    ) -> None:
+        self._fun, self._static, self._donated = fun, static, donated
         self._cache = _cache_of(fun, static)
         checks.named_like(self, fun, "jit")
 
@@ -80,6 +132,9 @@ class JitFunction:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<PjitFunction of {self._fun!r}>"
 
     def _find(self, args: Any, kwargs: Any) -> tuple[_Traced, list[Any]]:
         static: Any = ()
@@ -119,7 +174,35 @@ class JitFunction:
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The program for arguments of these types (arrays or ShapeDtypeStructs)."""
-        return Traced(self._traced_for(args, kwargs), self.__name__)  # type: ignore[attr-defined]
+        donated = self._donated_leaves(args, kwargs)
+        static, args, kwargs = self._static.split(args, kwargs)
+        leaves, in_tree = flatten_call(args, kwargs)
+        types = [checks.shaped(x, "jit") for x in leaves]
+        names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
+        names = self._static.argument_names(names)
+        traced = _trace(self._fun, self._static, static, in_tree, types, names)
+        signature = Signature(
+            closed=traced.closed,
+            in_tree=traced.in_tree,
+            out_tree=traced.tree,
+            types=types,
+            donated=donated,
+            names=names,
+            fun_name=traced.name,
+            call=traced.call,
+        )
+        return Traced(signature)
+
+    def _donated_leaves(self, args: Any, kwargs: Any) -> list[bool]:
+        """For each array of the arguments that are not static, whether it is donated."""
+        chosen, static = self._donated or Static(None, None, None), self._static
+        marked = [
+            (x, chosen.has(i, len(args)))
+            for i, x in enumerate(args)
+            if not static.has(i, len(args))
+        ]
+        marked += [(kwargs[k], k in chosen.names) for k in sorted(kwargs) if k not in static.names]
+        return [mark for x, mark in marked for _ in flatten(x)[0]]
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The program, ready to compile."""
@@ -135,14 +218,6 @@ class JitFunction:
 
     def _cache_size(self) -> int:
         return len(self._cache)
-
-    def _traced_for(self, args: Any, kwargs: Any) -> _Traced:
-        static, args, kwargs = self._static.split(args, kwargs)
-        leaves, in_tree = flatten_call(args, kwargs)
-        types = [checks.shaped(x, "jit") for x in leaves]
-        names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
-        names = self._static.argument_names(names)
-        return _trace(self._fun, self._static, static, in_tree, types, names)
 
 
 _caches: WeakKeyDictionary[Any, dict[Any, dict[Any, _Traced]]] = WeakKeyDictionary()
@@ -166,20 +241,16 @@ def forget_programs() -> None:
 class _Traced:
     """One program of a jitted function, with the trees of its arguments and results."""
 
-    __slots__ = ("closed", "consts", "in_tree", "name", "out_tree", "run", "weak")
+    __slots__ = ("closed", "consts", "in_tree", "name", "out_tree", "run", "tree", "weak")
 
     def __init__(
         self, closed: ClosedProgram, consts: list[Any], in_tree: Any, out_tree: Any, name: str
     ) -> None:
         self.closed, self.consts, self.name = closed, consts, name
-        self.in_tree, self.out_tree = in_tree, None if out_tree.is_leaf() else out_tree
+        self.in_tree, self.tree = in_tree, out_tree
+        self.out_tree = None if out_tree.is_leaf() else out_tree
         self.run: Any = None
         self.weak = [t.weak_type for t in closed.out_avals]
-
-    @property
-    def argument_types(self) -> list[ArrayType]:
-        """The types of the arguments that the program is for."""
-        return self.closed.in_avals[len(self.consts) :]
 
     @property
     def closes_over_traced(self) -> bool:
@@ -228,9 +299,13 @@ def _trace(
 
 
 class Static:
-    """Which arguments are Python values that the program is made for."""
+    """Which arguments are Python values that the program is made for.
 
-    def __init__(self, fun: Any, numbers: Any, names: Any) -> None:
+    Also, with another `verb`, which are meant by other options of the form `verb_argnums`.
+    """
+
+    def __init__(self, fun: Any, numbers: Any, names: Any, verb: str = "static") -> None:
+        self.verb = verb
         given = (numbers,) if isinstance(numbers, int) else tuple(numbers or ())
         by_name = (names,) if isinstance(names, str) else tuple(names or ())
         self.parameters = _parameters(fun)
@@ -244,8 +319,8 @@ class Static:
             if not isinstance(n, int) or (positional and not self._has(n)):
                 raise error(
                     ValueError,
-                    "jit: static_argnums names an argument that the function does not have.",
-                    got=f"static_argnums={numbers} for {getattr(fun, '__name__', fun)}"
+                    f"jit: {verb}_argnums names an argument that the function does not have.",
+                    got=f"{verb}_argnums={numbers} for {getattr(fun, '__name__', fun)}"
                     f"({', '.join(positional)})",
                     fix="count positional parameters from 0.",
                 )
@@ -266,13 +341,17 @@ class Static:
             if name not in known and not open_ended:
                 raise error(
                     ValueError,
-                    f"jit: static_argnames names {name!r}, which the function does not have.",
+                    f"jit: {self.verb}_argnames names {name!r}, which the function does not have.",
                     got=f"{getattr(fun, '__name__', fun)}({', '.join(sorted(known))})",
                     fix="use the name of a parameter.",
                 )
 
     def __bool__(self) -> bool:
         return bool(self.numbers or self.names)
+
+    def has(self, i: int, count: int) -> bool:
+        """Whether positional argument `i` of so many is one of these."""
+        return i in self.numbers or i - count in self.numbers
 
     def split(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """The static values (hashable), and the other arguments."""
@@ -368,120 +447,6 @@ def _parameters(fun: Any) -> list[inspect.Parameter]:
 # ---- programs to look at
 
 
-class ShapeDtypeStruct:
-    """A shape and a dtype: the type of an array without its values."""
-
-    __slots__ = ("dtype", "shape", "sharding", "weak_type")
-
-    def __init__(
-        self, shape: Sequence[int], dtype: Any, *, sharding: Any = None, weak_type: bool = False
-    ) -> None:
-        t = checks.array_type_of(shape, dtype)
-        self.shape, self.dtype, self.sharding, self.weak_type = (
-            t.shape,
-            t.dtype,
-            sharding,
-            weak_type,
-        )
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return array_type(self.shape, self.dtype).size
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __repr__(self) -> str:
-        weak = ", weak_type=True" if self.weak_type else ""
-        return f"ShapeDtypeStruct(shape={self.shape}, dtype={checks.dtype_name(self.dtype)}{weak})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ShapeDtypeStruct):
-            return NotImplemented
-        return (self.shape, self.dtype, self.weak_type) == (
-            other.shape,
-            other.dtype,
-            other.weak_type,
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.shape, self.dtype, self.weak_type))
-
-
-def _struct(t: ArrayType) -> ShapeDtypeStruct:
-    return ShapeDtypeStruct(t.shape, t.dtype, weak_type=t.weak_type)
-
-
-class Traced:
-    """A function traced for given argument types."""
-
-    def __init__(self, traced: _Traced, name: str) -> None:
-        self._traced, self.fun_name = traced, name
-
-    @property
-    def jaxpr(self) -> ClosedProgram:
-        """The program."""
-        return self._traced.closed
-
-    @property
-    def out_info(self) -> Any:
-        """The result's structure with a ShapeDtypeStruct for each array."""
-        infos = [_struct(t) for t in self._traced.closed.out_avals]
-        tree = self._traced.out_tree
-        return infos[0] if tree is None else tree.unflatten(infos)
-
-    def lower(self) -> Lowered:
-        """The program, ready to compile."""
-        return Lowered(self._traced)
-
-
-class Lowered:
-    """A program, ready to compile."""
-
-    def __init__(self, traced: _Traced) -> None:
-        self._traced = traced
-
-    def as_text(self, dialect: str | None = None) -> str:
-        """The text that the engine compiles: here the source of one Python function."""
-        return numpy_engine.write_source(numpy_engine.simplify(self._traced.closed))[0]
-
-    def compile(self, compiler_options: Any = None) -> Compiled:
-        """Compile it."""
-        return Compiled(self._traced)
-
-
-class Compiled:
-    """A compiled program: callable with arguments of exactly the types it was made for."""
-
-    def __init__(self, traced: _Traced) -> None:
-        self._traced = traced
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, tree = flatten_call(args, kwargs)
-        checks.structure("the arguments", tree, self._traced.in_tree, "those it was compiled for")
-        leaves = [checks.input_array(x, "a compiled function") for x in leaves]
-        for x, t in zip(leaves, self._traced.argument_types, strict=True):
-            if x.shape != t.shape or x.dtype != t.dtype:
-                raise error(
-                    TypeError,
-                    "a compiled function was called with an argument of another type.",
-                    got=f"{x.aval.str_short()} instead of {t.str_short()}",
-                    fix="give arguments of the types it was compiled for, or call the jitted "
-                    "function.",
-                )
-        return self._traced.call(leaves)
-
-    def as_text(self) -> str:
-        """The text that the engine compiled."""
-        return Lowered(self._traced).as_text()
-
-
 def make_jaxpr(
     fun: Callable[..., Any],
     static_argnums: int | Sequence[int] = (),
@@ -521,7 +486,7 @@ def make_jaxpr(
             state.axes = axes
         if not return_shape:
             return closed
-        return closed, out_trees[0].unflatten([_struct(t) for t in closed.out_avals])
+        return closed, out_trees[0].unflatten([struct(t) for t in closed.out_avals])
 
     return checks.named_like(program_of, fun, "make_jaxpr")
 
@@ -543,11 +508,18 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         new, named = in_tree.unflatten(leaves)
         outs, tree = flatten(fun(*new, **named))
         trees.append(tree)
-        return [checks.output_array(y, "eval_shape") for y in outs]
+        return [_output_of_any_kind(y) for y in outs]
 
     types = [checks.shaped(x, "eval_shape") for x in leaves]
     closed = trace_program(flat, types, fun, "eval_shape")
-    return trees[0].unflatten([_struct(t) for t in closed.out_avals])
+    return trees[0].unflatten([struct(t) for t in closed.out_avals])
+
+
+def _output_of_any_kind(y: Any) -> Any:
+    """A result as an Array; a ShapeDtypeStruct stands for an array of its type."""
+    if isinstance(y, ShapeDtypeStruct):
+        return zeros(checks.shaped(y, "eval_shape"))
+    return checks.output_array(y, "eval_shape")
 
 
 @contextmanager
@@ -561,11 +533,8 @@ def ensure_compile_time_eval() -> Iterator[None]:
 
 
 __all__ = [
-    "Compiled",
     "JitFunction",
-    "Lowered",
     "ShapeDtypeStruct",
-    "Traced",
     "ensure_compile_time_eval",
     "eval_shape",
     "jit",

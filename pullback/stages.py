@@ -1,0 +1,334 @@
+"""A jitted function step by step: traced, lowered, compiled; and what can be asked at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from . import checks
+from .core import dtypes
+from .core.array import Tracer
+from .core.device import CPU
+from .core.errors import error
+from .core.program import ClosedProgram
+from .core.pytree import PyTreeDef, flatten_call
+from .core.sharding import SingleDeviceSharding
+from .core.types import ArrayType, array_type
+from .engines import numpy as numpy_engine
+from .transforms.cost import Memory, cost_of, memory_of
+from .transforms.simplify import simplify
+
+CompilerOptions = dict[str, str | bool]
+
+
+class ShapeDtypeStruct:
+    """A shape and a dtype: the type of an array without its values."""
+
+    __slots__ = ("dtype", "shape", "sharding", "weak_type")
+
+    def __init__(
+        self, shape: Sequence[int], dtype: Any, *, sharding: Any = None, weak_type: bool = False
+    ) -> None:
+        t = checks.array_type_of(shape, dtype)
+        self.shape, self.dtype, self.sharding, self.weak_type = (
+            t.shape,
+            t.dtype,
+            sharding,
+            weak_type,
+        )
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return array_type(self.shape, self.dtype).size
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={checks.dtype_name(self.dtype)}{weak})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ShapeDtypeStruct):
+            return NotImplemented
+        return (self.shape, self.dtype, self.weak_type) == (
+            other.shape,
+            other.dtype,
+            other.weak_type,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype, self.weak_type))
+
+
+def struct(t: ArrayType) -> ShapeDtypeStruct:
+    """The shape and dtype of a type, and whether it is weak."""
+    return ShapeDtypeStruct(t.shape, t.dtype, weak_type=t.weak_type)
+
+
+@dataclass(frozen=True, slots=True)
+class ArgInfo:
+    """The type of one array among the arguments, and whether it is donated."""
+
+    _aval: ArrayType
+    donated: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self._aval.dtype
+
+
+@runtime_checkable
+class Wrapped(Protocol):
+    """What `jit` returns: a function that can also be traced and lowered."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The program for arguments of these types."""
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The program, ready to compile."""
+
+
+@dataclass
+class Signature:
+    """What every step knows: the trees of arguments and results, and the call that runs it."""
+
+    closed: ClosedProgram
+    """Its first inputs may be values that the function closes over."""
+    in_tree: PyTreeDef
+    out_tree: PyTreeDef
+    types: list[ArrayType]
+    donated: list[bool]
+    names: list[str]
+    fun_name: str
+    call: Callable[[list[Any]], Any]
+
+
+class Stage:
+    """What can be asked at every step."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+
+    @property
+    def in_tree(self) -> PyTreeDef:
+        """The structure of the arguments: ``(args, kwargs)`` without static ones."""
+        return self._signature.in_tree
+
+    @property
+    def out_tree(self) -> PyTreeDef:
+        """The structure of the result."""
+        return self._signature.out_tree
+
+    @property
+    def args_info(self) -> Any:
+        """The arguments, with an `ArgInfo` for each array."""
+        s = self._signature
+        infos = [ArgInfo(t, d) for t, d in zip(s.types, s.donated, strict=True)]
+        return s.in_tree.unflatten(infos)
+
+    @property
+    def in_avals(self) -> Any:
+        """The arguments, with the type of each array."""
+        return self._signature.in_tree.unflatten(self._signature.types)
+
+    @property
+    def out_avals(self) -> Any:
+        """The result, with the type of each array."""
+        return self._signature.out_tree.unflatten(self._signature.closed.out_avals)
+
+    @property
+    def out_info(self) -> Any:
+        """The result, with a ShapeDtypeStruct for each array."""
+        s = self._signature
+        return s.out_tree.unflatten([struct(t) for t in s.closed.out_avals])
+
+    @property
+    def donate_argnums(self) -> tuple[int, ...]:
+        """The donated ones among the arrays of the arguments, by number."""
+        return tuple(i for i, d in enumerate(self._signature.donated) if d)
+
+
+class Traced(Stage):
+    """A function traced for given argument types."""
+
+    @property
+    def jaxpr(self) -> ClosedProgram:
+        """The program."""
+        return self._signature.closed
+
+    @property
+    def fun_name(self) -> str:
+        """The name of the function."""
+        return self._signature.fun_name
+
+    def lower(self, *, lowering_platforms: tuple[str, ...] | None = None) -> Lowered:
+        """The program, ready to compile. There is one platform: "cpu"."""
+        for name in lowering_platforms or ():
+            if name != "cpu":
+                raise error(
+                    ValueError,
+                    f"this engine does not compile for the platform {name!r}.",
+                    got=f"lowering_platforms={lowering_platforms!r}",
+                    fix='use ("cpu",), or leave it out.',
+                )
+        return Lowered(self._signature)
+
+
+class Lowered(Stage):
+    """A program, ready to compile."""
+
+    def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
+        """The text of the program, in the notation of `make_jaxpr`: the only dialect, "jaxpr"."""
+        _check_dialect(dialect)
+        return str(self._signature.closed)
+
+    def compiler_ir(self, dialect: str | None = None) -> Any:
+        """The program itself."""
+        _check_dialect(dialect)
+        return self._signature.closed
+
+    def cost_analysis(self) -> dict[str, float]:
+        """An estimate, read off the program: "flops", "transcendentals", "bytes accessed".
+
+        A loop of unknown length counts as one round, a choice as its dearest branch.
+        """
+        return _costs(self._signature.closed)
+
+    def compile(
+        self,
+        compiler_options: CompilerOptions | None = None,
+        *,
+        device_assignment: tuple[Any, ...] | None = None,
+    ) -> Compiled:
+        """Compile it. The options are accepted: this engine has none."""
+        numpy_engine.compiled(self._signature.closed)
+        return Compiled(self._signature)
+
+
+class Compiled(Stage):
+    """A compiled program: callable with arguments of exactly the types it was made for."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it.
+
+        Raises:
+          TypeError: the arguments have another structure or other types than those it was compiled
+            for (a weak type does as well), or are traced by a transformation.
+        """
+        s = self._signature
+        leaves, tree = flatten_call(args, kwargs)
+        if tree != s.in_tree:
+            raise error(
+                TypeError,
+                "Function compiled with input pytree does not match the input pytree it was called "
+                "with.",
+                got=f"{tree} instead of {s.in_tree}",
+                fix="give the arguments in the containers, and by the keywords, that it was "
+                "lowered with; leave static arguments out.",
+            )
+        for x in leaves:
+            if isinstance(x, Tracer):
+                raise error(
+                    TypeError,
+                    "Cannot apply JAX transformations to a function lowered and compiled for a "
+                    f"particular signature. Detected argument of Tracer type {type(x)}.",
+                    got=x.describe(),
+                    fix="transform the jitted function instead.",
+                )
+        leaves = [checks.input_array(x, "a compiled function") for x in leaves]
+        wrong = [
+            f"Argument {name!r} compiled with {_long(t)} and called with {_long(x.aval)}"
+            for x, t, name in zip(leaves, s.types, s.names, strict=True)
+            if x.shape != t.shape or x.dtype != t.dtype
+        ]
+        if wrong:
+            raise error(
+                TypeError,
+                "Argument types differ from the types for which this computation was compiled.",
+                got="; ".join(wrong),
+                fix="give arguments of the types it was compiled for, or call the jitted function.",
+            )
+        return s.call(leaves)
+
+    call = __call__
+
+    def as_text(self) -> str:
+        """The text that the engine compiled: here the source of one Python function."""
+        return numpy_engine.write_source(simplify(self._signature.closed))[0]
+
+    def cost_analysis(self) -> dict[str, float]:
+        """As that of `Lowered`, of the program without what is not used or is computed twice."""
+        return _costs(simplify(self._signature.closed))
+
+    def memory_analysis(self) -> Memory:
+        """Bytes of arguments, results and what else is alive at once, read off the program."""
+        return memory_of(simplify(self._signature.closed).program)
+
+    def runtime_executable(self) -> Any:
+        """The function of NumPy arrays that the engine made of the program."""
+        return numpy_engine.compiled(self._signature.closed)
+
+    @property
+    def input_shardings(self) -> Any:
+        """The arguments, with the device of each array: there is one."""
+        s = self._signature
+        return s.in_tree.unflatten([SingleDeviceSharding(CPU)] * len(s.types))
+
+    @property
+    def output_shardings(self) -> Any:
+        """The result, with the device of each array: there is one."""
+        s = self._signature
+        return s.out_tree.unflatten([SingleDeviceSharding(CPU)] * s.out_tree.num_leaves)
+
+
+def _check_dialect(dialect: str | None) -> None:
+    if dialect not in (None, "jaxpr"):
+        raise error(
+            ValueError,
+            f"unknown dialect: {dialect}.",
+            got=f"dialect={dialect!r}",
+            fix='this engine compiles programs as make_jaxpr gives them: leave it out, or "jaxpr".',
+        )
+
+
+def _costs(closed: ClosedProgram) -> dict[str, float]:
+    cost = cost_of(closed.program)
+    return {
+        "flops": cost.flops,
+        "transcendentals": cost.transcendentals,
+        "bytes accessed": cost.moved,
+    }
+
+
+def _long(t: ArrayType) -> str:
+    return f"{dtypes.long_name(t.dtype)}[{','.join(map(str, t.shape))}]"
+
+
+__all__ = [
+    "ArgInfo",
+    "Compiled",
+    "CompilerOptions",
+    "Lowered",
+    "ShapeDtypeStruct",
+    "Signature",
+    "Traced",
+    "Wrapped",
+    "struct",
+]
