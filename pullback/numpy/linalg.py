@@ -1,4 +1,4 @@
-"""Linear algebra, on matrices and stacks of them: solve, inv, det, norm and their kin."""
+"""Linear algebra, on matrices and stacks of them: `jax.numpy.linalg`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,29 @@ from ..core.errors import error
 from ..core.trace import type_of
 from ..ops import determinants, linalg, spectral
 from ..ops.comparison import eq, ne
-from ..ops.elementwise import add, like, mul, select_n
+from ..ops.elementwise import like, select_n
 from ..ops.functions import pow_
+from ..ops.hermitian import hermitian_part
 from ..ops.linalg import conjugated, flip
 from ..ops.reduction import euclidean_norm
 from ..ops.rounding import abs_
 from ..ops.structural import broadcast_in_dim, reshape, zeros_of
-from . import contraction, diagonals, reductions, shaping
+from . import contraction, diagonals, logic, reductions, selecting, shaping
 from .arguments import expand
+from .decompositions import EighResult as EighResult
+from .decompositions import EigResult as EigResult
+from .decompositions import QRResult as QRResult
+from .decompositions import SVDResult as SVDResult
+from .decompositions import eig as eig
+from .decompositions import eigh as eigh
+from .decompositions import eigvals as eigvals
+from .decompositions import eigvalsh as eigvalsh
+from .decompositions import lstsq as lstsq
+from .decompositions import matrix_rank as matrix_rank
+from .decompositions import pinv as pinv
+from .decompositions import qr as qr
+from .decompositions import svd as svd
+from .decompositions import svdvals as svdvals
 from .einsum import einsum
 from .promotion import (
     as_array,
@@ -163,7 +178,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
     a = inexact("linalg.cholesky", a)
     _check_square("cholesky", a)
     if symmetrize_input:
-        a = mul(add(a, conjugated(flip(a))), like(a, 0.5))
+        a = hermitian_part(a)
     factor = linalg.cholesky(a)
     return conjugated(flip(factor)) if upper else factor
 
@@ -286,6 +301,38 @@ def norm(
         got=f"axis={axis} of {type_of(x).str_short()}",
         fix="pass one axis for a vector norm, two axes for a matrix norm.",
     )
+
+
+def cond(x: Any, p: int | float | str | None = None) -> Array:
+    """The condition number of each matrix: ``norm(x, p) * norm(inv(x), p)``.
+
+    Args:
+      x: an array of shape ``(..., m, n)``, square unless `p` is None, 2 or -2.
+      p: which norm (see `norm`); None and 2: the ratio of the largest to the smallest singular
+        value; -2: the inverse of that.
+
+    Raises:
+      ValueError: the shape does not fit, or the matrix is empty.
+    """
+    x = inexact("linalg.cond", x)
+    square = len(x.shape) >= 2 and (p in (None, 2, -2) or x.shape[-1] == x.shape[-2])
+    if not square or 0 in x.shape[-2:]:
+        raise error(
+            ValueError,
+            f"linalg.cond takes matrices that have elements, square ones for p={p}.",
+            got=type_of(x).str_short(),
+            fix="check the last two axes.",
+        )
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        first, last = s[..., 0], s[..., -1]
+        ratio = first / last if p != -2 else last / first
+    else:
+        ratio = norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
+    if p in (None, 2):
+        return ratio
+    broken = logic.isnan(ratio) & ~reductions.any(logic.isnan(x), axis=(-2, -1))
+    return selecting.where(broken, math.inf, ratio)
 
 
 def vector_norm(

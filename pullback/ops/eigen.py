@@ -23,7 +23,7 @@ from .elementwise import (
     sub,
 )
 from .factorizations import check_wide
-from .lapack import each, routine
+from .lapack import each, routine, without_nan
 from .linalg import (
     OfMatrices,
     adjoint,
@@ -81,12 +81,11 @@ class Eigh(OfMatrices):
         sort_eigenvalues: bool,
         subset_by_index: tuple[int, int] | None,
     ) -> Any:
-        # LAPACK does not converge where there is a NaN, and then NumPy raises for the whole stack.
-        whole = np.isfinite(x).all((-2, -1))
-        safe = x if whole.all() else np.where(whole[..., None, None], x, 0)
+        safe, broken = without_nan(x)
         w, v = np.linalg.eigh(safe, "L" if lower else "U")
-        v[~whole] = np.nan
-        w[~whole] = np.nan
+        if broken is not None:
+            v[broken] = np.nan
+            w[broken] = np.nan
         if subset_by_index is None:
             return [v, w]
         part = slice(*subset_by_index)

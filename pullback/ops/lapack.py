@@ -57,3 +57,16 @@ def each(function: Any, *xs: Any, ranks: tuple[int, ...] | None = None) -> list[
     found = [function(*matrices) for matrices in zip(*stacks, strict=True)]
     outs = [np.stack(ys)[:count] for ys in zip(*found, strict=True)]
     return [y.reshape(*shape, *y.shape[1:]) for y in outs]
+
+
+def without_nan(x: Any) -> tuple[Any, Any]:
+    """The matrices, those that hold nan or infinity replaced by zeros; and which these are.
+
+    LAPACK may not converge for them, and then NumPy raises for the whole stack. If there are none,
+    the second result is None: the sum of all numbers tells, in 1.5 us.
+    """
+    total = np.add.reduce(x, None)
+    if total - total == 0:
+        return x, None
+    broken = ~np.isfinite(x).all((-2, -1))
+    return np.where(broken[..., None, None], x.dtype.type(0), x), broken

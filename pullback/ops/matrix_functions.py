@@ -13,7 +13,7 @@ from ..core.types import ArrayType, array_type
 from .contraction import matmul
 from .elementwise import add_any, convert_element_type, sub
 from .factorizations import check_wide
-from .lapack import each, routine
+from .lapack import each, routine, without_nan
 from .linalg import OfMatrices, check_square, flip
 from .schur import schur_form
 from .slicing import concatenate, slice_along
@@ -46,10 +46,10 @@ expm = Expm()
 def _exponential(x: Any) -> Any:
     if x.size == 0:
         return x.copy()
-    whole = np.isfinite(x).all((-2, -1))
-    safe = x if whole.all() else np.where(whole[..., None, None], x, 0)
+    safe, broken = without_nan(x)
     out = np.asarray(scipy_linalg.expm(safe)).astype(x.dtype, copy=False)
-    out[~whole] = np.nan
+    if broken is not None:
+        out[broken] = np.nan
     return out
 
 

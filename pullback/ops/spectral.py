@@ -12,7 +12,7 @@ from ..core.types import ArrayType, array_type
 from .comparison import eq
 from .contraction import matmul
 from .elementwise import add, add_any, div, like, mul, real, select_n, sub
-from .lapack import lapack_dtype
+from .lapack import lapack_dtype, without_nan
 from .linalg import (
     OfMatrices,
     adjoint,
@@ -92,18 +92,18 @@ class Svd(OfMatrices):
         compute_uv: bool,
         subset_by_index: tuple[int, int] | None = None,
     ) -> Any:
-        # LAPACK does not converge where there is a NaN, and then NumPy raises for the whole stack.
-        whole = np.isfinite(x).all((-2, -1))
-        safe = np.where(whole[..., None, None], x, 0).astype(lapack_dtype(x.dtype), copy=False)
+        safe, broken = without_nan(x.astype(lapack_dtype(x.dtype), copy=False))
         if compute_uv:
             u, s, v = np.linalg.svd(safe, full_matrices)
             found = [s, u, v]
         else:
             found = [np.linalg.svd(safe, compute_uv=False)]
-        types = [dtypes.real_dtype(x.dtype), x.dtype, x.dtype]
-        found = [y.astype(t, copy=False) for y, t in zip(found, types, strict=False)]
-        for y in found:
-            y[~whole] = np.nan
+        if safe.dtype != x.dtype:
+            types = [dtypes.real_dtype(x.dtype), x.dtype, x.dtype]
+            found = [y.astype(t) for y, t in zip(found, types, strict=False)]
+        if broken is not None:
+            for y in found:
+                y[broken] = np.nan
         if subset_by_index is None or full_matrices:
             return found
         part = slice(*subset_by_index)
@@ -223,8 +223,7 @@ class Pinv(OfMatrices):
     def eval(self, x: Any, rtol: Any, *, hermitian: bool) -> Any:
         if x.size == 0:
             return np.swapaxes(x, -1, -2).copy()
-        whole = np.isfinite(x).all((-2, -1))
-        safe = np.where(whole[..., None, None], x, 0).astype(lapack_dtype(x.dtype), copy=False)
+        safe, broken = without_nan(x.astype(lapack_dtype(x.dtype), copy=False))
         if hermitian:
             w, u = np.linalg.eigh((safe + np.conj(np.swapaxes(safe, -1, -2))) / 2)
             s, vh = np.abs(w), np.conj(np.swapaxes(u, -1, -2))
@@ -236,7 +235,8 @@ class Pinv(OfMatrices):
         inverse = np.where(kept, 1, 0) / np.where(kept, s, 1)
         scaled = np.conj(np.swapaxes(vh, -1, -2)) * inverse[..., None, :].astype(s.dtype)
         out = np.matmul(scaled, np.conj(np.swapaxes(u, -1, -2)))
-        out[~whole] = np.nan
+        if broken is not None:
+            out[broken] = np.nan
         return out.astype(x.dtype, copy=False)
 
     def jvp(self, primals: Any, tangents: Any, out: Any, *, hermitian: bool) -> Any:

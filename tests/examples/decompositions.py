@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pullback.ops import eigen, spectral
+from pullback.ops import eigen, hermitian, spectral
 
-from .base import COMPLEX, WIDE, Example, F, Spec, symmetric, well_conditioned
+from .base import COMPLEX, INEXACT, WIDE, Example, F, Spec, symmetric, well_conditioned
 
 DTYPES = (*WIDE, *COMPLEX)
 SKIP = {"jax": "jax asks for more parameters, and signs of vectors may differ"}
@@ -97,6 +97,10 @@ def _tridiagonal(n, *stack):
 
 
 EXAMPLES = [
+    *(
+        Example(hermitian.hermitian_part, [F(*shape)], dtypes=INEXACT, linear_in=(0,))
+        for shape in ((3, 3), (2, 2, 2), (0, 0))
+    ),
     *(
         _svd(*shape, uv=False)
         for shape in ((3, 3), (2, 3), (3, 2), (2, 2, 2), (0, 2, 2), (1, 1), (0, 2))
