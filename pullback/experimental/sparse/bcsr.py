@@ -14,7 +14,7 @@ from ...core.errors import error
 from ...lax import dot_general
 from ...tree_util import register_pytree_node_class
 from .base import JAXSparse, SparseInfo, missing_method
-from .bcoo.array import BCOO, batch_grid, mapped_shape
+from .bcoo.array import BCOO, added, batch_grid, mapped_shape
 from .bcoo.dense import bcoo_fromdense, bcoo_todense, extract
 from .bcoo.duplicates import bcoo_eliminate_zeros, bcoo_sort_indices, bcoo_sum_duplicates
 from .bcoo.layout import bcoo_broadcast_in_dim, bcoo_concatenate
@@ -26,7 +26,8 @@ def rows_of(indptr: Any, nse: int) -> Any:
     """The row of each stored element; the number of rows for what is stored beyond the last."""
     batch = indptr.shape[:-1]
     where = (*batch_grid(batch), indptr)
-    starts = jnp.zeros((*batch, nse + 1), indptr.dtype).at[where].add(1, mode="drop")
+    ones = jnp.ones(indptr.shape, indptr.dtype)
+    starts = added(jnp.zeros((*batch, nse + 1), indptr.dtype), where, ones)
     return jnp.cumsum(starts, axis=-1, dtype=indptr.dtype)[..., :nse] - 1
 
 
@@ -34,7 +35,8 @@ def indptr_of(rows: Any, n: int) -> Any:
     """Where each of `n` rows begins and the last one ends, for sorted rows."""
     batch = rows.shape[:-1]
     where = (*batch_grid(batch), rows + 1)
-    counts = jnp.zeros((*batch, n + 1), rows.dtype).at[where].add(1, mode="drop")
+    ones = jnp.ones(rows.shape, rows.dtype)
+    counts = added(jnp.zeros((*batch, n + 1), rows.dtype), where, ones)
     return jnp.cumsum(counts, axis=-1, dtype=rows.dtype)
 
 

@@ -211,6 +211,21 @@ def beyond(sparse_shape: Sequence[int], dtype: Any) -> Any:
     return np.array(sparse_shape, dtype).reshape(len(sparse_shape))
 
 
+def added(out: Any, where: tuple[Any, ...], data: Any) -> Any:
+    """`out` with `data` added at the places `where`; those outside are left out."""
+    if 0 in out.shape[: len(where)] or not data.size:
+        return out
+    return out.at[where].add(data, mode="drop")
+
+
+def found(arr: Any, where: tuple[Any, ...]) -> Any:
+    """The elements of `arr` at the places `where`, zero outside."""
+    if 0 in arr.shape[: len(where)]:
+        shape = np.broadcast_shapes(*(np.shape(c) for c in where))
+        return jnp.zeros((*shape, *arr.shape[len(where) :]), arr.dtype)
+    return arr.at[where].get(mode="fill", fill_value=0)
+
+
 def is_stored(indices: Any, sparse_shape: Sequence[int]) -> Any:
     """Whether each row of coordinates lies inside the shape."""
     return jnp.all(indices < beyond(sparse_shape, indices.dtype), axis=-1)
@@ -231,12 +246,14 @@ def with_batch(x: Any, batch: Sequence[int]) -> Any:
 __all__ = [
     "BCOO",
     "Layout",
+    "added",
     "batch_grid",
     "beyond",
     "check_bcoo",
     "check_indices",
     "columns",
     "coordinates",
+    "found",
     "is_stored",
     "mapped_shape",
     "where_stored",

@@ -12,11 +12,13 @@ from ....core.errors import error
 from ..base import concrete_size
 from .array import (
     BCOO,
+    added,
     batch_grid,
     beyond,
     check_indices,
     columns,
     coordinates,
+    found,
     where_stored,
     with_batch,
 )
@@ -29,7 +31,7 @@ def bcoo_todense(mat: BCOO) -> Any:
     if not mat.n_sparse:
         data = jnp.sum(data, axis=n_batch, dtype=data.dtype, keepdims=bool(n_batch))
     data = with_batch(data, mat.shape[:n_batch])
-    return jnp.zeros(mat.shape, data.dtype).at[where].add(data, mode="drop")
+    return added(jnp.zeros(mat.shape, data.dtype), where, data)
 
 
 def bcoo_fromdense(
@@ -111,11 +113,11 @@ def _padded(order: Any, n: int) -> Any:
 
 def _unravel(flat: Any, shape: tuple[int, ...]) -> list[Any]:
     # As jnp.unravel_index, for shapes with axes of length 0 too.
-    found = []
+    parts = []
     for d in reversed(shape):
-        found.append(flat % max(d, 1))
+        parts.append(flat % max(d, 1))
         flat = flat // max(d, 1)
-    return found[::-1]
+    return parts[::-1]
 
 
 def bcoo_extract(sparr: BCOO, arr: Any, *, assume_unique: bool | None = None) -> BCOO:
@@ -157,8 +159,7 @@ def extract(indices: Any, arr: Any, assume_unique: bool = True) -> Any:
     batch = arr.shape[: layout.n_batch]
     wanted = (*batch, layout.nse, *arr.shape[layout.n_batch + layout.n_sparse :])
     if layout.n_sparse:
-        where = coordinates(indices, arr.shape)
-        data = arr.at[where].get(mode="fill", fill_value=0)
+        data = jnp.broadcast_to(found(arr, coordinates(indices, arr.shape)), wanted)
     else:
         data = jnp.broadcast_to(jnp.expand_dims(arr, layout.n_batch), wanted)
     if assume_unique:
@@ -168,7 +169,7 @@ def extract(indices: Any, arr: Any, assume_unique: bool = True) -> Any:
 
 def _is_first(indices: Any) -> Any:
     """Whether no earlier row of coordinates is the same."""
-    if not indices.shape[-1]:
+    if not indices.shape[-1] or not indices.size:
         first = jnp.arange(indices.shape[-2]) == 0
         return jnp.broadcast_to(first, indices.shape[:-1])
     _, order, new = sorted_rows(indices)
@@ -181,8 +182,8 @@ def sorted_rows(indices: Any) -> tuple[Any, Any, Any]:
     shape = indices.shape[:-1]
     places = jnp.broadcast_to(jnp.arange(shape[-1], dtype=np.int32), shape)
     cols = columns(indices)
-    *found, order = lax.sort((*cols, places), dimension=len(shape) - 1, num_keys=len(cols))
-    rows = jnp.stack(found, axis=-1)
+    *keys, order = lax.sort((*cols, places), dimension=len(shape) - 1, num_keys=len(cols))
+    rows = jnp.stack(keys, axis=-1)
     changed = jnp.any(rows[..., 1:, :] != rows[..., :-1, :], axis=-1)
     first = jnp.ones((*shape[:-1], min(1, shape[-1])), bool)
     return rows, order, jnp.concatenate([first, changed], axis=-1)

@@ -10,7 +10,7 @@ from .... import numpy as jnp
 from ....core.array import Tracer
 from ....core.errors import error
 from ..base import concrete_size
-from .array import BCOO, batch_grid, beyond, where_stored, with_batch
+from .array import BCOO, added, batch_grid, beyond, where_stored, with_batch
 from .dense import out_of_bounds_to_shape, sorted_rows
 
 
@@ -62,14 +62,15 @@ def summed(mat: BCOO, nse: int | None) -> tuple[Any, Any]:
     grid = batch_grid(indices.shape[:n_batch])
     fill = beyond(sparse_shape, indices.dtype)
     out_indices = jnp.broadcast_to(fill, (*indices.shape[:n_batch], nse, n_sparse))
-    out_indices = out_indices.at[(*grid, place)].set(rows, mode="drop")
+    if out_indices.size and rows.size:
+        out_indices = out_indices.at[(*grid, place)].set(rows, mode="drop")
     # Where each element goes, in the order in which it came.
-    goes_to = jnp.zeros(indices.shape[:-1], np.int32).at[(*grid, order)].set(place)
+    goes_to = added(jnp.zeros(indices.shape[:-1], np.int32), (*grid, order), place)
     batch = np.broadcast_shapes(indices.shape[:n_batch], mat.data.shape[:n_batch])
     data = with_batch(where_stored(stored, mat.data, n_dense), batch)
     out_shape = (*batch, nse, *mat.data.shape[n_batch + 1 :])
     where = (*batch_grid(batch), goes_to)
-    return jnp.zeros(out_shape, data.dtype).at[where].add(data, mode="drop"), out_indices
+    return added(jnp.zeros(out_shape, data.dtype), where, data), out_indices
 
 
 def _needed(rows: Any, new: Any, sparse_shape: tuple[int, ...]) -> int:

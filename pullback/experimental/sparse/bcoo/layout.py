@@ -14,7 +14,7 @@ from .... import lax
 from .... import numpy as jnp
 from ....core.errors import error, warn
 from ..base import SparseEfficiencyError, SparseEfficiencyWarning
-from .array import BCOO, batch_grid, beyond, columns, is_stored, with_batch
+from .array import BCOO, added, batch_grid, beyond, columns, is_stored, with_batch
 from .duplicates import set_nse
 
 
@@ -182,7 +182,7 @@ def _more_dense(mat: BCOO, n_dense: int) -> BCOO:
     data = with_batch(mat.data, batch)
     where = (*batch_grid((*batch, mat.nse), 0), *columns(mat.indices[..., first:]))
     out = jnp.zeros((*batch, mat.nse, *block), data.dtype)
-    return BCOO((out.at[where].add(data, mode="drop"), mat.indices[..., :first]), shape=mat.shape)
+    return BCOO((added(out, where, data), mat.indices[..., :first]), shape=mat.shape)
 
 
 def _more_batches(mat: BCOO, n_batch: int) -> BCOO:
@@ -196,7 +196,7 @@ def _more_batches(mat: BCOO, n_batch: int) -> BCOO:
     out = jnp.zeros((*batch, *inner, mat.nse, *data.shape[a + 1 :]), data.dtype)
     rest = indices[..., extra:].reshape((*batch, *(1,) * extra, mat.nse, mat.n_sparse - extra))
     rest = jnp.broadcast_to(rest, (*batch, *inner, *rest.shape[-2:]))
-    return BCOO((out.at[where].add(data, mode="drop"), rest), shape=mat.shape)
+    return BCOO((added(out, where, data), rest), shape=mat.shape)
 
 
 def bcoo_broadcast_in_dim(
@@ -280,6 +280,8 @@ def bcoo_concatenate(operands: Sequence[BCOO], *, dimension: int) -> BCOO:
             fix="use .update_layout(n_batch=..., n_dense=...).",
         )
     n_batch, n_sparse = operands[0].n_batch, operands[0].n_sparse
+    if dimension < n_batch:
+        operands = [_spread(op, dimension) for op in operands]
     for buffers in ([op.data for op in operands], [op.indices for op in operands]):
         batches = {
             tuple(d for i, d in enumerate(x.shape[:n_batch]) if i != dimension) for x in buffers
@@ -318,6 +320,12 @@ def _same_batches(operands: list[BCOO]) -> list[BCOO]:
         if all(op.shape[0] == 1 for op in others):
             return [bcoo_update_layout(op, n_batch=n) for op in operands]
     return operands
+
+
+def _spread(mat: BCOO, axis: int) -> BCOO:
+    """The same array with the buffers' batch axis `axis` at full length."""
+    full = [with_batch(x, (*x.shape[:axis], mat.shape[axis])) for x in (mat.data, mat.indices)]
+    return BCOO((full[0], full[1]), **mat._info._asdict())
 
 
 def _shifted_indices(operands: list[BCOO], dimension: int, sparse_shape: Sequence[int]) -> Any:

@@ -15,6 +15,7 @@ from ....core.types import array_type
 from ....ops.contraction import dot_general as dot_general_p
 from .array import (
     BCOO,
+    added,
     beyond,
     check_indices,
     coordinates,
@@ -22,6 +23,7 @@ from .array import (
     where_stored,
     with_batch,
 )
+from .array import found as elements
 from .dense import extract
 from .duplicates import summed
 from .layout import bcoo_update_layout
@@ -109,7 +111,7 @@ def _sparse_dense(lhs: BCOO, rhs: Any, dims: Dims, preferred: Any) -> Any:
     found = tuple(where[d] for d in (*lb, *lc))
     data = _block(lhs.data, len(r_free), n_batch + 1 + n_dense)
     if found:
-        rows = rows.at[found].get(mode="fill", fill_value=0)
+        rows = elements(rows, found)
     shared = np.broadcast_shapes(*(np.shape(c) for c in found)) if found else ()
     rows = rows.reshape((*shared, *(1,) * n_dense, *rows.shape[len(shared) :]))
     product = data.astype(out.dtype) * rows.astype(out.dtype)
@@ -120,7 +122,7 @@ def _sparse_dense(lhs: BCOO, rhs: Any, dims: Dims, preferred: Any) -> Any:
     product = jnp.broadcast_to(product, (*full, *product.shape[n:]))
     if not goes_to:
         return jnp.sum(product, axis=tuple(range(n)), dtype=out.dtype)
-    return jnp.zeros(out.shape, out.dtype).at[goes_to].add(product, mode="drop")
+    return added(jnp.zeros(out.shape, out.dtype), goes_to, product)
 
 
 def _block(data: Any, n_free: int, n: int) -> Any:
@@ -171,9 +173,9 @@ def bcoo_dot_general_sampled(A: Any, B: Any, indices: Any, *, dimension_numbers:
     rows_a = lax.transpose(A, [*lb, *a_free, *lc])
     rows_b = lax.transpose(B, [*rb, *b_free, *rc])
     stored = is_stored(indices, out.shape[layout.n_batch :])
-    found_a = rows_a.at[where[: nb + na]].get(mode="fill", fill_value=0) if nb + na else rows_a
+    found_a = elements(rows_a, where[: nb + na]) if nb + na else rows_a
     index_b = (*where[:nb], *where[nb + na :])
-    found_b = rows_b.at[index_b].get(mode="fill", fill_value=0) if index_b else rows_b
+    found_b = elements(rows_b, index_b) if index_b else rows_b
     n = len(lc)
     product = found_a * found_b
     data = jnp.sum(product, axis=tuple(range(product.ndim - n, product.ndim)), dtype=out.dtype)
@@ -188,19 +190,19 @@ def _sparse_sparse(lhs: BCOO, rhs: BCOO, dims: Dims, preferred: Any) -> BCOO:
     out = _typed(lhs, rhs, dims, preferred)
     (lc, rc), (lb, rb) = dims
     _check_sparse_sparse(lhs, rhs, dims)
-    l, r = lhs.layout, rhs.layout
-    l_kept, r_kept = _rest(l.n_batch, lb), _rest(r.n_batch, rb)
-    ls = _rest(l.n_sparse, [d - l.n_batch for d in lc])
-    rs = _rest(r.n_sparse, [d - r.n_batch for d in rc])
-    most = (l.nse if ls else 1) * (r.nse if rs else 1)
-    n_batch = l.n_batch + len(r_kept)
+    left, right = lhs.layout, rhs.layout
+    l_kept, r_kept = _rest(left.n_batch, lb), _rest(right.n_batch, rb)
+    ls = _rest(left.n_sparse, [d - left.n_batch for d in lc])
+    rs = _rest(right.n_sparse, [d - right.n_batch for d in rc])
+    most = (left.nse if ls else 1) * (right.nse if rs else 1)
+    n_batch = left.n_batch + len(r_kept)
     out_nse = min(most, math.prod(out.shape[n_batch:]))
     # Batches: the shared ones, those of lhs, those of rhs.
     a, ai = _batches(lhs, [*lb, *l_kept], len(lb), 0, len(r_kept))
     b, bi = _batches(rhs, [*rb, *r_kept], len(rb), len(l_kept), 0)
     a, ai = jnp.expand_dims(a, n_batch + 1), jnp.expand_dims(ai, n_batch + 1)
     b, bi = jnp.expand_dims(b, n_batch), jnp.expand_dims(bi, n_batch)
-    a_shared, b_shared = ai[..., _ints(lc, l.n_batch)], bi[..., _ints(rc, r.n_batch)]
+    a_shared, b_shared = ai[..., _ints(lc, left.n_batch)], bi[..., _ints(rc, right.n_batch)]
     meet = jnp.all(a_shared == b_shared, axis=-1)
     meet &= is_stored(a_shared, [lhs.shape[d] for d in lc])
     meet &= is_stored(b_shared, [rhs.shape[d] for d in rc])
@@ -212,9 +214,9 @@ def _sparse_sparse(lhs: BCOO, rhs: BCOO, dims: Dims, preferred: Any) -> BCOO:
         for x, keep in ((ai, ls), (bi, rs))
     ]
     indices = jnp.concatenate(spread, axis=-1)
-    pairs = l.nse * r.nse
+    pairs = left.nse * right.nse
     indices = indices.reshape((*rows[:n_batch], pairs, len(ls) + len(rs)))
-    data = jnp.broadcast_to(data, (*data.shape[:n_batch], l.nse, r.nse))
+    data = jnp.broadcast_to(data, (*data.shape[:n_batch], left.nse, right.nse))
     data = data.reshape((*data.shape[:n_batch], pairs))
     # Zeros stay stored: which they are depends on values, and derivatives need their places.
     return BCOO(summed(BCOO((data, indices), shape=out.shape), out_nse), shape=out.shape)
@@ -295,7 +297,7 @@ def bcoo_multiply_dense(sp_mat: BCOO, v: Any) -> Any:
         return sp_mat.data * v.reshape((*(1,) * (sp_mat.n_batch + 1), *v.shape[n:]))
     zero = np.zeros((), np.int32)
     index = tuple(c if d != 1 else zero for c, d in zip(where, v.shape, strict=False))
-    return sp_mat.data * v.at[index].get(mode="fill", fill_value=0)
+    return sp_mat.data * elements(v, index)
 
 
 def bcoo_multiply_sparse(lhs: BCOO, rhs: BCOO) -> BCOO:

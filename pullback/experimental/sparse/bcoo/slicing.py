@@ -239,6 +239,8 @@ def _cut(mat: BCOO, index: Any, of_axes: list[Any]) -> tuple[BCOO, list[int]]:
         if isinstance(x, slice):
             whole, turned = _forward(x, size)
             back += [axis] if turned else []
+        elif _is_array(x):
+            pass  # comes last
         elif _is_integer(x):
             gone.append(axis)
             if isinstance(x, Tracer) and x.known() is None:
@@ -248,7 +250,7 @@ def _cut(mat: BCOO, index: Any, of_axes: list[Any]) -> tuple[BCOO, list[int]]:
                 if not -size <= at < size:
                     raise _bad_index(mat, index, f"{at} is out of bounds for an axis of {size}")
                 whole = slice(at % size, at % size + 1, 1)
-        elif not _is_array(x):
+        else:
             raise _bad_index(mat, index, f"{x!r:.60} is no index of a sparse array")
         cuts.append(whole)
     out = mat
