@@ -181,6 +181,8 @@ class HostArray(Array):
 
     def __bool__(self) -> bool:
         if self._value.size == 1:
+            if dtypes.is_key(self._value.dtype):
+                raise TypeError("a random key cannot be converted to a bool.")
             return bool(self._value)
         raise error(
             ValueError,
@@ -243,6 +245,8 @@ class HostArray(Array):
         return str(self._value)
 
     def __format__(self, spec: str) -> str:
+        if dtypes.is_key(self._value.dtype):
+            return format(repr(self), spec)
         return format(self._value[()] if self._value.ndim == 0 else self._value, spec)
 
     def __reduce__(self) -> Any:

@@ -17,9 +17,12 @@ from .settings import values
 
 _limits: Any = ml_dtypes  # finfo and iinfo come without types
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
-_FLOAT8 = tuple(
+_SMALL_FLOATS = tuple(
     np.dtype(getattr(ml_dtypes, name))
     for name in (
+        "float4_e2m1fn",
+        "float6_e2m3fn",
+        "float6_e3m2fn",
         "float8_e3m4",
         "float8_e4m3",
         "float8_e4m3b11fnuz",
@@ -30,8 +33,8 @@ _FLOAT8 = tuple(
         "float8_e8m0fnu",
     )
 )
-_SMALL_INTS = tuple(np.dtype(getattr(ml_dtypes, name)) for name in ("int2", "int4"))
-_SMALL_UINTS = tuple(np.dtype(getattr(ml_dtypes, name)) for name in ("uint2", "uint4"))
+_SMALL_INTS = tuple(np.dtype(getattr(ml_dtypes, name)) for name in ("int1", "int2", "int4"))
+_SMALL_UINTS = tuple(np.dtype(getattr(ml_dtypes, name)) for name in ("uint1", "uint2", "uint4"))
 
 bool_ = np.dtype(np.bool_)
 int32 = np.dtype(np.int32)
@@ -48,15 +51,15 @@ float0 = np.dtype([("float0", np.void, 0)])
 _SHORT = {
     "bool": "bool",
     "bfloat16": "bf16",
-    **{f"int{n}": f"i{n}" for n in (2, 4, 8, 16, 32, 64)},
-    **{f"uint{n}": f"u{n}" for n in (2, 4, 8, 16, 32, 64)},
+    **{f"int{n}": f"i{n}" for n in (1, 2, 4, 8, 16, 32, 64)},
+    **{f"uint{n}": f"u{n}" for n in (1, 2, 4, 8, 16, 32, 64)},
     **{f"float{n}": f"f{n}" for n in (16, 32, 64)},
     **{f"complex{n}": f"c{n}" for n in (64, 128)},
-    **{d.name: d.name.replace("float8", "f8") for d in _FLOAT8},
+    **{d.name: d.name.replace("float", "f") for d in _SMALL_FLOATS},
 }
 
 _KINDS: dict[np.dtype, str] = {bfloat16: "f", float0: "V"}
-_KINDS.update(dict.fromkeys(_FLOAT8, "f"))
+_KINDS.update(dict.fromkeys(_SMALL_FLOATS, "f"))
 _KINDS.update(dict.fromkeys(_SMALL_INTS, "i"))
 _KINDS.update(dict.fromkeys(_SMALL_UINTS, "u"))
 
@@ -70,9 +73,19 @@ _TO_32 = {
 
 # ---- random keys: an array of keys is a NumPy array of records, so that moving keys is moving data
 
+
+class extended(np.generic):
+    """The abstract dtype of all types that NumPy does not know, for `issubdtype`."""
+
+
+class prng_key(np.void, extended):  # type: ignore[misc]
+    """The abstract dtype of random key arrays, for `issubdtype`; `keys.dtype.type`."""
+
+
 KEY_WORDS = {"fry": 2, "rbg": 4, "urbg": 4}
 KEY_TYPES = {
-    tag: np.dtype([(f"key<{tag}>", np.uint32, (words,))]) for tag, words in KEY_WORDS.items()
+    tag: np.dtype((prng_key, [(f"key<{tag}>", np.uint32, (words,))]))
+    for tag, words in KEY_WORDS.items()
 }
 
 
@@ -179,8 +192,8 @@ _ABOVE: dict[Any, tuple[Any, ...]] = {
     np.dtype("i2"): (int32,),
     int32: (int64,),
     int64: (_WEAK_FLOAT,),
-    _WEAK_FLOAT: (bfloat16, np.dtype("f2"), _WEAK_COMPLEX, *_FLOAT8),
-    **dict.fromkeys(_FLOAT8, ()),
+    _WEAK_FLOAT: (bfloat16, np.dtype("f2"), _WEAK_COMPLEX, *_SMALL_FLOATS),
+    **dict.fromkeys(_SMALL_FLOATS, ()),
     bfloat16: (float32,),
     np.dtype("f2"): (float32,),
     float32: (float64, complex64),
@@ -286,14 +299,6 @@ class TypePromotionError(ValueError):
 
 
 # ---- questions about dtypes
-
-
-class prng_key(np.generic):
-    """The abstract dtype of random key arrays, for `issubdtype`."""
-
-
-class extended(np.generic):
-    """The abstract dtype of all types that NumPy does not know, for `issubdtype`."""
 
 
 _ABSTRACT_KINDS: dict[Any, str] = {

@@ -356,6 +356,9 @@ from .types import e as e
 from .types import euler_gamma as euler_gamma
 from .types import finfo as finfo
 from .types import flexible as flexible
+from .types import float4_e2m1fn as float4_e2m1fn
+from .types import float6_e2m3fn as float6_e2m3fn
+from .types import float6_e3m2fn as float6_e3m2fn
 from .types import float8_e3m4 as float8_e3m4
 from .types import float8_e4m3 as float8_e4m3
 from .types import float8_e4m3b11fnuz as float8_e4m3b11fnuz
@@ -374,6 +377,7 @@ from .types import get_printoptions as get_printoptions
 from .types import iinfo as iinfo
 from .types import inexact as inexact
 from .types import inf as inf
+from .types import int1 as int1
 from .types import int2 as int2
 from .types import int4 as int4
 from .types import int8 as int8
@@ -403,6 +407,7 @@ from .types import signedinteger as signedinteger
 from .types import single as single
 from .types import size as size
 from .types import uint as uint
+from .types import uint1 as uint1
 from .types import uint2 as uint2
 from .types import uint4 as uint4
 from .types import uint8 as uint8

@@ -452,6 +452,13 @@ class Methods:
 def _viewed(x: Any, dtype: np.dtype) -> Any:
     if x.dtype == dtype:
         return x
+    if dtypes.is_key(x.dtype) or dtypes.is_key(dtype):
+        raise error(
+            TypeError,
+            "random keys have no view as numbers.",
+            got=f"{type_of(x).str_short()} as {dtypes.long_name(dtype)}",
+            fix="use random.key_data(keys) for their bits, random.wrap_key_data for the way back.",
+        )
     old, new = x.dtype.itemsize, dtype.itemsize
     if not x.shape:
         if old != new:

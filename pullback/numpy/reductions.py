@@ -42,6 +42,7 @@ from .promotion import (
     axis_number,
     axis_numbers,
     broadcast_shapes,
+    not_numeric,
     requested_dtype,
 )
 
@@ -239,6 +240,8 @@ def reduce(
     if out is not None:
         no_out(kind.name, out)
     x = a if isinstance(a, Array) else as_array(a, kind.name)
+    if x.dtype.names is not None:
+        raise not_numeric(kind.name, x)
     axes = reduced_axes(axis, len(x.shape))
     if kind.op is reduce_and or kind.op is reduce_or:
         x = truth(x)

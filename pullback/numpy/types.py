@@ -55,18 +55,23 @@ def _scalar_type(kind: Any) -> Any:
 
 
 bool_ = bool = _scalar_type(np.bool_)
+uint1 = _scalar_type(ml_dtypes.uint1)
 uint2 = _scalar_type(ml_dtypes.uint2)
 uint4 = _scalar_type(ml_dtypes.uint4)
 uint8 = _scalar_type(np.uint8)
 uint16 = _scalar_type(np.uint16)
 uint32 = _scalar_type(np.uint32)
 uint64 = uint = _scalar_type(np.uint64)
+int1 = _scalar_type(ml_dtypes.int1)
 int2 = _scalar_type(ml_dtypes.int2)
 int4 = _scalar_type(ml_dtypes.int4)
 int8 = _scalar_type(np.int8)
 int16 = _scalar_type(np.int16)
 int32 = _scalar_type(np.int32)
 int64 = int_ = _scalar_type(np.int64)
+float4_e2m1fn = _scalar_type(ml_dtypes.float4_e2m1fn)
+float6_e2m3fn = _scalar_type(ml_dtypes.float6_e2m3fn)
+float6_e3m2fn = _scalar_type(ml_dtypes.float6_e3m2fn)
 float8_e3m4 = _scalar_type(ml_dtypes.float8_e3m4)
 float8_e4m3 = _scalar_type(ml_dtypes.float8_e4m3)
 float8_e4m3fn = _scalar_type(ml_dtypes.float8_e4m3fn)
@@ -125,6 +130,11 @@ def result_type(*args: Any) -> np.dtype:
       >>> print(jnp.result_type(jnp.int8, 1.0), jnp.result_type("int8", "uint8"))
       float32 int16
     """
+    return promoted_type(args)[0]
+
+
+def promoted_type(args: tuple[Any, ...]) -> tuple[np.dtype, builtins.bool]:
+    """The dtype to which arrays, numbers and dtypes promote together, and whether it is weak."""
     if not args:
         raise error(
             ValueError,
@@ -133,7 +143,7 @@ def result_type(*args: Any) -> np.dtype:
             fix="give arrays, numbers or dtypes.",
         )
     found, weak = dtypes.promoted(tuple(map(_type_and_weakness, args)), "result_type")
-    return _default_width(found) if weak else found
+    return (_default_width(found) if weak else found), weak
 
 
 def _type_and_weakness(x: Any) -> tuple[np.dtype, builtins.bool]:
@@ -153,6 +163,8 @@ def _type_and_weakness(x: Any) -> tuple[np.dtype, builtins.bool]:
 
 def _default_width(found: np.dtype) -> np.dtype:
     kind = dtypes.kind(found)
+    if kind == "b":  # `1 == 1` is weak, and a bool
+        return found
     if kind in "iu":
         return dtypes.default_int()
     return dtypes.default_float() if kind == "f" else dtypes.complex_dtype(dtypes.default_float())

@@ -23,6 +23,7 @@ from .elementwise import (
     Elementwise,
     add,
     convert_element_type,
+    in_own_dtype,
     like,
     mul,
     select_n,
@@ -178,7 +179,7 @@ class Extremum(Elementwise, family=True):
 class Max(Extremum):
     """the larger of x and y; nan if one is nan; complex numbers by real, then imaginary part"""
 
-    eval = staticmethod(np.maximum)
+    eval = staticmethod(in_own_dtype(np.maximum))
     wins, ties = gt, ge
 
 
@@ -188,7 +189,7 @@ max_ = Max()
 class Min(Extremum):
     """the smaller of x and y; nan if one is nan"""
 
-    eval = staticmethod(np.minimum)
+    eval = staticmethod(in_own_dtype(np.minimum))
     wins, ties = lt, le
 
 
@@ -205,7 +206,7 @@ class Clamp(Elementwise):
     takes = _VALUES
 
     def eval(self, low: Any, x: Any, high: Any) -> Any:
-        return np.minimum(np.maximum(low, x), high)
+        return np.minimum(np.maximum(low, x), high).astype(x.dtype, copy=False)
 
     def jvp_x(self, t: Any, out: Any, low: Any, x: Any, high: Any) -> Any:
         return _where(and_(gt(low, x), lt(low, high)), t)
@@ -231,7 +232,7 @@ class And(Elementwise):
     """the bits that x and y both have; of bools, whether both hold"""
 
     takes = BITS
-    eval = staticmethod(np.bitwise_and)
+    eval = staticmethod(in_own_dtype(np.bitwise_and))
 
 
 and_ = And()
@@ -241,7 +242,7 @@ class Or(Elementwise):
     """the bits that x or y has"""
 
     takes = BITS
-    eval = staticmethod(np.bitwise_or)
+    eval = staticmethod(in_own_dtype(np.bitwise_or))
 
 
 or_ = Or()
@@ -251,7 +252,7 @@ class Xor(Elementwise):
     """the bits in which x and y differ"""
 
     takes = BITS
-    eval = staticmethod(np.bitwise_xor)
+    eval = staticmethod(in_own_dtype(np.bitwise_xor))
 
 
 xor = Xor()
@@ -261,7 +262,7 @@ class Not(Elementwise):
     """the bits that x has not"""
 
     takes = BITS
-    eval = staticmethod(np.invert)
+    eval = staticmethod(in_own_dtype(np.invert))
 
 
 not_ = Not()
@@ -275,7 +276,7 @@ class ShiftLeft(Elementwise):
     """x moved up by y bits"""
 
     takes = INTEGER
-    eval = staticmethod(np.left_shift)
+    eval = staticmethod(in_own_dtype(np.left_shift))
 
 
 shift_left = ShiftLeft()
@@ -289,6 +290,10 @@ class ShiftRightArithmetic(Elementwise):
     def eval(self, x: Any, y: Any) -> Any:
         if x.dtype.kind == "i":
             return np.right_shift(x, y)
+        if x.dtype.kind == "V":
+            bits = dtypes.iinfo(x.dtype).bits
+            signed = x.astype(np.int8) << (8 - bits) >> (8 - bits)
+            return np.right_shift(signed, y.astype(np.int8)).astype(x.dtype)
         signed = f"i{x.dtype.itemsize}"
         return np.right_shift(x.view(signed), y.view(signed)).view(x.dtype)
 
@@ -304,6 +309,9 @@ class ShiftRightLogical(Elementwise):
     def eval(self, x: Any, y: Any) -> Any:
         if x.dtype.kind == "u":
             return np.right_shift(x, y)
+        if x.dtype.kind == "V":
+            unsigned = x.astype(np.uint8) & (2 ** dtypes.iinfo(x.dtype).bits - 1)
+            return np.right_shift(unsigned, y.astype(np.uint8)).astype(x.dtype)
         unsigned = f"u{x.dtype.itemsize}"
         return np.right_shift(x.view(unsigned), y.view(unsigned)).view(x.dtype)
 

@@ -24,6 +24,7 @@ from .elementwise import (
     complex_,
     div,
     imag,
+    in_own_dtype,
     like,
     mul,
     neg,
@@ -260,7 +261,7 @@ class Gcd(Elementwise):
     """the greatest common divisor, not negative"""
 
     takes = INTEGER
-    eval = staticmethod(np.gcd)
+    eval = staticmethod(in_own_dtype(np.gcd))
 
     def lower(self, x: Any, y: Any) -> Any:
         x, y = (a if dtypes.kind(a.dtype) == "u" else abs_(a) for a in (x, y))

@@ -190,10 +190,27 @@ class Linearwise(Elementwise, family=True):
         return self(*tangents, **params)
 
 
+def in_own_dtype(function: Any) -> Any:
+    """A ufunc of one or two operands whose result has their dtype, narrow integers' too.
+
+    Of int4 and its like NumPy makes int8; what overflows loses its upper bits.
+    """
+
+    def of_one(x: Any) -> Any:
+        out = function(x)
+        return out if out.dtype is x.dtype else out.astype(x.dtype)
+
+    def of_two(x: Any, y: Any) -> Any:
+        out = function(x, y)
+        return out if out.dtype is x.dtype else out.astype(x.dtype)
+
+    return of_one if function.nin == 1 else of_two
+
+
 class Neg(Linearwise):
     """-x"""
 
-    eval = staticmethod(np.negative)
+    eval = staticmethod(in_own_dtype(np.negative))
 
     def transpose(self, ct: Any, x: Any) -> list[Any]:
         return [neg(ct)]
@@ -278,7 +295,8 @@ class Div(Elementwise):
     def eval(self, x: Any, y: Any) -> Any:
         if x.dtype.kind in "iu":
             return _divide_integers(x, y)
-        return np.divide(x, y)
+        out = np.divide(x, y)
+        return out if out.dtype is x.dtype else _divide_narrow(x, y)
 
     def jvp_x(self, t: Any, out: Any, x: Any, y: Any) -> Any:
         return div(t, y)
@@ -293,6 +311,13 @@ class Div(Elementwise):
 
 
 div = Div()
+
+
+def _divide_narrow(x: Any, y: Any) -> Any:
+    """The quotient where that of NumPy has another dtype: that of narrow integers, or of a view."""
+    if dtypes.kind(x.dtype) not in "iu":
+        return np.divide(x, y).astype(x.dtype)
+    return _divide_integers(*[v.astype(np.int8) for v in (x, y)]).astype(x.dtype)
 
 
 def _divide_integers(x: Any, y: Any) -> Any:
@@ -386,8 +411,8 @@ class ConvertElementType(Elementwise):
     weak_from = "weak_type"
 
     def typing(self, x: Any, *, new_dtype: Any, weak_type: bool) -> ArrayType:
-        if dtypes.kind(x.dtype) == "V" and x.dtype != new_dtype:
-            raise self._wrong_kind(x)
+        if x.dtype != new_dtype and "V" in (dtypes.kind(x.dtype), dtypes.kind(new_dtype)):
+            raise self._wrong_kind(x if dtypes.kind(x.dtype) == "V" else x.update(dtype=new_dtype))
         return array_type(x.shape, new_dtype, weak_type)
 
     def eval(self, x: Any, *, new_dtype: Any, weak_type: bool) -> Any:
@@ -415,6 +440,8 @@ convert_element_type = ConvertElementType()
 def _convert(x: Any, new: np.dtype) -> Any:
     if x.dtype == new:
         return x
+    if x.dtype.names is not None or new.names is not None:
+        raise TypeError("random keys are no numbers")  # `typing` says it in the user's words
     if x.dtype.kind == "c" and new.kind != "c":
         x = x.real
     if dtypes.kind(x.dtype) == "f" and dtypes.kind(new) in "iu":

@@ -24,6 +24,7 @@ from .elementwise import (
     add,
     convert_element_type,
     div,
+    in_own_dtype,
     like,
     mul,
     neg,
@@ -61,7 +62,7 @@ class Square(Elementwise):
     """x * x"""
 
     takes = NUMBER
-    eval = staticmethod(np.square)
+    eval = staticmethod(in_own_dtype(np.square))
 
     def slope(self, out: Any, x: Any) -> Any:
         return mul(like(x, 2), x)
@@ -144,7 +145,7 @@ class Pow(Elementwise):
 
     def eval(self, x: Any, y: Any) -> Any:
         if dtypes.kind(x.dtype) in "iu":
-            return _power_of_integers(x, y)
+            return _power_of_integers(x, y).astype(x.dtype, copy=False)
         return np.power(x, y if y.dtype == x.dtype else y.astype(x.dtype))
 
     def jvp_x(self, t: Any, out: Any, x: Any, y: Any) -> Any:
@@ -226,10 +227,11 @@ class Rem(Elementwise):
     takes = "iuf"
 
     def eval(self, x: Any, y: Any) -> Any:
-        if x.dtype.kind not in "iu":
+        if dtypes.kind(x.dtype) not in "iu":
             return np.fmod(x, y)
         zero = y == 0
-        return np.where(zero, x, np.fmod(x, np.where(zero, np.ones_like(y), y)))
+        rest = np.fmod(x, np.where(zero, np.ones_like(y), y)).astype(x.dtype, copy=False)
+        return np.where(zero, x, rest)
 
     def jvp_x(self, t: Any, out: Any, x: Any, y: Any) -> Any:
         return t

@@ -22,6 +22,7 @@ from .elementwise import (
     convert_element_type,
     div,
     imag,
+    in_own_dtype,
     like,
     mul,
     neg,
@@ -35,7 +36,10 @@ class Abs(Elementwise):
     """|x|. The derivative of a real one at 0 is 1, as in JAX; of a complex one it is 0 there"""
 
     takes, gives = "ifc", "real"
-    eval = staticmethod(np.absolute)
+
+    def eval(self, x: Any) -> Any:
+        out = np.absolute(x)
+        return out if out.dtype is x.dtype or x.dtype.kind == "c" else out.astype(x.dtype)
 
     def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
         if x.dtype.kind != "c":
@@ -50,7 +54,7 @@ class Sign(Elementwise):
     """-1, 0 or 1; of a complex number x / |x|"""
 
     takes = NUMBER
-    eval = staticmethod(np.sign)
+    eval = staticmethod(in_own_dtype(np.sign))
 
     def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
         if x.dtype.kind != "c":

@@ -58,7 +58,7 @@ class Stack(Primitive):
     def eval(self, *xs: Any, axis: int) -> Any:
         shape = xs[0].shape
         if not shape:
-            return np.array(xs, xs[0].dtype)
+            return np.stack(xs) if xs[0].dtype.names is not None else np.array(xs, xs[0].dtype)
         one = (*shape[:axis], 1, *shape[axis:])
         return np.concatenate([x.reshape(one) for x in xs], axis)
 
