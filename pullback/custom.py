@@ -394,6 +394,9 @@ class custom_vjp(CustomFunction):
                 )
 
 
+_NUMBERS = frozenset({bool, int, float, complex})
+
+
 class _VjpRules:
     """One call of a custom_vjp function: its function and rules on flat lists."""
 
@@ -402,7 +405,8 @@ class _VjpRules:
     ) -> None:
         self.of, self.fixed, self.in_tree, self.types = of, fixed, in_tree, types
         self.out_trees: list[PyTreeDef] = []
-        self.residual_trees: list[PyTreeDef] = []
+        self.residuals: dict[Any, tuple[PyTreeDef, list[Any]]] = {}
+        """For each mask of active inputs: what else the residuals are than arrays."""
 
     def call(self, *leaves: Any) -> list[Any]:
         """The function itself."""
@@ -432,12 +436,14 @@ class _VjpRules:
         outs, tree = flatten(pair[0])
         residuals, residual_tree = flatten(pair[1])
         self.out_trees.append(tree)
-        self.residual_trees.append(residual_tree)
+        # Python numbers stay what they are: rules use them in `if`.
+        fixed = [r if type(r) in _NUMBERS else None for r in residuals]
+        self.residuals[active] = residual_tree, fixed
         return [checks.output_array(y, name) for y in outs], [
-            checks.output_array(r, name) for r in residuals
+            checks.output_array(r, name) for r in residuals if type(r) not in _NUMBERS
         ]
 
-    def backward(self, residuals: list[Any], cts: Any) -> list[Any]:
+    def backward(self, active: Any, residuals: list[Any], cts: Any) -> list[Any]:
         """The user's bwd: a cotangent, or None for zero, for each leaf of the arguments."""
         of = self.of
         filled = [
@@ -446,7 +452,9 @@ class _VjpRules:
             else ct
             for ct, t in cts
         ]
-        kept = self.residual_trees[-1].unflatten(residuals)
+        tree, fixed = self.residuals[active]
+        arrays = iter(residuals)
+        kept = tree.unflatten([next(arrays) if r is None else r for r in fixed])
         ct_tree = self.out_trees[-1].unflatten(filled)
         assert of.bwd is not None
         found = of.bwd(*self.fixed, kept, ct_tree)
@@ -472,17 +480,30 @@ class _VjpRules:
             if ct is None:
                 flat += [None] * part.num_leaves
                 continue
-            leaves, tree = flatten(ct, _no_cotangent)
-            if tree.num_leaves != part.num_leaves:
+            leaves = _leaves_for(part, ct)
+            if leaves is None:
                 raise error(
                     TypeError,
                     f"{name} must produce an output with the same structure as the primal args.",
-                    got=f"{tree} for argument {i} of {part}",
+                    got=f"{flatten(ct, _no_cotangent)[1]} for argument {i} of {part}",
                     fix="return each cotangent in the same containers as its argument.",
                 )
             types = self.types[len(flat) : len(flat) + len(leaves)]
             flat += [_cotangent(name, i, c, t) for c, t in zip(leaves, types, strict=True)]
         return flat
+
+
+def _leaves_for(part: PyTreeDef, ct: Any) -> list[Any] | None:
+    """A cotangent for each leaf of `part`, where None stands for a whole subtree; None if wrong."""
+    leaves, tree = flatten(ct, _no_cotangent)
+    try:
+        below = tree.flatten_up_to(part.unflatten(range(part.num_leaves)))
+    except ValueError:
+        return None
+    counts = [len(flatten(b)[0]) for b in below]
+    if any(c is not None and n != 1 for c, n in zip(leaves, counts, strict=True)):
+        return None
+    return [c for c, n in zip(leaves, counts, strict=True) for _ in range(n)]
 
 
 def _cotangent(name: str, i: int, c: Any, t: ArrayType) -> Any:

@@ -6,6 +6,7 @@ The functions that these primitives carry are flat: lists of arrays in and out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ..core import dtypes
@@ -104,7 +105,8 @@ custom_jvp_call = CustomJvpCall()
 
 
 class CustomVjpCall(CustomCall):
-    """`fwd(*primals)` gives outputs and residuals; `bwd(residuals, cts)` the inputs' cotangents.
+    """`fwd(active, *primals)` gives outputs and residuals; `bwd(active, residuals, cts)` the inputs'
+    cotangents.
 
     `fwd` is called with a mask of the inputs that have tangents, and returns (outs, residuals).
     """
@@ -126,7 +128,7 @@ class CustomVjpCall(CustomCall):
                 custom_lin(
                     *residuals,
                     *dots,
-                    bwd=params["bwd"],
+                    bwd=partial(params["bwd"], active),
                     count=len(residuals),
                     float_in=float_in,
                     out_avals=tuple(types),
@@ -142,8 +144,8 @@ class CustomVjpCall(CustomCall):
         def new_fwd(active: Any, *xs: Any) -> Any:
             return fwd(active[n:], *xs[n:])
 
-        def new_bwd(residuals: Any, cts: Any) -> list[Any]:
-            return [None] * n + bwd(residuals, cts)  # type: ignore[no-any-return]
+        def new_bwd(active: Any, residuals: Any, cts: Any) -> list[Any]:
+            return [None] * n + bwd(active[n:], residuals, cts)  # type: ignore[no-any-return]
 
         return args, {**params, "fwd": new_fwd, "bwd": new_bwd}
 
@@ -165,8 +167,8 @@ class CustomVjpCall(CustomCall):
             found = _mapped(flat, run, xs, axes)
             return found[: counts[0]], found[counts[0] :]
 
-        def batched_bwd(residuals: Any, cts: Any) -> list[Any]:
-            return mapped_transpose(bwd, run, residuals, cts, axes)
+        def batched_bwd(active: Any, residuals: Any, cts: Any) -> list[Any]:
+            return mapped_transpose(partial(bwd, active), run, residuals, cts, axes)
 
         with inside(trace.parent):
             outs = custom_vjp_call(
