@@ -24,10 +24,25 @@ from ..numpy.promotion import (
 )
 from ..ops import spectral
 from ..ops.linalg import permute_rows
+from .decompositions import eigh as eigh
+from .decompositions import eigh_tridiagonal as eigh_tridiagonal
+from .decompositions import hessenberg as hessenberg
+from .decompositions import polar as polar
+from .decompositions import qr as qr
+from .decompositions import qr_multiply as qr_multiply
+from .decompositions import rsf2csf as rsf2csf
+from .decompositions import schur as schur
+from .matrix_functions import expm as expm
+from .matrix_functions import expm_frechet as expm_frechet
+from .matrix_functions import funm as funm
+from .matrix_functions import solve_sylvester as solve_sylvester
+from .matrix_functions import sqrtm as sqrtm
 
 __all__ = [
     *("block_diag", "cho_factor", "cho_solve", "cholesky", "det", "inv", "lu", "lu_factor"),
-    *("lu_solve", "solve", "solve_triangular", "svd", "toeplitz"),
+    *("lu_solve", "solve", "solve_triangular", "svd", "toeplitz", "eigh", "eigh_tridiagonal"),
+    *("expm", "expm_frechet", "funm", "hessenberg", "polar", "qr", "qr_multiply", "rsf2csf"),
+    *("schur", "solve_sylvester", "sqrtm"),
 ]
 
 # ---- Cholesky
@@ -341,7 +356,7 @@ def toeplitz(c: Any, r: Any = None) -> Array:
     if m == 0 or n == 0:
         return jnp.zeros((*stack, m, n), c.dtype)
     diagonals = jnp.concatenate([jnp.flip(c, -1), r[..., 1:]], axis=-1)
-    place = jnp.arange(n) - jnp.arange(m)[:, None] + (m - 1)
+    place = jnp.arange(n)[None] - jnp.arange(m)[:, None] + (m - 1)
     return diagonals[..., place]
 
 
