@@ -470,8 +470,6 @@ MISSING = {
     "ragged_all_to_all",
     "ragged_dot",
     "ragged_dot_general",
-    "reduce_window",
-    "reduce_window_shape_tuple",
     "rng_bit_generator",
     "rng_uniform",
     "scaled_dot",

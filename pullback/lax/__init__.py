@@ -243,9 +243,14 @@ from .primitives import reduce_and_p as reduce_and_p
 from .primitives import reduce_max_p as reduce_max_p
 from .primitives import reduce_min_p as reduce_min_p
 from .primitives import reduce_or_p as reduce_or_p
+from .primitives import reduce_p as reduce_p
 from .primitives import reduce_precision_p as reduce_precision_p
 from .primitives import reduce_prod_p as reduce_prod_p
 from .primitives import reduce_sum_p as reduce_sum_p
+from .primitives import reduce_window_max_p as reduce_window_max_p
+from .primitives import reduce_window_min_p as reduce_window_min_p
+from .primitives import reduce_window_p as reduce_window_p
+from .primitives import reduce_window_sum_p as reduce_window_sum_p
 from .primitives import reduce_xor_p as reduce_xor_p
 from .primitives import regularized_incomplete_beta_p as regularized_incomplete_beta_p
 from .primitives import rem_p as rem_p
@@ -260,6 +265,8 @@ from .primitives import scatter_min_p as scatter_min_p
 from .primitives import scatter_mul_p as scatter_mul_p
 from .primitives import scatter_p as scatter_p
 from .primitives import scatter_sub_p as scatter_sub_p
+from .primitives import select_and_gather_add_p as select_and_gather_add_p
+from .primitives import select_and_scatter_add_p as select_and_scatter_add_p
 from .primitives import select_n_p as select_n_p
 from .primitives import shift_left_p as shift_left_p
 from .primitives import shift_right_arithmetic_p as shift_right_arithmetic_p
@@ -333,3 +340,5 @@ from .slicing import slice as slice
 from .slicing import slice_in_dim as slice_in_dim
 from .solving import custom_linear_solve as custom_linear_solve
 from .solving import custom_root as custom_root
+from .windows import reduce_window as reduce_window
+from .windows import reduce_window_shape_tuple as reduce_window_shape_tuple

@@ -2,6 +2,8 @@
 
 from ..control.branches import cond_p as cond_p
 from ..control.linear_solve import custom_linear_solve as linear_solve_p
+from ..control.reducing import reduce_p as reduce_p
+from ..control.reducing import reduce_window_p as reduce_window_p
 from ..control.scan import scan_p as scan_p
 from ..control.while_loop import while_p as while_p
 from ..ops.barriers import optimization_barrier as optimization_barrier_p
@@ -91,6 +93,11 @@ from ..ops.indexing import gather as gather_p
 from ..ops.indexing import scatter as scatter_p
 from ..ops.indexing import scatter_add as scatter_add_p
 from ..ops.indexing import scatter_sub as scatter_sub_p
+from ..ops.pooling import reduce_window_max as reduce_window_max_p
+from ..ops.pooling import reduce_window_min as reduce_window_min_p
+from ..ops.pooling import reduce_window_sum as reduce_window_sum_p
+from ..ops.pooling import select_and_gather_add as select_and_gather_add_p
+from ..ops.pooling import select_and_scatter_add as select_and_scatter_add_p
 from ..ops.reduction import argmax as argmax_p
 from ..ops.reduction import argmin as argmin_p
 from ..ops.reduction import reduce_and as reduce_and_p
@@ -226,6 +233,13 @@ __all__ = [
     "scatter_sub_p",
     "argmax_p",
     "argmin_p",
+    "reduce_p",
+    "reduce_window_p",
+    "reduce_window_max_p",
+    "reduce_window_min_p",
+    "reduce_window_sum_p",
+    "select_and_gather_add_p",
+    "select_and_scatter_add_p",
     "reduce_and_p",
     "reduce_max_p",
     "reduce_min_p",

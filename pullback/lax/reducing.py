@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import checks
+from ..control.reducing import on_all, reduce_p
 from ..core import dtypes
 from ..core.array import Array
 from ..core.errors import error
-from ..core.program import trace_program
+from ..core.program import ClosedProgram
 from ..core.pytree import flatten
 from ..core.trace import type_of
 from ..ops import cumulative, reduction, sorting, structural
 from ..ops.reduction import monoid_of, reduce_by_tree
 from ..ops.slicing import slice_along
-from ..transforms import batch
+from ..transforms.stage import trace_body
 from .arguments import apply, as_array, axis_of, integers, requested
 from .conversion import convert_element_type
 
@@ -44,65 +45,59 @@ def reduce(
     """
     xs, tree = flatten(operands)
     starts, start_tree = flatten(init_values)
-    checks.structure("the initial values of lax.reduce", start_tree, tree, "the operands")
+    checks.structure(
+        "the initial values of lax.reduce", start_tree, tree, "the operands", ValueError
+    )
     xs = [as_array(x, "reduce") for x in xs]
-    starts = [_start(v, x) for v, x in zip(starts, xs, strict=True)]
+    starts = [start_of(v, x, "reduce") for v, x in zip(starts, xs, strict=True)]
     axes = integers(dimensions, "reduce")
     if not axes:
         return tree.unflatten(xs)
 
     def scalar(*pair: Any) -> list[Any]:
-        n = len(pair) // 2
-        outs, out_tree = flatten(computation(tree.unflatten(pair[:n]), tree.unflatten(pair[n:])))
-        checks.structure("the result of lax.reduce's computation", out_tree, tree, "the operands")
-        return [as_array(y, "reduce") for y in outs]
+        return combined(pair, computation, tree, "reduce")
 
-    known = _known_reduction(scalar, xs)
+    program = element_program(scalar, xs)
+    if program is None:
+        return tree.unflatten(reduce_by_tree(on_all(scalar), xs, starts, axes))
+    known = monoid_of(program.program) if len(xs) == 1 else None
     if known is not None:
         total = apply(known, xs[0], axes=axes)
         return tree.unflatten(scalar(starts[0], total))
-    outs = reduce_by_tree(_on_all(scalar), xs, starts, axes)
-    return tree.unflatten(outs)
+    return tree.unflatten(apply(reduce_p, *xs, *starts, jaxpr=program, dimensions=axes))
 
 
-def _start(value: Any, x: Any) -> Any:
-    start, t = as_array(value, "reduce"), type_of(x)
+def combined(pair: Sequence[Any], computation: Any, tree: Any, name: str) -> list[Any]:
+    """The leaves of a user's function of two elements that are trees."""
+    n = len(pair) // 2
+    outs, out_tree = flatten(computation(tree.unflatten(pair[:n]), tree.unflatten(pair[n:])))
+    what = f"the result of lax.{name}'s computation"
+    checks.structure(what, out_tree, tree, "the operands", ValueError)
+    return [as_array(y, name) for y in outs]
+
+
+def element_program(scalar: Any, xs: list[Any]) -> ClosedProgram | None:
+    """The program of a function of two elements; None if it closes over values that are traced."""
+    elements = [type_of(x).update(shape=()) for x in xs]
+    program, traced = trace_body(scalar, elements * 2, scalar, "reduce")
+    return None if traced else program
+
+
+def start_of(value: Any, x: Any, name: str) -> Any:
+    """The initial value for an operand, of its dtype."""
+    start, t = as_array(value, name), type_of(x)
     if start.weak_type and not start.shape and start.dtype != t.dtype:
         pair = ((start.dtype, True), (t.dtype, False))
-        if dtypes.promoted(pair, "reduce")[0] == t.dtype:
+        if dtypes.promoted(pair, name)[0] == t.dtype:
             start = convert_element_type(start, t.dtype)
     if start.shape or start.dtype != t.dtype:
         raise error(
             TypeError,
-            "the initial values of lax.reduce must be scalars of the dtypes of the operands.",
+            f"the initial values of lax.{name} must be scalars of the dtypes of the operands.",
             got=f"{type_of(start).str_short()} for {t.str_short()}",
             fix="convert them, e.g. np.float32(0).",
         )
     return start
-
-
-def _known_reduction(scalar: Any, xs: list[Any]) -> Any:
-    """The reduction that this function of two elements makes, where there is one."""
-    if len(xs) != 1:
-        return None
-    element = type_of(xs[0]).update(shape=())
-    return monoid_of(trace_program(scalar, [element, element]).program)
-
-
-def _on_all(scalar: Any) -> Any:
-    """A function of two elements, on all elements of arrays of one shape."""
-
-    def combine(left: list[Any], right: list[Any]) -> list[Any]:
-        args = [*left, *right]
-        shape = args[0].shape
-        flat = [structural.reshape(x, new_sizes=(x.size,)) for x in args]
-        outs, axes = batch.vmap(scalar, flat[0].shape[0], flat, [0] * len(flat))
-        return [
-            structural.reshape(structural.to_front(y, a, flat[0].shape[0]), new_sizes=shape)
-            for y, a in zip(outs, axes, strict=True)
-        ]
-
-    return combine
 
 
 def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Array:
