@@ -95,7 +95,8 @@ def _fill(out: np.ndarray, which: np.ndarray, args: Any, orders: Orders, sign: f
     where = np.flatnonzero(which)
     for start in range(0, where.size, _BLOCK):
         at = where[start : start + _BLOCK]
-        out[at] = sign * _integral(*[v[at] for v in args], orders)
+        a, b, x = (v[at] for v in args)
+        out[at] = sign * _integral(a, b, x, orders)
 
 
 def _integral(a: np.ndarray, b: np.ndarray, x: np.ndarray, orders: Orders) -> np.ndarray:

@@ -272,6 +272,29 @@ class RegularizedIncompleteBeta(Special):
 regularized_incomplete_beta = RegularizedIncompleteBeta()
 
 
+class RegularizedIncompleteBetaComplement(Special):
+    """1 - regularized_incomplete_beta, exact where that is near 1; its arguments are a, b, x"""
+
+    @in_float64
+    def eval(self, a: Any, b: Any, x: Any) -> Any:
+        return scipy.betaincc(a, b, x)
+
+    def jvp_x(self, t: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
+        return mul(t, neg(betainc_derivative(a, b, x, orders=(1, 0))))
+
+    def jvp_y(self, t: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
+        return mul(t, neg(betainc_derivative(a, b, x, orders=(0, 1))))
+
+    def jvp_z(self, t: Any, out: Any, a: Any, b: Any, x: Any) -> Any:
+        return mul(t, neg(beta_density(a, b, x)))
+
+    def lower(self, a: Any, b: Any, x: Any) -> Any:
+        return sub(like(x, 1), regularized_incomplete_beta(a, b, x))
+
+
+regularized_incomplete_beta_complement = RegularizedIncompleteBetaComplement()
+
+
 class BetaincDerivative(Special):
     """the derivative of the above, orders[0] times in a and orders[1] times in b: 1 or 2 in all"""
 

@@ -21,6 +21,7 @@ from ..core.errors import error
 from ..core.trace import type_of
 from ..custom import custom_jvp
 from ..numpy.promotion import as_array, broadcast_together, promote_inexact
+from ..ops.incomplete import zero_over
 from . import normal
 from .normal import horner
 
@@ -105,7 +106,9 @@ def multigammaln(a: Any, d: int) -> Array:
     d = operator.index(d)
     a = _real("multigammaln", a)
     steps = jnp.arange(d, dtype=a.dtype) / 2
-    total = jnp.sum(lax.lgamma(jnp.expand_dims(a, -1) - steps), axis=-1)
+    total = jnp.sum(
+        lax.lgamma(jnp.expand_dims(a, -1) - jnp.expand_dims(steps, range(a.ndim))), axis=-1
+    )
     return total + 0.25 * d * (d - 1) * math.log(math.pi)
 
 
@@ -258,7 +261,7 @@ def _xlogy(x: Any, y: Any) -> Any:
 @_xlogy.defjvp
 def _xlogy_jvp(primals: Any, tangents: Any) -> Any:
     (x, y), (dx, dy) = primals, tangents
-    return _xlogy(x, y), dx * jnp.log(y) + dy * (x / y)
+    return _xlogy(x, y), dx * jnp.log(y) + dy * zero_over(x, y)
 
 
 def xlog1py(x: Any, y: Any) -> Array:
@@ -275,7 +278,7 @@ def _xlog1py(x: Any, y: Any) -> Any:
 @_xlog1py.defjvp
 def _xlog1py_jvp(primals: Any, tangents: Any) -> Any:
     (x, y), (dx, dy) = primals, tangents
-    return _xlog1py(x, y), dx * jnp.log1p(y) + dy * (x / (1 + y))
+    return _xlog1py(x, y), dx * jnp.log1p(y) + dy * zero_over(x, 1 + y)
 
 
 def entr(x: Any) -> Array:

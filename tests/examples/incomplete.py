@@ -32,6 +32,7 @@ EXAMPLES = [
     Example(inc.random_gamma_grad, [positive(6), positive(6)], order=1, scale=1e3),
     Example(inc.gamma_curvature, [positive(6), positive(6)], order=0),
     Example(inc.regularized_incomplete_beta, [*AB, between(0.1, 0.9, 4)], scale=1e4),
+    Example(inc.regularized_incomplete_beta_complement, [*AB, between(0.1, 0.9, 4)], scale=1e4),
     Example(inc.betainc_derivative, [*AB, between(0.1, 0.9, 4)], {"orders": (1, 0)}, order=1),
     Example(inc.betainc_derivative, [*AB, between(0.1, 0.9, 4)], {"orders": (0, 1)}, order=1),
     Example(inc.betainc_derivative, [*AB, between(0.1, 0.9, 4)], {"orders": (1, 1)}, order=0),
