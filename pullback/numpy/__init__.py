@@ -111,6 +111,8 @@ from .editing import trim_zeros as trim_zeros
 from .editing import unpackbits as unpackbits
 from .einsum import einsum as einsum
 from .einsum import einsum_path as einsum_path
+from .fitting import polyfit as polyfit
+from .fitting import roots as roots
 from .floats import around as around
 from .floats import ceil as ceil
 from .floats import copysign as copysign

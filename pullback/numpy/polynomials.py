@@ -14,6 +14,7 @@ from ..ops.slicing import concatenate, pad, slice_along
 from ..ops.stacking import unstack
 from ..ops.structural import reshape
 from .arguments import concrete, integer
+from .decompositions import eigvals
 from .editing import trim_zeros
 from .promotion import broadcast_shapes, broadcast_to, promote_dtypes, promote_inexact
 from .reductions import filled_like
@@ -173,8 +174,13 @@ def _order(name: str, m: Any) -> int:
 
 
 def poly(seq_of_zeros: Any) -> Array:
-    """The coefficients of the polynomial with the given zeros."""
+    """The coefficients of the polynomial with the given zeros, or of that of a square matrix.
+
+    A matrix' polynomial has its eigenvalues as zeros, and complex coefficients.
+    """
     (zeros,) = promote_inexact("poly", seq_of_zeros)
+    if zeros.ndim == 2 and zeros.shape[0] == zeros.shape[1] != 0:
+        zeros = eigvals(zeros)
     zeros = reshape(zeros, new_sizes=(1,)) if not zeros.ndim else zeros
     if zeros.ndim != 1:
         raise error(
