@@ -220,7 +220,7 @@ def logsumexp(
         a = jnp.where(b != 0, a, -np.inf)
     largest = jnp.max(jnp.real(a), axis=axis, keepdims=True, where=where, initial=-np.inf)
     largest = lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 0))
-    terms = jnp.exp(a - largest)
+    terms = jnp.exp(a - largest.astype(a.dtype))
     if b is not None:
         terms = terms * b
     total = jnp.sum(terms, axis=axis, keepdims=keepdims, where=where)

@@ -126,7 +126,13 @@ def _constant(name: str, shape: Any, dtype: Any, value: int) -> Any:
 def _scalar(value: int, dtype: np.dtype) -> HostArray:
     known = _SCALARS.get((value, dtype))
     if known is None:
-        # A dtype of several parts, as that of random keys is, has zeros, but no ones.
+        if value and dtypes.is_key(dtype):
+            raise error(
+                TypeError,
+                "there is no random key that is one.",
+                got=f"dtype {dtypes.long_name(dtype)}",
+                fix="make keys with random.key or random.split.",
+            )
         number = np.zeros((), dtype)[()] if value == 0 else dtype.type(value)
         known = _SCALARS[value, dtype] = HostArray(number)
     return known
@@ -363,7 +369,8 @@ def geomspace(
     start, stop = (astype(x, wide) for x in as_arrays("geomspace", start, stop))
     turn = sign(start)
     first, last = log10(divide(start, turn)), log10(divide(stop, turn))
-    out = multiply(turn, logspace(first, last, num, endpoint, dtype=wide))
+    powers = logspace(first, last, num, endpoint, dtype=wide)
+    out = multiply(broadcast_to(turn, powers.shape), powers)
     axis = axis_number(integer(axis, "`axis` of jnp.geomspace"), len(out.shape))
     return astype(move_axis(out, 0, axis), kind)
 

@@ -95,6 +95,7 @@ def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype:
     loc, scale = (parameter(name, x, dtype) for x in (loc, scale))
     length_key, sign_key = split_keys(key)
     signs = rademacher(sign_key, shape, dtype)
+    loc, scale = (jnp.broadcast_to(x, shape) for x in (loc, scale))
     return signs * _lengths(length_key, shape, dtype) * scale + loc
 
 
@@ -162,10 +163,12 @@ def multivariate_normal(
     Args:
       key: one random key.
       mean: the mean, along the last axis.
-      cov: the covariance, a positive definite matrix along the last two axes.
+      cov: the covariance, positive definite matrices along the last two axes.
       shape: the shape of the result without its last axis; by default that of the parameters.
       dtype: a float dtype; by default that of the parameters.
-      method: how `cov` is factored; only "cholesky" exists here.
+      method: how `cov` is factored: "cholesky", "eigh" or "svd"; the latter two take singular
+        matrices too. Where eigenvalues of `cov` are equal, their derivatives with respect to it
+        miss a part: use "cholesky" there.
       out_sharding: accepted for compatibility.
     """
     name = "multivariate_normal"
@@ -190,12 +193,18 @@ def _factor(cov: Any, method: str) -> Any:
     """A matrix whose product with its transpose is `cov`."""
     if method == "cholesky":
         return jnp.linalg.cholesky(cov)
-    known = method in ("eigh", "svd")
+    if method == "svd":
+        u, s, _ = jnp.linalg.svd(cov)
+        return u * jnp.sqrt(s[..., None, :])
+    if method == "eigh":
+        w, v = jnp.linalg.eigh(cov)
+        # Of a singular matrix, rounding makes zeros negative, and their roots nan.
+        size = jnp.max(abs(w), axis=-1, keepdims=True, initial=0)
+        rounding = w.shape[-1] * float(jnp.finfo(w.dtype).eps) * size
+        return v * jnp.sqrt(jnp.where((w < 0) & (w > -rounding), 0, w))[..., None, :]
     raise error(
-        NotImplementedError if known else ValueError,
-        f"random.multivariate_normal cannot factor by {method!r} yet."
-        if known
-        else "method must be one of {'svd', 'eigh', 'cholesky'}.",
+        ValueError,
+        "method must be one of {'svd', 'eigh', 'cholesky'}.",
         got=f"method={method!r}",
-        fix='use "cholesky", the default.',
+        fix='use "cholesky", the default; "eigh" or "svd" for singular matrices.',
     )

@@ -268,11 +268,13 @@ def lu(
     factors, _, order = lax.linalg.lu(a)
     m, n = a.shape[-2:]
     k = min(m, n)
-    low = jnp.tril(factors[..., :k], -1) + jnp.eye(m, k, dtype=a.dtype)
+    low = jnp.tril(factors[..., :k], -1)
+    low = low + jnp.broadcast_to(jnp.eye(m, k, dtype=a.dtype), low.shape)
     up = jnp.triu(factors[..., :k, :])
     if permute_l:
         return permute_rows(low, jnp.argsort(order, axis=-1)), up
     rows = jnp.arange(m, dtype=order.dtype)[:, None]
+    rows = jnp.expand_dims(rows, tuple(range(order.ndim - 1)))
     return (order[..., None, :] == rows).astype(jnp.real(factors).dtype), low, up
 
 

@@ -289,11 +289,13 @@ def _spectra(
     if call.name == "stft":
         p = found[0] * jnp.sqrt(scale).astype(found[0].dtype)
     elif others:
-        p = jnp.conj(found[0]) * found[1] * scale
+        p = jnp.conj(found[0]) * found[1]
+        p = p * scale.astype(p.dtype)
     else:
         p = (jnp.real(found[0]) ** 2 + jnp.imag(found[0]) ** 2) * jnp.real(scale)
     if how.sides == "onesided" and call.name != "stft":
-        p = p * HostArray(_both_sides(how.nfft).astype(p.dtype))
+        sides = HostArray(_both_sides(how.nfft).astype(p.dtype))
+        p = p * jnp.broadcast_to(sides, p.shape)
     frequencies = jnp.fft.rfftfreq if how.sides == "onesided" else jnp.fft.fftfreq
     first = 0.0 if boundary else nperseg / 2
     count = (total - nperseg) // how.step + 1
@@ -436,7 +438,8 @@ def _transforms(x: Any, how: _Segments) -> Any:
     count = (x.shape[-1] - how.length) // how.step + 1
     places = np.arange(how.length) + how.step * np.arange(count)[:, None]
     parts = taken(x, HostArray(places.astype(np.int32)), len(x.shape) - 1)
-    parts = how.detrend(parts) * how.window
+    parts = how.detrend(parts)
+    parts = parts * jnp.broadcast_to(how.window, parts.shape)
     if how.sides == "twosided":
         return jnp.fft.fft(parts, n=how.nfft)
     return jnp.fft.rfft(jnp.real(parts), n=how.nfft)
@@ -549,11 +552,12 @@ def istft(
     else:
         win = astype(as_array(jnp.asarray(window)), parts.dtype)
         _check_window(win, n)
-    x = _overlapped(parts * win * jnp.sum(win), step)
+    x = _overlapped(parts * jnp.broadcast_to(win, parts.shape) * jnp.sum(win), step)
     norm = _overlapped(jnp.broadcast_to(win * win, parts.shape[-2:]), step)
     if boundary:
         x, norm = (lax.slice_in_dim(v, n // 2, v.shape[-1] - n // 2, axis=-1) for v in (x, norm))
-    x = x / jnp.where(jnp.real(norm) > 1e-10, norm, 1)
+    norm = jnp.where(jnp.real(norm) > 1e-10, norm, 1)
+    x = x / jnp.broadcast_to(norm, x.shape)
     # Without the axis of frequencies, that of times has moved if it stood behind.
     x = jnp.moveaxis(x, -1, t_axis - (f_axis < t_axis))
     return jnp.arange(x.shape[0], dtype=dtypes.real_dtype(x.dtype)) / fs, x
