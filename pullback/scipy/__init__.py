@@ -3,5 +3,6 @@
 from ..core.lazy import submodules
 
 __getattr__, __dir__ = submodules(
-    __name__, ["fft", "interpolate", "linalg", "ndimage", "signal", "special", "stats"]
+    __name__,
+    ["fft", "interpolate", "linalg", "ndimage", "optimize", "signal", "sparse", "special", "stats"],
 )

@@ -1,0 +1,4 @@
+"""Minimisation: `jax.scipy.optimize`."""
+
+from .methods import OptimizeResults as OptimizeResults
+from .methods import minimize as minimize
