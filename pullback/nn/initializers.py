@@ -238,5 +238,92 @@ def he_normal(
     return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
 
 
+# ---- orthogonal
+
+
+def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Matrices with orthonormal columns, or rows if there are fewer: Saxe et al. (2013).
+
+    Args:
+      scale: a factor.
+      column_axis: the axis of the columns; all others together are the rows.
+      dtype: the dtype, where the call gives none.
+
+    The initializer raises ValueError for a shape with fewer than two axes.
+
+    Example:
+      >>> import pullback.nn.initializers as init
+      >>> from pullback import random
+      >>> w = init.orthogonal()(random.key(0), (2, 3))
+      >>> print((w @ w.T).round(4) + 0.0)
+      [[1. 0.]
+       [0. 1.]]
+    """
+
+    def init(key: Any, shape: Any, dtype: Any = dtype, out_sharding: Any = None) -> Array:
+        kept, sizes = _dtype(dtype), integers(shape, "`shape` of an initializer")
+        _no_sharding(out_sharding)
+        if len(sizes) < 2:
+            raise error(
+                ValueError,
+                "orthogonal initializer requires at least a 2D shape.",
+                got=f"shape {sizes}",
+                fix="use another initializer for biases.",
+            )
+        if 0 in sizes:
+            return jnp.zeros(sizes, kept)
+        columns = sizes[column_axis]
+        others = list(sizes)
+        del others[column_axis]
+        drawn = random.orthogonal(key, math.prod(others), (), kept, columns)
+        placed = jnp.moveaxis(jnp.reshape(drawn, (*others, columns)), -1, column_axis)
+        return jnp.array(scale, kept) * placed
+
+    return init
+
+
+def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Kernels of convolutions that are orthogonal in the middle, and zero elsewhere.
+
+    Xiao et al., Dynamical isometry and a mean field theory of CNNs (2018).
+
+    Args:
+      scale: a factor.
+      column_axis: the axis of the columns, of the last two.
+      dtype: the dtype, where the call gives none.
+
+    The initializer raises ValueError unless the shape has 3, 4 or 5 axes, of which the last is not
+    shorter than the one before.
+    """
+
+    def init(key: Any, shape: Any, dtype: Any = dtype, out_sharding: Any = None) -> Array:
+        kept, sizes = _dtype(dtype), integers(shape, "`shape` of an initializer")
+        _no_sharding(out_sharding)
+        if len(sizes) not in (3, 4, 5) or sizes[-1] < sizes[-2]:
+            raise error(
+                ValueError,
+                "Delta orthogonal initializer requires a 3D, 4D or 5D shape."
+                if len(sizes) not in (3, 4, 5)
+                else "`fan_in` must be less or equal than `fan_out`.",
+                got=f"shape {sizes}",
+                fix="give (*window, inputs, outputs) with inputs <= outputs.",
+            )
+        matrix = orthogonal(scale, column_axis, kept)(key, sizes[-2:])
+        middle = tuple((n - 1) // 2 for n in sizes[:-2])
+        return jnp.zeros(sizes, kept).at[middle].set(matrix)
+
+    return init
+
+
+def _no_sharding(out_sharding: Any) -> None:
+    if out_sharding is not None:
+        raise error(
+            NotImplementedError,
+            "this initializer makes its array on one device.",
+            got=f"out_sharding={out_sharding!r}",
+            fix="leave out_sharding away.",
+        )
+
+
 xavier_uniform, xavier_normal = glorot_uniform, glorot_normal
 kaiming_uniform, kaiming_normal = he_uniform, he_normal

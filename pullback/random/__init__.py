@@ -31,6 +31,7 @@ from .keys import key_dtype as key_dtype
 from .keys import key_impl as key_impl
 from .keys import split as split
 from .keys import wrap_key_data as wrap_key_data
+from .matrices import orthogonal as orthogonal
 from .samplers import bernoulli as bernoulli
 from .samplers import bits as bits
 from .samplers import cauchy as cauchy
