@@ -204,9 +204,11 @@ def _up_to(treedef: PyTreeDef, other: Any) -> list[Any]:
     try:
         return treedef.flatten_up_to(other)
     except (ValueError, TypeError) as cause:
+        # The words of JAX, by which programs know this error; the rest of the text is optree's.
+        reason = str(cause).rstrip(".").replace("dictionary key mismatch", "Dict key mismatch")
         raise error(
             ValueError,
-            f"tree_map: the trees do not have the same structure: {str(cause).rstrip('.')}.",
+            f"tree_map: the trees do not have the same structure: {reason}.",
             got=f"{treedef} and {flatten(other)[1]}",
             fix="give trees with the same containers, keys and lengths; None is a container "
             "without leaves.",
