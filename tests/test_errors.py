@@ -652,7 +652,7 @@ MISTAKES = [
         "tree_map over different trees",
         lambda: pb.tree.map(lambda x, y: x, {"a": 1}, {"b": 2}),
         ValueError,
-        "tree_map: the trees do not have the same structure: dictionary key mismatch; expected "
+        "tree_map: the trees do not have the same structure: Dict key mismatch; expected "
         "key(s): ['a'], got key(s): ['b'], missing key(s): ['a'], extra key(s): ['b']; dict: "
         "{'b': 2}.",
         "'b'",
