@@ -18,42 +18,8 @@ from .core.types import ArrayType
 from .ops.barriers import stop_gradient
 from .ops.elementwise import add_any, convert_element_type
 from .ops.structural import zeros
-
-
-class SymbolicZero:
-    """A tangent or cotangent known to be zero, given to rules that ask for symbolic zeros."""
-
-    __slots__ = ("aval",)
-
-    def __init__(self, aval: ArrayType) -> None:
-        self.aval = aval
-
-    @staticmethod
-    def from_primal_value(val: Any) -> SymbolicZero:
-        """The zero tangent of `val`; for an integer one of dtype float0."""
-        return SymbolicZero(type_of(val).tangent())
-
-    def __getattr__(self, name: str) -> Any:
-        # The shape, dtype and the like, as an array of zeros has them.
-        if name in ("shape", "dtype", "ndim", "size", "weak_type"):
-            return getattr(self.aval, name)
-        raise AttributeError(f"SymbolicZero has no attribute {name!r}", name=name, obj=self)
-
-    def __repr__(self) -> str:
-        return f"SymbolicZero({self.aval.str_short()})"
-
-
-def zero_from_primal(val: Any, symbolic_zeros: bool = False) -> Any:
-    """The zero tangent of `val`: an array (of dtype float0 for integers), or a `SymbolicZero`.
-
-    Example:
-      >>> from pullback.custom_derivatives import zero_from_primal
-      >>> print(zero_from_primal(3.0), zero_from_primal(3.0, symbolic_zeros=True))
-      0.0 SymbolicZero(f32[])
-    """
-    if symbolic_zeros:
-        return SymbolicZero.from_primal_value(val)
-    return checks.zero_filled(None, type_of(val))
+from .symbolic_zeros import SymbolicZero as SymbolicZero
+from .symbolic_zeros import zero_from_primal as zero_from_primal
 
 
 class CustomFunction:

@@ -1,9 +1,9 @@
-"""Names of JAX that have moved: still there with a DeprecationWarning, or gone with the new place."""
+"""Names of JAX that have moved: there with a DeprecationWarning, or gone for good."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from pullback.core.errors import warn
 
@@ -33,6 +33,3 @@ def missing(module: str, name: str, gone: dict[str, str]) -> AttributeError:
     if name in gone:
         what = f"{module}.{name} was removed in JAX v0.10.0; use {gone[name]}."
     return AttributeError(what, name=name)
-
-
-__all__ = ["NoReturn", "missing", "moved"]

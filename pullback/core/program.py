@@ -9,6 +9,7 @@ from . import dtypes
 from .array import HostArray, Tracer
 from .errors import ProgramError, error
 from .primitive import Primitive
+from .printing import print_program
 from .trace import Trace, escaped, host_array, running, state, type_of
 from .types import ArrayType
 
@@ -50,7 +51,7 @@ class Effect:
         self.name = name
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.name == other.name  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.name == other.name
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -331,6 +332,8 @@ class RecordTrace(Trace):
             return x
         return RecordTracer(self, self.atom(x))
 
+    stage = lift
+
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """Write the equation; its output types come from `primitive.typing`."""
         if primitive.multiple_results:
@@ -471,112 +474,6 @@ def check_program(program: Program) -> None:
             check_program(sub)
     for atom in program.outvars:
         use(atom, "the output")
-
-
-# ---- printing, in the notation of the API's documents
-
-
-def print_program(program: Program, width: int = 80) -> str:
-    """`{ lambda ; a:f32[]. let b:f32[] = sin a in (b,) }`, on one line where it fits in `width`."""
-    return "\n".join(_Printer(width).program(program, 0))
-
-
-class _Printer:
-    def __init__(self, width: int) -> None:
-        self.width = width
-
-    def program(self, program: Program, indent: int) -> list[str]:
-        names = _Names(program)
-        consts = " ".join(names.typed(v) for v in program.constvars)
-        inputs = " ".join(names.typed(v) for v in program.invars)
-        head = f"{{ lambda {consts}{' ' if consts else ''};{' ' if inputs else ''}{inputs}. let"
-        equations = [self.equation(eq, names, indent + 4) for eq in program.eqns]
-        outs = ", ".join(names.of(a) for a in program.outvars)
-        tail = f"in ({outs}{',' if len(program.outvars) == 1 else ''}) }}"
-        if all(len(lines) == 1 for lines in equations):
-            flat = " ".join([head, "; ".join(lines[0] for lines in equations), tail])
-            flat = flat.replace("let  in", "let in")
-            if len(flat) + indent <= self.width:
-                return [flat]
-        body = ["    " + line for lines in equations for line in lines]
-        return [head, *body, "  " + tail]
-
-    def equation(self, eq: Equation, names: _Names, indent: int) -> list[str]:
-        args = " ".join(names.of(a) for a in eq.invars)
-        outs = " ".join(names.typed(v) for v in eq.outvars)
-        plain, nested = [], []
-        params = eq.primitive.shown(eq.params)
-        for key in sorted(params):
-            value = params[key]
-            if isinstance(value, (Program, ClosedProgram)) or _all_programs(value):
-                nested.append((key, value))
-            elif not callable(value) or isinstance(value, type):
-                plain.append(f"{key}={_param(value)}")
-        left = f"{outs} = " if outs else ""
-        if not nested:
-            shown = f"[{' '.join(plain)}]" if plain else ""
-            return [f"{left}{eq.primitive.name}{shown}{' ' if args else ''}{args}"]
-        lines = [f"{left}{eq.primitive.name}[", *("  " + p for p in plain)]
-        for key, value in nested:
-            programs: Any = value if isinstance(value, (tuple, list)) else [value]
-            printed = [
-                self.program(getattr(p, "program", p), indent + len(key) + 3) for p in programs
-            ]
-            opening, closing = ("(", ")") if isinstance(value, (tuple, list)) else ("", "")
-            pad = " " * (len(key) + 3)
-            joined = [line for lines_ in printed for line in lines_]
-            lines.append(f"  {key}={opening}{joined[0]}")
-            lines += [pad + line for line in joined[1:]]
-            lines[-1] += closing
-        return [*lines, f"]{' ' if args else ''}{args}"]
-
-
-class _Names:
-    """Letters for variables, in the order of their first appearance; `_` for what is never used."""
-
-    def __init__(self, program: Program) -> None:
-        self.known: dict[Var, str] = {}
-        used = {a for eq in program.eqns for a in eq.invars if type(a) is Var}
-        self.used = used | {a for a in program.outvars if type(a) is Var}
-        for var in (*program.constvars, *program.invars):
-            self.known[var] = _letters(len(self.known))
-
-    def of(self, atom: Atom) -> str:
-        if type(atom) is Literal:
-            return str(atom.val)
-        assert type(atom) is Var
-        if atom not in self.known:
-            if atom not in self.used:
-                return "_"
-            self.known[atom] = _letters(len(self.known))
-        return self.known[atom]
-
-    def typed(self, var: Var) -> str:
-        return f"{self.of(var)}:{var.aval.str_short()}"
-
-
-def _letters(n: int) -> str:
-    text = ""
-    while True:
-        n, digit = divmod(n, 26)
-        text = chr(ord("a") + digit) + text
-        if n == 0:
-            return text
-        n -= 1
-
-
-def _all_programs(value: Any) -> bool:
-    return (
-        isinstance(value, (tuple, list))
-        and bool(value)
-        and all(isinstance(v, (Program, ClosedProgram)) for v in value)
-    )
-
-
-def _param(value: Any) -> str:
-    if hasattr(value, "name") and hasattr(value, "itemsize"):
-        return dtypes.long_name(value)
-    return getattr(value, "__name__", None) or str(value)
 
 
 __all__ = [

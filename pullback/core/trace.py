@@ -33,6 +33,10 @@ class Trace:
         """Do `primitive` on `args`, which may or may not be tracers of this trace."""
         raise NotImplementedError
 
+    def stage(self, x: Any) -> Any:
+        """A value made now, such as `jnp.array(1)`, as this trace has it: traced if it records."""
+        return self.parent.stage(x)
+
     @property
     def main(self) -> Any:
         """What two traces of one run of a transformation have in common."""
@@ -95,6 +99,9 @@ class EvalTrace(Trace):
                 [a._weak if type(a) is HostArray else type_of(a).weak_type for a in picked]
             )
         return HostArray(out, weak)
+
+    def stage(self, x: Any) -> Any:
+        return x
 
     def describe(self) -> str:
         return "no transformation"
@@ -173,6 +180,9 @@ class KnownTrace(Trace):
         """Evaluate, unless one of `args` is traced."""
         traced = any(isinstance(a, Tracer) for a in args)
         return (self.parent if traced else EVAL).process(primitive, args, params)
+
+    def stage(self, x: Any) -> Any:
+        return x
 
 
 class State(threading.local):

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray, Tracer
 from ..core.errors import error
-from ..core.trace import host_array, not_an_array, quiet, type_of
+from ..core.trace import host_array, not_an_array, quiet, state, type_of
 from ..ops.comparison import ne
 from ..ops.elementwise import convert_element_type
 from ..ops.stacking import stack
@@ -99,6 +99,8 @@ def _made(x: Any, dtype: np.dtype | None, copy: bool, order: str | None, ndmin: 
             fix="leave order= away: arrays here have no order in memory that a program can see.",
         )
     made = _converted(x, dtype, copy)
+    if type(made) is HostArray and made is not x:
+        made = state.trace.stage(made)
     missing = ndmin - len(made.shape)
     return expand(made, range(missing)) if missing > 0 else made
 

@@ -1,4 +1,4 @@
-"""Batching rules that many primitives share, and helpers to write one: `jax.interpreters.batching`."""
+"""Batching rules of many primitives, and helpers to write one: `jax.interpreters.batching`."""
 
 from __future__ import annotations
 

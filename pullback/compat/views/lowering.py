@@ -1,4 +1,4 @@
-"""What `jax.interpreters.mlir` can be here: a lowering is a function of arrays, or cannot be used."""
+"""`jax.interpreters.mlir`: a lowering is a function of arrays, or it cannot be used."""
 
 from __future__ import annotations
 

@@ -102,6 +102,10 @@ class Trace(trace.Trace, metaclass=_AnyOf):
         """A value from outside as this trace has it; subclasses say how."""
         raise NotImplementedError("must override")
 
+    def stage(self, x: Any) -> Any:
+        """A value made while this trace is current stays what it is."""
+        return x
+
     def invalidate(self) -> None:
         """The run is over: what it traced must not be used any more."""
         self.alive = False

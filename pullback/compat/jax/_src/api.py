@@ -5,9 +5,6 @@ from pullback.api import jvp as jvp
 from pullback.api import linearize as linearize
 from pullback.api import value_and_grad as value_and_grad
 from pullback.api import vjp as vjp
-from pullback.devices import block_until_ready as block_until_ready
-from pullback.devices import device_get as device_get
-from pullback.devices import device_put as device_put
 from pullback.jacobians import hessian as hessian
 from pullback.jacobians import jacfwd as jacfwd
 from pullback.jacobians import jacrev as jacrev
@@ -18,3 +15,6 @@ from pullback.jit import make_jaxpr as make_jaxpr
 from pullback.linear import linear_transpose as linear_transpose
 from pullback.mapping import pmap as pmap
 from pullback.mapping import vmap as vmap
+from pullback.placement import block_until_ready as block_until_ready
+from pullback.placement import device_get as device_get
+from pullback.placement import device_put as device_put

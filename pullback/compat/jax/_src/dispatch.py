@@ -1,4 +1,4 @@
-"""`jax._src.dispatch`: operations are done when they are called, so there is nothing to wait for."""
+"""`jax._src.dispatch`: operations are done when they are called; nothing has to be waited for."""
 
 from typing import Any
 

@@ -22,3 +22,25 @@ from pullback.transforms.forward import DualTrace as JVPTrace
 from pullback.transforms.forward import DualTracer as JVPTracer
 
 __getattr__ = _moved(__name__, {}, {"reducing_transposes": "nothing: it had no use"})
+
+__all__ = [
+    "JVPTrace",
+    "JVPTracer",
+    "UndefinedPrimal",
+    "Zero",
+    "add_jaxvals",
+    "add_jaxvals_p",
+    "add_tangents",
+    "defbilinear",
+    "defjvp",
+    "defjvp2",
+    "deflinear",
+    "deflinear2",
+    "get_primitive_transpose",
+    "instantiate_zeros",
+    "is_undefined_primal",
+    "jvp",
+    "primitive_jvps",
+    "primitive_transposes",
+    "zeros_like_aval",
+]
