@@ -8,6 +8,7 @@ __getattr__, __dir__ = _submodules(
         "ad_util",
         "api",
         "api_util",
+        "compiler",
         "core",
         "custom_derivatives",
         "dispatch",
