@@ -22,7 +22,8 @@ from .core.trace import type_of
 from .numpy.arguments import integer
 from .numpy.promotion import as_array, astype, axis_number, inexact, promote_inexact
 from .numpy.taking import taken
-from .ops.contraction import canonical_precision, dot_general
+from .ops.contraction import dot_general
+from .ops.precision import canonical_precision
 from .ops.structural import move_axis
 
 __all__ = ["ResizeMethod", "resize", "scale_and_translate"]

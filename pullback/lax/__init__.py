@@ -69,6 +69,8 @@ from .comparison import select_n as select_n
 from .comparison import shift_left as shift_left
 from .comparison import shift_right_arithmetic as shift_right_arithmetic
 from .comparison import shift_right_logical as shift_right_logical
+from .contraction import DotAlgorithm as DotAlgorithm
+from .contraction import DotAlgorithmPreset as DotAlgorithmPreset
 from .contraction import DotDimensionNumbers as DotDimensionNumbers
 from .contraction import Precision as Precision
 from .contraction import PrecisionLike as PrecisionLike

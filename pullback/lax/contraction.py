@@ -9,11 +9,21 @@ from ..core.array import Array
 from ..core.errors import error
 from ..core.trace import type_of
 from ..ops import contraction
-from ..ops.contraction import Precision as Precision
-from ..ops.contraction import canonical_precision
+from ..ops.precision import DotAlgorithm as DotAlgorithm
+from ..ops.precision import DotAlgorithmPreset as DotAlgorithmPreset
+from ..ops.precision import Precision as Precision
+from ..ops.precision import canonical_precision
 from .arguments import apply, as_array, requested
 
-PrecisionLike = str | Precision | tuple[str, str] | tuple[Precision, Precision] | None
+PrecisionLike = (
+    str
+    | Precision
+    | tuple[str, str]
+    | tuple[Precision, Precision]
+    | DotAlgorithm
+    | DotAlgorithmPreset
+    | None
+)
 """What `precision` may be."""
 
 DotDimensionNumbers = tuple[tuple[Any, Any], tuple[Any, Any]]

@@ -13,9 +13,9 @@ from ..core.errors import error
 from ..core.trace import type_of
 from ..numpy.taking import taken
 from ..ops import convolution, slicing, structural
-from ..ops.contraction import canonical_precision
 from ..ops.convolution import ConvDimensionNumbers as ConvDimensionNumbers
 from ..ops.convolution import dilated
+from ..ops.precision import canonical_precision
 from .arguments import apply, as_array, integers, requested
 from .contraction import PrecisionLike, dot_general
 from .conversion import convert_element_type

@@ -15,8 +15,9 @@ from ..core.array import Array
 from ..core.errors import error
 from ..core.trace import type_of
 from ..core.types import Shape
-from ..ops.contraction import canonical_precision, dot_general
+from ..ops.contraction import dot_general
 from ..ops.elementwise import mul
+from ..ops.precision import canonical_precision
 from ..ops.reduction import reduce_or
 from ..ops.stacking import stack, unstack
 from ..ops.structural import broadcast_in_dim, move_axis, reduce_sum, reshape, zeros_of

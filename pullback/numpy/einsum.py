@@ -13,8 +13,8 @@ from ..core.array import Array
 from ..core.errors import error
 from ..core.lazy import lazy
 from ..core.types import Shape
-from ..ops.contraction import canonical_precision
 from ..ops.linalg import diagonal
+from ..ops.precision import canonical_precision
 from ..ops.structural import transpose as permute
 from .arguments import no_out, strong
 from .contraction import named_product, summed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,42 +16,6 @@ from ..core.primitive import CORE, NOT_LINEAR, Linear, Primitive
 from ..core.types import ArrayType, array_type
 from .elementwise import add_any, convert_element_type
 from .structural import transpose as permute
-
-
-class Precision(enum.Enum):
-    """How exactly a device may multiply. The NumPy engine always uses all digits of the dtype."""
-
-    DEFAULT = 0
-    HIGH = 1
-    HIGHEST = 2
-
-    def __repr__(self) -> str:
-        return f"Precision.{self.name}"
-
-    __str__ = __repr__
-
-
-_PRECISIONS = {
-    **dict.fromkeys(("default", "fastest", "bfloat16"), Precision.DEFAULT),
-    **dict.fromkeys(("high", "bfloat16_3x", "tensorfloat32"), Precision.HIGH),
-    **dict.fromkeys(("highest", "float32"), Precision.HIGHEST),
-}
-
-
-def canonical_precision(precision: Any) -> tuple[Precision, Precision] | None:
-    """None, or the precision of each operand; given as a name, a `Precision`, or a pair of them."""
-    if precision is None:
-        return None
-    pair = precision if isinstance(precision, (tuple, list)) else (precision, precision)
-    found = tuple(_PRECISIONS.get(p) if isinstance(p, str) else p for p in pair)
-    if len(found) != 2 or not all(isinstance(p, Precision) for p in found):
-        raise error(
-            ValueError,
-            f"{precision!r} is not a precision of products.",
-            got=f"precision={precision!r}",
-            fix=f"use None, lax.Precision.HIGHEST, one of {', '.join(_PRECISIONS)}, or a pair.",
-        )
-    return found  # type: ignore[return-value]
 
 
 class DotGeneral(Primitive):
