@@ -496,9 +496,9 @@ MISTAKES = [
         "| Fix: use random.key(seed), or the words that random.key_data(key) gives.",
     ),
     (
-        lambda key: random.multivariate_normal(key, jnp.ones(2), jnp.eye(2), method="eigh"),
-        "NotImplementedError: random.multivariate_normal cannot factor by 'eigh' yet. "
-        "| Got: method='eigh' | Fix: use \"cholesky\", the default.",
+        lambda key: random.multivariate_normal(key, jnp.ones(2), jnp.eye(2), method="lu"),
+        "ValueError: method must be one of {'svd', 'eigh', 'cholesky'}. | Got: method='lu' "
+        '| Fix: use "cholesky", the default; "eigh" or "svd" for singular matrices.',
     ),
     (
         lambda key: random.multivariate_normal(key, jnp.ones(2), jnp.eye(3)),

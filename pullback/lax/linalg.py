@@ -23,6 +23,7 @@ from ..ops.linalg import cholesky as cholesky_p
 from ..ops.linalg import lu as lu_p
 from ..ops.linalg import lu_pivots_to_permutation as lu_pivots_to_permutation_p
 from ..ops.linalg import triangular_solve as triangular_solve_p
+from ..ops.matrix_functions import polar
 from ..ops.schur import hessenberg as hessenberg_p
 from ..ops.schur import schur as schur_p
 from ..ops.spectral import svd as svd_p
@@ -455,7 +456,6 @@ def qdwh(
             got=f"dynamic_shape={dynamic_shape} of {type_of(a).str_short()}",
             fix="slice the matrix.",
         )
-    _, u, vh = svd_p(a, full_matrices=False, compute_uv=True, subset_by_index=None)
-    u = matmul(u, vh)
+    u = apply(polar, a)
     h = hermitian_part(matmul(adjoint(u), a))
     return u, h, as_array(0, "linalg.qdwh"), as_array(True, "linalg.qdwh")

@@ -13,8 +13,9 @@ from ..core.types import ArrayType, array_type
 from .contraction import matmul
 from .elementwise import add_any, convert_element_type, sub
 from .factorizations import check_wide
+from .hermitian import hermitian_part
 from .lapack import each, routine, without_nan
-from .linalg import OfMatrices, check_square, flip
+from .linalg import OfMatrices, adjoint, check_matrices, check_square, flip, lu_factors, lu_solve
 from .schur import schur_form
 from .slicing import concatenate, slice_along
 from .structural import zeros_of
@@ -228,6 +229,53 @@ def _triangular_root(a: Any) -> Any:
             total = r[i, i] + r[j, j]
             r[i, j] = rest / total if total else (0 if rest == 0 else np.nan)
     return (z @ r @ np.conj(z.T)).astype(a.dtype, copy=False)
+
+
+# ---- the polar decomposition
+
+
+class Polar(OfMatrices):
+    """The u with orthonormal columns of x = u p, p positive semidefinite: the one nearest to x.
+
+    It comes from the singular vectors, but its derivative is that of the equation, so that equal
+    singular values do no harm.
+    """
+
+    def typing(self, x: Any) -> ArrayType:
+        check_matrices(self, x)
+        check_wide(self, x)
+        if x.shape[-2] < x.shape[-1]:
+            raise error(
+                ValueError,
+                "polar takes matrices with at least as many rows as columns.",
+                got=x.str_short(),
+                fix="transpose them.",
+            )
+        return x
+
+    def eval(self, x: Any) -> Any:
+        safe, broken = without_nan(x)
+        u, _, vh = np.linalg.svd(safe, full_matrices=False)
+        out = np.matmul(u, vh)
+        if broken is not None:
+            out[broken] = np.nan
+        return out
+
+    def jvp(self, primals: Any, tangents: Any, out: Any) -> Any:
+        # With X = u^H du, skew-Hermitian, and r = u^H dx: p X + X p = r - r^H; and what leaves the
+        # space of the columns of u is (I - u u^H) dx p^-1.
+        (x,), (dx,), u = primals, tangents, out
+        p = hermitian_part(matmul(adjoint(u), x))
+        r = matmul(adjoint(u), dx)
+        found = matmul(u, sylvester(p, p, sub(r, adjoint(r)), tol=0.0))
+        if x.shape[-2] == x.shape[-1]:
+            return found
+        rest = adjoint(sub(dx, matmul(u, r)))
+        factors, _, order = lu_factors(p)
+        return add_any(found, adjoint(lu_solve(p, factors, order, rest, trans=0)))
+
+
+polar = Polar()
 
 
 # ---- from the real to the complex Schur form

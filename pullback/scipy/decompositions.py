@@ -14,6 +14,7 @@ from .. import numpy as jnp
 from ..core.array import Array
 from ..core.errors import error
 from ..core.trace import type_of
+from ..lax.arguments import apply
 from ..numpy.promotion import (
     as_array,
     broadcast_shapes,
@@ -250,18 +251,11 @@ def eigh_tridiagonal(
         first = jnp.ones((*d.shape[:-1], min(1, d.shape[-1])), d.dtype)
         phases = jnp.cumprod(jnp.concatenate([first, turns], axis=-1), axis=-1)
         d, e = jnp.real(d), size
-    w, v = _checked(d, e)
+    w, v = apply(eigen.eigh_tridiagonal, d, e)
     if eigvals_only:
         return w[..., part]
     v = v if phases is None else v * phases[..., None]
     return w[..., part], v[..., part]
-
-
-def _checked(d: Any, e: Any) -> tuple[Array, Array]:
-    """All values and vectors of the real symmetric matrix, checked."""
-    eigen.eigh_tridiagonal.typing(type_of(d), type_of(e))
-    w, v = eigen.eigh_tridiagonal(d, e)
-    return w, v
 
 
 def _selected(select: str, limits: Any) -> slice:
@@ -342,7 +336,7 @@ def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Array, Array]:
             )
     stack = broadcast_shapes("linalg.rsf2csf", t.shape[:-2], z.shape[:-2])
     t, z = (broadcast_to(x, (*stack, *x.shape[-2:])) for x in (t, z))
-    t, z = matrix_functions.rsf2csf(t, z)
+    t, z = apply(matrix_functions.rsf2csf, t, z)
     return t, z
 
 
@@ -382,7 +376,7 @@ def polar(
 ) -> tuple[Array, Array]:
     """``(u, p)`` with ``u @ p = a``, orthonormal u and positive semidefinite p.
 
-    Derivatives hold where no singular value is 0, also where some are equal.
+    Derivatives hold where no singular value is 0.
 
     Args:
       a: an array of shape ``(..., m, n)``.
@@ -422,8 +416,8 @@ def polar(
             got=f"method={method!r}",
             fix='use "qdwh" or "svd": they are the same.',
         )
-    left, _, right = lax.linalg.svd(a, full_matrices=False)
-    u = left @ right
-    # Not v diag(s) v^H: that has no right derivative where singular values are equal.
+    tall = a.shape[-2] >= a.shape[-1]
+    u = apply(matrix_functions.polar, a if tall else adjoint(a))
+    u = u if tall else adjoint(u)
     p = adjoint(u) @ a if side == "right" else a @ adjoint(u)
     return u, hermitian_part(p)

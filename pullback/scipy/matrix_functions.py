@@ -11,6 +11,7 @@ from ..core import dtypes
 from ..core.array import Array
 from ..core.errors import error
 from ..core.trace import type_of
+from ..lax.arguments import apply
 from ..numpy.promotion import broadcast_shapes, broadcast_to, inexact, promote_inexact
 from ..ops import matrix_functions
 from .decompositions import schur
@@ -40,7 +41,7 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> 
        [0. 1.]]
     """
     a = _square("expm", inexact("linalg.expm", A))
-    out = matrix_functions.expm(a)
+    out = apply(matrix_functions.expm, a)
     if 0 in a.shape:
         return out  # type: ignore[no-any-return]
     size = jnp.linalg.norm(lax.stop_gradient(a), 1, (-2, -1))
@@ -69,8 +70,8 @@ def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: boo
             got=f"A: {type_of(a).str_short()}, E: {type_of(e).str_short()}",
             fix="broadcast one of them.",
         )
-    change = matrix_functions.expm_frechet(a, e)
-    return (matrix_functions.expm(a), change) if compute_expm else change
+    change = apply(matrix_functions.expm_frechet, a, e)
+    return (apply(matrix_functions.expm, a), change) if compute_expm else change
 
 
 def sqrtm(A: Any, blocksize: int = 1) -> Array:
@@ -97,7 +98,7 @@ def sqrtm(A: Any, blocksize: int = 1) -> Array:
             got=f"blocksize={blocksize}",
             fix="leave it out.",
         )
-    return matrix_functions.sqrtm(_square("sqrtm", inexact("linalg.sqrtm", A)))  # type: ignore[no-any-return]
+    return apply(matrix_functions.sqrtm, _square("sqrtm", inexact("linalg.sqrtm", A)))  # type: ignore[no-any-return]
 
 
 def funm(A: Any, func: Callable[[Array], Array], disp: bool = True) -> Any:
@@ -190,7 +191,7 @@ def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float
         )
     stack = broadcast_shapes("linalg.solve_sylvester", *[x.shape[:-2] for x in (a, b, c)])
     a, b, c = (broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b, c))
-    return matrix_functions.sylvester(a, b, c, tol=float(tol))  # type: ignore[no-any-return]
+    return apply(matrix_functions.sylvester, a, b, c, tol=float(tol))  # type: ignore[no-any-return]
 
 
 def _square(name: str, a: Any) -> Any:

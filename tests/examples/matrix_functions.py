@@ -7,7 +7,17 @@ import numpy as np
 from pullback.ops import matrix_functions as m
 from pullback.ops import schur, tridiagonal, updates
 
-from .base import COMPLEX, WIDE, Example, F, Spec, positive_definite, symmetric, triangular
+from .base import (
+    COMPLEX,
+    WIDE,
+    Example,
+    F,
+    Spec,
+    positive_definite,
+    symmetric,
+    triangular,
+    well_conditioned,
+)
 
 DTYPES = (*WIDE, *COMPLEX)
 SKIP = {"jax": "jax asks for more parameters or a compiled call; test_decompositions compares"}
@@ -90,6 +100,11 @@ EXAMPLES = [
             ((3, 2, 2), {"dtypes": WIDE, "order": 0}),
         )
     ),
+    *(
+        Example(m.polar, [well_conditioned(*shape)], dtypes=DTYPES, scale=100, id=_named(shape))
+        for shape in ((3, 3), (4, 2), (2, 2, 2), (0, 3, 2), (2, 0))
+    ),
+    Example(m.polar, [2 * np.eye(3)], dtypes=("float64", "complex128"), scale=100, id="equal"),
     _tridiagonal_solve((4,), 2),
     _tridiagonal_solve((2, 3), 1),
     _tridiagonal_solve((1,), 2),
