@@ -253,6 +253,7 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
         )
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise _not_square("eigh", a)
+    _wide(eigen.eigh, a)
     if symmetrize_input:
         a = hermitian_part(a)
     v, w = eigen.eigh(a, lower=UPLO != "U", sort_eigenvalues=True, subset_by_index=None)
@@ -377,7 +378,14 @@ def _square(name: str, a: Any) -> Any:
     a = inexact(f"linalg.{name}", a)
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise _not_square(name, a)
+    _wide(eigen.eig, a)
     return a
+
+
+def _wide(op: Any, a: Any) -> None:
+    """Raise for floats of half width: NumPy's own error would come first."""
+    if a.dtype.char not in "fdFD":
+        factorizations.check_wide(op, type_of(a))
 
 
 def _not_square(name: str, a: Any) -> Any:
