@@ -417,3 +417,5 @@ from .types import uint16 as uint16
 from .types import uint32 as uint32
 from .types import uint64 as uint64
 from .types import unsignedinteger as unsignedinteger
+from .ufuncs import frompyfunc as frompyfunc
+from .ufuncs import ufunc as ufunc

@@ -33,7 +33,12 @@ from .reductions import filled_like, sum
 
 
 def bincount(
-    x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None
+    x: Any,
+    weights: Any = None,
+    minlength: int = 0,
+    *,
+    length: int | None = None,
+    out_sharding: Any = None,
 ) -> Array:
     """How often each of the integers 0, 1, 2 ... occurs in `x`.
 

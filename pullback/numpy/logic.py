@@ -86,15 +86,15 @@ def _complex_order(compare: Any, x: Any, y: Any) -> Any:
     return elementwise.select_n(eq(a, b), compare(a, b), compare(c, d))
 
 
-def fmax(x: Any, y: Any, /) -> Array:
-    """The larger of x and y; the other one where one is nan."""
-    x, y = promote("fmax", x, y)
+def fmax(x1: Any, x2: Any) -> Array:
+    """The larger of x1 and x2; the other one where one is nan."""
+    x, y = promote("fmax", x1, x2)
     return compound.where(or_(greater(x, y), ne(y, y)), x, y)
 
 
-def fmin(x: Any, y: Any, /) -> Array:
-    """The smaller of x and y; the other one where one is nan."""
-    x, y = promote("fmin", x, y)
+def fmin(x1: Any, x2: Any) -> Array:
+    """The smaller of x1 and x2; the other one where one is nan."""
+    x, y = promote("fmin", x1, x2)
     return compound.where(or_(less(x, y), ne(y, y)), x, y)
 
 

@@ -25,14 +25,16 @@ from .promotion import broadcast_shapes as common_shape
 from .promotion import broadcast_to as broadcast
 
 
-def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Array:
+def reshape(
+    a: Any, shape: Any, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None
+) -> Array:
     """The elements of `a` in another shape.
 
     Args:
       a: an array.
       shape: an integer or a sequence of integers; one of them may be -1: it is found.
       order: "C" (the last axis changes fastest) or "F" (the first axis does).
-      copy: accepted for compatibility.
+      copy, out_sharding: accepted for compatibility.
 
     Raises:
       TypeError: the numbers of elements differ.
@@ -106,7 +108,7 @@ def _reshaped_fortran(x: Any, sizes: Shape, order: str) -> Any:
     )
 
 
-def ravel(a: Any, order: str = "C") -> Array:
+def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Array:
     """The elements of `a` along one axis."""
     x = a if isinstance(a, Array) else as_array(a, "ravel")
     if order == "K":
@@ -263,7 +265,7 @@ def atleast_3d(*arys: Any) -> Any:
 # ---- broadcasting
 
 
-def broadcast_to(array: Any, shape: Any) -> Array:
+def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Array:
     """`array` repeated to `shape` by NumPy's rules: axes of length 1 and new axes in front.
 
     Example:

@@ -120,6 +120,7 @@ def percentile(
     keepdims: bool = False,
     *,
     weights: Any = None,
+    out_sharding: Any = None,
 ) -> Array:
     """`quantile` with `q` in percent, between 0 and 100."""
     _no_out("percentile", out, overwrite_input)
