@@ -178,6 +178,13 @@ def _arguments(name: str, image: Any, shape: Any, method: Any) -> Any:
             got=f"{type_of(x).str_short()} in image.{name}",
             fix="give the lengths of all axes, also of those that stay.",
         )
+    if any(n < 0 for n in sizes):
+        raise error(
+            ValueError,
+            "shape must not have negative lengths.",
+            got=f"{sizes} in image.{name}",
+            fix="give the length of each axis.",
+        )
     kind = method if isinstance(method, ResizeMethod) else ResizeMethod.from_string(method)
     return x, sizes, kind
 

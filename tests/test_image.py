@@ -175,6 +175,7 @@ def test_gradient_with_known_numbers_traced():
 MISTAKES = {
     "method": (lambda x: image.resize(x, (2, 2), "best"), 'Unknown resize method "best"'),
     "shape": (lambda x: image.resize(x, (2,), "linear"), "shape must have length equal"),
+    "negative": (lambda x: image.resize(x, (2, -1), "linear"), "negative lengths"),
     "nearest": (
         lambda x: image.scale_and_translate(x, (2, 2), (0,), np.ones(1), np.ones(1), "nearest"),
         "Nearest neighbor resampling",

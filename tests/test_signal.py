@@ -274,6 +274,7 @@ MISTAKES = {
     "method": (lambda: signal.convolve(X, X, method="fast"), "Got method='fast'"),
     "rank": (lambda: signal.fftconvolve(X, X[None]), "same dimensionality"),
     "empty": (lambda: signal.convolve(X, X[:0]), "zero-size arrays"),
+    "fft of nothing": (lambda: signal.fftconvolve(X[:0], X), "zero-size arrays"),
     "inside": (lambda: signal.convolve(np.ones((2, 3)), np.ones((3, 2))), "must be smaller"),
     "valid": (lambda: signal.fftconvolve(np.ones((2, 3)), np.ones((3, 2)), "valid"), "smaller"),
     "axes": (lambda: signal.fftconvolve(np.ones((2, 3)), np.ones((3, 3)), axes=1), "same shape"),

@@ -24,6 +24,7 @@ from ..ops.fft import fft as fft_p
 from ..ops.slicing import pad
 from ..ops.structural import zero_like
 from .arguments import half_to_single
+from .conversion import asarray
 from .creation import arange
 from .promotion import (
     as_array,
@@ -155,7 +156,7 @@ def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
 
 def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
     """The inverse of `hfft`: of a real spectrum, the first half of the signal."""
-    x = as_array(a, "jax.numpy.fft.ihfft")
+    x = asarray(a)
     _one("ihfft", axis)
     length = x.shape[axis] if n is None else n
     out = _along_one("ihfft", FftType.RFFT, x, n, axis, norm)

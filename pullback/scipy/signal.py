@@ -78,9 +78,6 @@ def _is_sliding(lengths: Any) -> bool:
 
 def _by_transforms(x: Any, y: Any, axes: Any, full: Any) -> Any:
     """The products of the transforms, in lengths that are products of small primes."""
-    if any(n <= 0 for n in full):
-        shape = [n if i not in axes else full[axes.index(i)] for i, n in enumerate(x.shape)]
-        return jnp.zeros([max(n, 0) for n in shape], x.dtype)
     dtype, real = x.dtype, x.dtype.kind != "c"
     s = tuple(scipy_fft.next_fast_len(n, real) for n in full)
     there, back = (jnp.fft.rfftn, jnp.fft.irfftn) if real else (jnp.fft.fftn, jnp.fft.ifftn)
@@ -191,6 +188,13 @@ def _operands(name: str, in1: Any, in2: Any, mode: Any) -> Any:
             got=f"{x.aval.str_short()} and {y.aval.str_short()} in scipy.signal.{name}",
             fix="add axes of length 1, or use vmap.",
         )
+    if not x.size or not y.size:
+        raise error(
+            ValueError,
+            f"zero-size arrays not supported in convolutions, got shapes {x.shape} and {y.shape}.",
+            got=f"scipy.signal.{name}",
+            fix="give at least one element in each.",
+        )
     return x, y
 
 
@@ -211,13 +215,6 @@ def _one_inside(name: str, lengths: Any) -> bool:
 
 def _directly(name: str, in1: Any, in2: Any, mode: Any, precision: Any) -> Any:
     x, y = _operands(name, in1, in2, mode)
-    if not x.size or not y.size:
-        raise error(
-            ValueError,
-            f"zero-size arrays not supported in convolutions, got shapes {x.shape} and {y.shape}.",
-            got=f"scipy.signal.{name}",
-            fix="give at least one element in each.",
-        )
     asked = y.shape
     if _one_inside(name, list(zip(x.shape, y.shape, strict=True))):
         x, y = y, x
