@@ -82,7 +82,7 @@ def jit(
     if donate_argnums is not None or donate_argnames is not None:
         donated = Static(fun, donate_argnums, donate_argnames, "donate")
         _check_apart(static, donated)
-    return JitFunction(fun, static, donated)
+    return PjitFunction(fun, static, donated)
 
 
 def _check_backend(backend: str | None, device: Any) -> None:
@@ -114,8 +114,8 @@ def _check_apart(static: Static, donated: Static) -> None:
         )
 
 
-class JitFunction:
-    """What `jit` returns."""
+class PjitFunction:
+    """What `jit` returns. Programs know it by this name: it is that of JAX's."""
 
     def __init__(
         self, fun: Callable[..., Any], static: Static, donated: Static | None = None
@@ -135,6 +135,11 @@ class JitFunction:
 
     def __repr__(self) -> str:
         return f"<PjitFunction of {self._fun!r}>"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        # Without it `inspect` takes an object with __get__ for a method written in C.
+        return inspect.signature(self._fun)
 
     def _find(self, args: Any, kwargs: Any) -> tuple[_Traced, list[Any]]:
         static: Any = ()
@@ -533,7 +538,7 @@ def ensure_compile_time_eval() -> Iterator[None]:
 
 
 __all__ = [
-    "JitFunction",
+    "PjitFunction",
     "ShapeDtypeStruct",
     "ensure_compile_time_eval",
     "eval_shape",

@@ -23,7 +23,7 @@ INTRODUCTION = """\
 Made by `python tests/surface/page.py`; a test holds that it is up to date. The names are those of
 JAX {version}. A name is *here* if `import jax` under `python -m pullback run` finds it and it does
 what it says, *different* if it is here but does less than JAX's, for the reason given, and *absent*
-otherwise. Behaviour is tested elsewhere: values, derivatives and errors by the tests of each module,
+otherwise. Behaviour is tested elsewhere: values, derivatives and errors by the tests of each part,
 signatures by `tests/test_signatures.py`, whole libraries by `examples/clients/`.
 """
 

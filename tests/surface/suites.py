@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SUITES = {"sparsejac": "tests", "tinygp": "tests", "chex": "chex", "optax": "optax"}
 """Each library, and the folder of its source distribution that holds its tests."""
 
-ON_PULLBACK = ("-p", "pullback.compat.pytest_plugin")
+ON_PULLBACK = ("-p", "on_pullback")
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 
@@ -43,7 +43,8 @@ def outcomes(at: Path, tests: str, *also: str, jobs: int) -> dict[str, str]:
     options = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--timeout", "600"]
     options += ["--continue-on-collection-errors", f"--junitxml={report}", "-n", str(jobs)]
     command = [sys.executable, "-m", "pytest", *options, *also, tests]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    environment = os.environ | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
     subprocess.run(command, cwd=at, env=environment, check=False, capture_output=True)
     return read(report)
 
