@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -337,13 +338,16 @@ def register_pytree_node(
         return tuple(c for _, c in pairs), rest, tuple(k for k, _ in pairs)
 
     try:
-        _register(
-            nodetype,
-            parts,
-            unflatten_func,
-            path_entry_type=optree.FlattenedEntry,
-            namespace=NAMESPACE,
-        )
+        with warnings.catch_warnings():
+            # A namedtuple may have rules of its own: the user has just said so.
+            warnings.filterwarnings("ignore", "PyTree type .* is a subclass of", UserWarning)
+            _register(
+                nodetype,
+                parts,
+                unflatten_func,
+                path_entry_type=optree.FlattenedEntry,
+                namespace=NAMESPACE,
+            )
     except (ValueError, TypeError) as cause:
         raise error(
             ValueError if isinstance(cause, ValueError) else TypeError,
