@@ -14,7 +14,7 @@ from ..control.traced import Body, argument_names, trace_function
 from ..control.while_loop import while_p
 from ..core import dtypes
 from ..core.array import Array, Tracer
-from ..core.errors import error
+from ..core.errors import ConcretizationTypeError, error
 from ..core.pytree import PyTreeDef, flatten
 from ..core.settings import values
 from ..core.trace import host_array, type_of
@@ -307,13 +307,22 @@ def while_loop(
     check_callable(
         "lax.while_loop: body_fun and cond_fun arguments should be callable.", body_fun, cond_fun
     )
-    if values.jax_disable_jit:
-        while bool(cond_fun(init_val)):
-            init_val = body_fun(init_val)
-        return init_val
     carry, tree = flatten(init_val)
     carry = [checks.input_array(x, "while_loop") for x in carry]
+    if values.jax_disable_jit:
+        try:
+            return _python_while(cond_fun, body_fun, tree.unflatten(carry))
+        except ConcretizationTypeError:  # the condition is traced, by vmap for example
+            pass
     return _while(cond_fun, body_fun, carry, tree)
+
+
+def _python_while(cond_fun: Any, body_fun: Any, carry: Any) -> Any:
+    """With the setting `jax_disable_jit`: a Python loop, in which values can be looked at."""
+    while bool(cond_fun(carry)):
+        leaves, tree = flatten(body_fun(carry))
+        carry = tree.unflatten([checks.input_array(x, "while_loop") for x in leaves])
+    return carry
 
 
 def _while(cond_fun: Any, body_fun: Any, carry: list[Any], tree: PyTreeDef, of: Any = None) -> Any:
