@@ -152,8 +152,25 @@ class HostArray(Array):
         view.flags.writeable = False
         return view
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return np.array(self._value, copy=True).__dlpack__(**options)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """The elements by the DLPack protocol: in place where it knows of read-only arrays."""
+        options: dict[str, Any] = {
+            "stream": stream,
+            "max_version": max_version,
+            "dl_device": dl_device,
+        }
+        in_place = max_version is not None and max_version >= (1, 0) and not copy
+        if copy is False and not in_place:
+            raise BufferError("arrays are immutable, and before DLPack 1.0 only a copy can be so.")
+        value = np.array(self, copy=True) if not in_place else self.__array__()
+        return value.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)

@@ -38,6 +38,8 @@ from .arithmetic import sign as sign
 from .arithmetic import square as square
 from .arithmetic import subtract as subtract
 from .arithmetic import true_divide as true_divide
+from .array_api import API_VERSION as __array_api_version__  # noqa: F401
+from .array_api import __array_namespace_info__ as __array_namespace_info__
 from .averages import average as average
 from .averages import mean as mean
 from .averages import std as std

@@ -10,6 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray, Tracer
 from ..core.errors import error
+from ..core.placing import as_sharding, placed
 from ..core.trace import host_array, not_an_array, quiet, state, type_of
 from ..ops.comparison import ne
 from ..ops.elementwise import convert_element_type
@@ -38,7 +39,7 @@ def array(
       copy: whether an Array is copied. Others are always copied.
       order: must be "K" or None.
       ndmin: the least number of axes; new ones of length 1 stand in front.
-      device: accepted for compatibility.
+      device: a Device or a Sharding: where the array is put.
       out_sharding: accepted for compatibility.
 
     Raises:
@@ -53,7 +54,8 @@ def array(
     """
     if dtype is not None:
         dtype = requested_dtype(dtype, "array")
-    return _made(object, dtype, copy, order, ndmin)
+    out = _made(object, dtype, copy, order, ndmin)
+    return out if device is None else placed(out, as_sharding(device))
 
 
 def asarray(
@@ -67,11 +69,12 @@ def asarray(
 ) -> Array:
     """`a` as an Array; an Array of the right dtype is returned as it is. See `array`."""
     if dtype is None:
-        if isinstance(a, Array) and not copy:
+        if isinstance(a, Array) and not copy and device is None:
             return a
     else:
         dtype = requested_dtype(dtype, "asarray")
-    return _made(a, dtype, bool(copy), order, 0)
+    out = _made(a, dtype, bool(copy), order, 0)
+    return out if device is None else placed(out, as_sharding(device))
 
 
 def copy(a: Any, order: str | None = None) -> Array:
@@ -269,8 +272,39 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
-    """An array of another library, by the DLPack protocol."""
-    return asarray(np.from_dlpack(x))
+    """A copy of an array of another library, by the DLPack protocol.
+
+    Args:
+      x: an object with the methods `__dlpack__` and `__dlpack_device__`.
+      device: where the array is put.
+      copy: None or True: an array here is immutable, so the elements are always copied.
+
+    Raises:
+      TypeError: `x` has not these methods.
+      ValueError: `copy` is False.
+
+    Example:
+      >>> import numpy as np
+      >>> import pullback.numpy as jnp
+      >>> jnp.from_dlpack(np.arange(3, dtype=np.float32))
+      Array([0., 1., 2.], dtype=float32)
+    """
+    if not (hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")):
+        raise error(
+            TypeError,
+            "The array passed to from_dlpack must have __dlpack__ and __dlpack_device__ methods.",
+            got=f"{type(x).__name__}",
+            fix="pass the array itself, and not a capsule.",
+        )
+    if copy is False and not isinstance(x, Array):
+        raise error(
+            ValueError,
+            "an array of another library cannot be used without a copy: it may be changed there.",
+            got="copy=False",
+            fix="leave copy= away.",
+        )
+    out = x if isinstance(x, Array) and not copy else asarray(np.from_dlpack(x))
+    return out if device is None else placed(out, as_sharding(device))
 
 
 def load(file: Any, *args: Any, **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from ..core import dtypes
 from ..core.array import HostArray
 from ..core.device import CPU, Deleted, Device
 from ..core.errors import error
+from ..core.placing import as_sharding, placed
 from ..core.sharding import SINGLE, Shard, Sharding
 from ..core.trace import type_of
 from ..ops.comparison import bitcast_convert_type
@@ -31,6 +32,7 @@ from . import (
     shaping,
     taking,
 )
+from .array_api import API_VERSION
 from .indexing import AtIndexer
 from .promotion import requested_dtype
 
@@ -382,6 +384,13 @@ class Methods:
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         """The module of functions for this array: the array API standard asks for it."""
+        if api_version is not None and api_version != API_VERSION:
+            raise error(
+                ValueError,
+                f"version {api_version!r} of the array API standard is not available.",
+                got=f"api_version={api_version!r}",
+                fix=f"use {API_VERSION!r}.",
+            )
         return sys.modules[__package__ or "pullback.numpy"]
 
     @property
@@ -405,7 +414,7 @@ class Methods:
 
     def to_device(self, device: Any, *, stream: Any = None) -> Any:
         """The array on a device."""
-        return self
+        return placed(self, as_sharding(device))
 
     @property
     def is_fully_addressable(self) -> bool:
