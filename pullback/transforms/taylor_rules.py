@@ -81,9 +81,19 @@ def leibniz(k: int, u: Series, w: Series, op: Any = mul) -> Any:
     return total(product(u[j], w[k - j], op) for j in range(k + 1))
 
 
-def primitive_of(k: int, u: Series, s: Series) -> Any:
-    """Coefficient k of v with v' = s u': the sum of j u[j] s[k - j] over k."""
-    return divided(total(scaled(product(u[j], s[k - j]), j) for j in range(1, k + 1)), k)
+def rate(k: int, u: Series) -> Any:
+    """k u[k]: coefficient k of t u'(t)."""
+    return scaled(u[k], k)
+
+
+def rates(u: Series) -> Series:
+    """All of them."""
+    return [None, *(rate(k, u) for k in range(1, len(u)))]
+
+
+def integral(k: int, du: Series, s: Series) -> Any:
+    """Coefficient k of v with v' = s u', from the rates of u: the sum of j u[j] s[k - j] over k."""
+    return divided(total(product(du[j], s[k - j]) for j in range(1, k + 1)), k)
 
 
 def _rule(*primitives: Any) -> Callable[[Any], Any]:
@@ -183,10 +193,10 @@ def _pow(primitive: Any, args: Any, order: int, params: Any) -> Series:
         return by_derivative(primitive, args, order, params)  # type: ignore[no-any-return]
     # v = exp(w log u)
     logarithm = _log(u, order)
-    exponent = [None, *(leibniz(k, w, logarithm) for k in range(1, order + 1))]
+    exponent = rates([None, *(leibniz(k, w, logarithm) for k in range(1, order + 1))])
     v = [primitive(u[0], w[0])]
     for k in range(1, order + 1):
-        v.append(primitive_of(k, exponent, v))
+        v.append(integral(k, exponent, v))
     return v
 
 
@@ -225,17 +235,17 @@ _rule(fn.cbrt)(partial(_root, fn.cbrt, 1 / 3))
 @_rule(fn.exp)
 def _exp(u: Series, order: int) -> Series:
     # v' = v u'
-    v = [fn.exp(u[0])]
+    v, du = [fn.exp(u[0])], rates(u)
     for k in range(1, order + 1):
-        v.append(primitive_of(k, u, v))
+        v.append(integral(k, du, v))
     return v
 
 
 @_rule(fn.exp2)
 def _exp2(u: Series, order: int) -> Series:
-    v, rate = [fn.exp2(u[0])], [scaled(c, math.log(2)) for c in u]
+    v, du = [fn.exp2(u[0])], [scaled(c, math.log(2)) for c in rates(u)]
     for k in range(1, order + 1):
-        v.append(primitive_of(k, rate, v))
+        v.append(integral(k, du, v))
     return v
 
 
@@ -256,11 +266,12 @@ def _log1p(u: Series, order: int) -> Series:
 
 def _log_of(first: Any, u: Series, order: int) -> Series:
     # u v' = u'
-    v = [first]
+    v, dv = [first], [None]
     for k in range(1, order + 1):
-        known = divided(total(scaled(product(v[j], u[k - j]), j) for j in range(1, k)), k)
+        known = divided(total(product(dv[j], u[k - j]) for j in range(1, k)), k)
         rest = less(u[k], known)
         v.append(None if rest is None else div(rest, u[0]))
+        dv.append(rate(k, v))
     return v
 
 
@@ -269,9 +280,10 @@ def _logistic(u: Series, order: int) -> Series:
     # v' = v w u', where w = 1 - v; computed as logistic(-u), it keeps its digits where v is near 1.
     v, w = [fn.logistic(u[0])], [fn.logistic(neg(u[0]))]
     s: Series = []
+    du = rates(u)
     for k in range(1, order + 1):
         s.append(leibniz(k - 1, v, w))
-        v.append(primitive_of(k, u, s))
+        v.append(integral(k, du, s))
         w.append(None if v[k] is None else neg(v[k]))
     return v
 
@@ -281,9 +293,9 @@ def _logistic(u: Series, order: int) -> Series:
 
 def _pair(sine: Any, cosine: Any, sign: int, which: int, u: Series, order: int) -> Series:
     # s' = c u' and c' = sign s u'
-    s, c = [sine(u[0])], [cosine(u[0])]
+    s, c, du = [sine(u[0])], [cosine(u[0])], rates(u)
     for k in range(1, order + 1):
-        s_k, c_k = primitive_of(k, u, c), primitive_of(k, u, s)
+        s_k, c_k = integral(k, du, c), integral(k, du, s)
         s.append(s_k)
         c.append(c_k if c_k is None or sign == 1 else neg(c_k))
     return (s, c)[which]
@@ -298,9 +310,9 @@ for _sine, _cosine, _sign in ((fn.sin, fn.cos, -1), (fn.sinh, fn.cosh, 1)):
 def _tan(u: Series, order: int) -> Series:
     # v' = s u' with s = 1 + v^2
     v = [fn.tan(u[0])]
-    s = [add(fn.square(v[0]), like(v[0], 1))]
+    s, du = [add(fn.square(v[0]), like(v[0], 1))], rates(u)
     for k in range(1, order + 1):
-        v.append(primitive_of(k, u, s))
+        v.append(integral(k, du, s))
         s.append(leibniz(k, v, v))
     return v
 
@@ -309,10 +321,11 @@ def _tan(u: Series, order: int) -> Series:
 def _tanh(u: Series, order: int) -> Series:
     # v' = s u' with s = 1 - v^2 and s' = -2 v v', so that no digits are lost where s is small.
     v = [fn.tanh(u[0])]
-    s = [fn.tanh_slope(v[0])]
+    s, du, dv = [fn.tanh_slope(v[0])], rates(u), [None]
     for k in range(1, order + 1):
-        v.append(primitive_of(k, u, s))
-        s.append(scaled(primitive_of(k, v, v), -2))
+        v.append(integral(k, du, s))
+        dv.append(rate(k, v))
+        s.append(scaled(integral(k, dv, v), -2))
     return v
 
 
@@ -321,9 +334,10 @@ def _erf_inv(u: Series, order: int) -> Series:
     # v' = s u' with s = exp(v^2) sqrt(pi) / 2, and s' = s w' for w = v^2
     v = [erf_inv(u[0])]
     w = [fn.square(v[0])]
-    s = [scaled(fn.exp(w[0]), math.sqrt(math.pi) / 2)]
+    s, du, dw = [scaled(fn.exp(w[0]), math.sqrt(math.pi) / 2)], rates(u), [None]
     for k in range(1, order + 1):
-        v.append(primitive_of(k, u, s))
+        v.append(integral(k, du, s))
         w.append(leibniz(k, v, v))
-        s.append(primitive_of(k, w, s))
+        dw.append(rate(k, w))
+        s.append(integral(k, dw, s))
     return v
