@@ -25,6 +25,9 @@ from .call import ProgramPrimitive, jit_p, present, spread
 
 Axes = tuple[int | None, ...]
 
+ENDS_APART = "elements end apart"
+"""In the cache of a condition: it is that of many elements, and in a round some may be done."""
+
 
 class While(ProgramPrimitive):
     """Arguments: the constants of the condition, those of the body, then the carry."""
@@ -171,7 +174,7 @@ def _jvp_loop(
     const_dots = [t for t, a in zip(consts, active_consts, strict=True) if a]
     dots = [t for t, a in zip(carry, active, strict=True) if a]
     params = {
-        "cond_jaxpr": derived(new_cond, cond.in_avals + dots, "jvp"),
+        "cond_jaxpr": _alike(cond, derived(new_cond, cond.in_avals + dots, "jvp")),
         "body_jaxpr": derived(new_body, consts + const_dots + carry + dots, "jvp"),
         "cond_nconsts": nc,
         "body_nconsts": nb + n_const_dots,
@@ -207,7 +210,7 @@ def _batched_loop(
     if pred_at[0] is not None:
         return Loop(_until_all_are_done(batched_cond, batched_body, nc, nb), mapped)
     params = {
-        "cond_jaxpr": batched_cond,
+        "cond_jaxpr": _alike(cond, batched_cond),
         "body_jaxpr": batched_body,
         "cond_nconsts": nc,
         "body_nconsts": nb,
@@ -231,12 +234,21 @@ def _until_all_are_done(cond: ClosedProgram, body: ClosedProgram, nc: int, nb: i
         new = run_closed(body, [*body_consts, *carry])
         return [_chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
 
+    any_cond = derived(any_goes_on, cond.in_avals, "vmap")
+    any_cond.cache[ENDS_APART] = True
     return {
-        "cond_jaxpr": derived(any_goes_on, cond.in_avals, "vmap"),
+        "cond_jaxpr": any_cond,
         "body_jaxpr": derived(step, cond.in_avals[:nc] + body.in_avals, "vmap"),
         "cond_nconsts": nc,
         "body_nconsts": nc + nb,
     }
+
+
+def _alike(cond: ClosedProgram, new: ClosedProgram) -> ClosedProgram:
+    """`new`, which says of its elements what `cond`, that it was made from, says of its own."""
+    if ENDS_APART in cond.cache:
+        new.cache[ENDS_APART] = True
+    return new
 
 
 def _chosen_rows(going: Any, new: Any, old: Any) -> Any:
@@ -292,9 +304,11 @@ def _known_loop(
         Program(p.constvars, p.invars, p.outvars[:n_known], p.eqns, name=p.name), split.known.consts
     )
     invars = [*c.invars[:nc], *(v for v, u in zip(c.invars[nc:], unknown, strict=True) if not u)]
-    known_cond = ClosedProgram(Program(c.constvars, invars, c.outvars, c.eqns, name=c.name), cond.consts)
+    known_cond = ClosedProgram(
+        Program(c.constvars, invars, c.outvars, c.eqns, name=c.name), cond.consts
+    )
     params = {
-        "cond_jaxpr": known_cond,
+        "cond_jaxpr": _alike(cond, known_cond),
         "body_jaxpr": known_body,
         "cond_nconsts": nc,
         "body_nconsts": len(unknown_consts) - sum(unknown_consts),
@@ -311,4 +325,4 @@ def _not_linear() -> Exception:
     )
 
 
-__all__ = ["while_p"]
+__all__ = ["ENDS_APART", "while_p"]
