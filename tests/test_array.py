@@ -384,7 +384,10 @@ def test_where_an_array_is():
     (shard,) = x.addressable_shards
     same(shard.data, X)
     assert shard.index == (slice(None), slice(None))
-    assert x.to_device(device) is x and x.addressable_data(0) is x
+    assert x.addressable_data(0) is x
+    put = x.to_device(device)
+    assert put.committed and not x.committed
+    same(put, X)
     assert x.on_device_size_in_bytes() == 24
     assert x.block_until_ready() is x
 
