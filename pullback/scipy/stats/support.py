@@ -13,25 +13,10 @@ import numpy as np
 
 from ... import lax
 from ... import numpy as jnp
-from ...core import dtypes
-from ...core.errors import error
-from ...core.trace import type_of
 from ...custom import custom_jvp
-from ...numpy.promotion import broadcast_together, promote_inexact
+from ...numpy.promotion import broadcast_together
 from ...ops import incomplete
-
-
-def reals(name: str, *xs: Any) -> list[Any]:
-    """Arrays of one float dtype and one shape; scalars are left."""
-    arrays = promote_inexact(name, *xs)
-    if dtypes.kind(arrays[0].dtype) == "c":
-        raise error(
-            ValueError,
-            f"{name} does not support complex-valued inputs.",
-            got=", ".join(type_of(x).str_short() for x in arrays),
-            fix="take the real part first.",
-        )
-    return broadcast_together(name, *arrays)
+from ..special.arguments import reals as reals
 
 
 def standardised(name: str, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
