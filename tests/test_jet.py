@@ -5,6 +5,7 @@ import math
 import numpy as np
 import peer
 import pytest
+import scipy.special
 from properties import function_of
 
 import pullback as pb
@@ -16,6 +17,7 @@ from pullback.core import dtypes, trace
 from pullback.core.array import HostArray
 from pullback.core.settings import enable_x64
 from pullback.experimental.jet import jet
+from pullback.extend import Absent, Elementwise
 from pullback.scipy import special
 from pullback.transforms import forward, taylor
 from pullback.transforms import taylor_rules as of_operations  # noqa: F401
@@ -269,6 +271,29 @@ def test_known_series():
     _, series = jet(nn.sigmoid, (40.0,), (ones,))
     want = [-((-1.0) ** k) * math.exp(-40) for k in range(1, n + 1)]
     np.testing.assert_allclose(series, want, rtol=1e-12)
+
+
+class LambertW(Elementwise):
+    """the real w with w exp(w) = x"""
+
+    takes = "f"
+
+    def eval(self, x):
+        return scipy.special.lambertw(x).real.astype(x.dtype)
+
+    def jvp_x(self, t, out, x):
+        return t * jnp.exp(-out) / (1 + out)
+
+    lower = Absent("SciPy's function is not made of other primitives")
+
+
+lambert_w = LambertW()
+
+
+def test_a_primitive_of_the_users_own():
+    # Its forward rule uses the result. The derivatives at 0 are (-n)^(n-1).
+    _, series = jet(lambert_w, (0.0,), ([1.0] + [0.0] * 7,))
+    np.testing.assert_allclose(series, [(-n) ** (n - 1) for n in range(1, 9)], rtol=1e-13)
 
 
 def test_composition_of_curves():
