@@ -1,0 +1,3 @@
+"""Checkpoints of arrays in files of tensorstore, which Pullback does not write."""
+
+from . import serialization as serialization
