@@ -1,6 +1,8 @@
 """Operations without promotion, loops, branches and collectives: `jax.lax`."""
 
 from . import linalg as linalg
+from .accuracy import AccuracyMode as AccuracyMode
+from .accuracy import Tolerance as Tolerance
 from .arithmetic import RoundingMethod as RoundingMethod
 from .arithmetic import abs as abs
 from .arithmetic import add as add
@@ -16,6 +18,7 @@ from .arithmetic import is_finite as is_finite
 from .arithmetic import max as max
 from .arithmetic import min as min
 from .arithmetic import mul as mul
+from .arithmetic import mulhi as mulhi
 from .arithmetic import neg as neg
 from .arithmetic import nextafter as nextafter
 from .arithmetic import pow as pow
@@ -69,6 +72,7 @@ from .comparison import select_n as select_n
 from .comparison import shift_left as shift_left
 from .comparison import shift_right_arithmetic as shift_right_arithmetic
 from .comparison import shift_right_logical as shift_right_logical
+from .composites import composite as composite
 from .contraction import DotAlgorithm as DotAlgorithm
 from .contraction import DotAlgorithmPreset as DotAlgorithmPreset
 from .contraction import DotDimensionNumbers as DotDimensionNumbers
@@ -156,6 +160,7 @@ from .primitives import abs_p as abs_p
 from .primitives import acos_p as acos_p
 from .primitives import acosh_p as acosh_p
 from .primitives import add_p as add_p
+from .primitives import after_all_p as after_all_p
 from .primitives import all_gather_p as all_gather_p
 from .primitives import all_to_all_p as all_to_all_p
 from .primitives import and_p as and_p
@@ -184,11 +189,13 @@ from .primitives import convert_element_type_p as convert_element_type_p
 from .primitives import copy_p as copy_p
 from .primitives import cos_p as cos_p
 from .primitives import cosh_p as cosh_p
+from .primitives import create_token_p as create_token_p
 from .primitives import cumlogsumexp_p as cumlogsumexp_p
 from .primitives import cummax_p as cummax_p
 from .primitives import cummin_p as cummin_p
 from .primitives import cumprod_p as cumprod_p
 from .primitives import cumsum_p as cumsum_p
+from .primitives import dce_sink_p as dce_sink_p
 from .primitives import digamma_p as digamma_p
 from .primitives import div_p as div_p
 from .primitives import dot_general_p as dot_general_p
@@ -226,6 +233,7 @@ from .primitives import lt_to_p as lt_to_p
 from .primitives import max_p as max_p
 from .primitives import min_p as min_p
 from .primitives import mul_p as mul_p
+from .primitives import mulhi_p as mulhi_p
 from .primitives import ne_p as ne_p
 from .primitives import neg_p as neg_p
 from .primitives import nextafter_p as nextafter_p
@@ -258,6 +266,8 @@ from .primitives import regularized_incomplete_beta_p as regularized_incomplete_
 from .primitives import rem_p as rem_p
 from .primitives import reshape_p as reshape_p
 from .primitives import rev_p as rev_p
+from .primitives import rng_bit_generator_p as rng_bit_generator_p
+from .primitives import rng_uniform_p as rng_uniform_p
 from .primitives import round_p as round_p
 from .primitives import rsqrt_p as rsqrt_p
 from .primitives import scan_p as scan_p
@@ -294,6 +304,13 @@ from .primitives import unstack_p as unstack_p
 from .primitives import while_p as while_p
 from .primitives import xor_p as xor_p
 from .primitives import zeta_p as zeta_p
+from .ragged import RaggedDotDimensionNumbers as RaggedDotDimensionNumbers
+from .ragged import ragged_all_to_all as ragged_all_to_all
+from .ragged import ragged_dot as ragged_dot
+from .ragged import ragged_dot_general as ragged_dot_general
+from .random_bits import RandomAlgorithm as RandomAlgorithm
+from .random_bits import rng_bit_generator as rng_bit_generator
+from .random_bits import rng_uniform as rng_uniform
 from .reducing import approx_max_k as approx_max_k
 from .reducing import approx_min_k as approx_min_k
 from .reducing import argmax as argmax
@@ -314,6 +331,7 @@ from .reducing import reduce_xor as reduce_xor
 from .reducing import sort as sort
 from .reducing import sort_key_val as sort_key_val
 from .reducing import top_k as top_k
+from .scaled import scaled_dot as scaled_dot
 from .shaping import broadcast as broadcast
 from .shaping import broadcast_in_dim as broadcast_in_dim
 from .shaping import broadcast_like as broadcast_like
@@ -342,5 +360,10 @@ from .slicing import slice as slice
 from .slicing import slice_in_dim as slice_in_dim
 from .solving import custom_linear_solve as custom_linear_solve
 from .solving import custom_root as custom_root
+from .tokens import after_all as after_all
+from .tokens import create_token as create_token
+from .tokens import dce_sink as dce_sink
+from .tokens import precv as precv
+from .tokens import psend as psend
 from .windows import reduce_window as reduce_window
 from .windows import reduce_window_shape_tuple as reduce_window_shape_tuple

@@ -9,7 +9,7 @@ from ..core import dtypes
 from ..core.array import Array
 from ..core.errors import error
 from ..core.trace import type_of
-from ..ops import comparison, elementwise, functions, rounding
+from ..ops import comparison, elementwise, functions, integers, rounding
 from ..ops.rounding import RoundingMethod as RoundingMethod
 from .arguments import apply, as_array, binary, stretched, unary
 from .conversion import convert_element_type
@@ -52,6 +52,11 @@ def div(x: Any, y: Any) -> Array:
 def rem(x: Any, y: Any) -> Array:
     """the remainder of x / y, of the sign of x"""
     return binary(functions.rem, x, y)
+
+
+def mulhi(x: Any, y: Any, /) -> Array:
+    """the upper half of the product of integers, which has twice their bits"""
+    return binary(integers.mulhi, x, y)
 
 
 def max(x: Any, y: Any) -> Array:

@@ -8,6 +8,8 @@ from ..control.scan import scan_p as scan_p
 from ..control.while_loop import while_p as while_p
 from ..ops.barriers import optimization_barrier as optimization_barrier_p
 from ..ops.barriers import stop_gradient as stop_gradient_p
+from ..ops.bit_generator import rng_bit_generator as rng_bit_generator_p
+from ..ops.bit_generator import rng_uniform as rng_uniform_p
 from ..ops.collective import all_gather as all_gather_p
 from ..ops.collective import all_to_all as all_to_all_p
 from ..ops.collective import axis_index as axis_index_p
@@ -93,6 +95,7 @@ from ..ops.indexing import gather as gather_p
 from ..ops.indexing import scatter as scatter_p
 from ..ops.indexing import scatter_add as scatter_add_p
 from ..ops.indexing import scatter_sub as scatter_sub_p
+from ..ops.integers import mulhi as mulhi_p
 from ..ops.pooling import reduce_window_max as reduce_window_max_p
 from ..ops.pooling import reduce_window_min as reduce_window_min_p
 from ..ops.pooling import reduce_window_sum as reduce_window_sum_p
@@ -142,6 +145,9 @@ from ..ops.structural import reshape as reshape_p
 from ..ops.structural import rev as rev_p
 from ..ops.structural import squeeze as squeeze_p
 from ..ops.structural import transpose as transpose_p
+from ..ops.tokens import after_all as after_all_p
+from ..ops.tokens import create_token as create_token_p
+from ..ops.tokens import dce_sink as dce_sink_p
 
 __all__ = [
     "cond_p",
@@ -180,6 +186,12 @@ __all__ = [
     "shift_right_arithmetic_p",
     "shift_right_logical_p",
     "xor_p",
+    "rng_bit_generator_p",
+    "rng_uniform_p",
+    "after_all_p",
+    "create_token_p",
+    "dce_sink_p",
+    "mulhi_p",
     "dot_general_p",
     "conv_general_dilated_p",
     "cumlogsumexp_p",

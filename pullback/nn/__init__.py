@@ -33,3 +33,6 @@ from .functions import sparse_sigmoid as sparse_sigmoid
 from .functions import squareplus as squareplus
 from .functions import standardize as standardize
 from .functions import swish as swish
+from .scaled import get_scaled_dot_general_config as get_scaled_dot_general_config
+from .scaled import scaled_dot_general as scaled_dot_general
+from .scaled import scaled_matmul as scaled_matmul
