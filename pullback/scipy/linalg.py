@@ -37,12 +37,28 @@ from .matrix_functions import expm_frechet as expm_frechet
 from .matrix_functions import funm as funm
 from .matrix_functions import solve_sylvester as solve_sylvester
 from .matrix_functions import sqrtm as sqrtm
+from .special_matrices import circulant as circulant
+from .special_matrices import companion as companion
+from .special_matrices import convolution_matrix as convolution_matrix
+from .special_matrices import dft as dft
+from .special_matrices import fiedler as fiedler
+from .special_matrices import fiedler_companion as fiedler_companion
+from .special_matrices import hadamard as hadamard
+from .special_matrices import hankel as hankel
+from .special_matrices import helmert as helmert
+from .special_matrices import hilbert as hilbert
+from .special_matrices import invhilbert as invhilbert
+from .special_matrices import invpascal as invpascal
+from .special_matrices import leslie as leslie
+from .special_matrices import pascal as pascal
 
 __all__ = [
     *("block_diag", "cho_factor", "cho_solve", "cholesky", "det", "inv", "lu", "lu_factor"),
     *("lu_solve", "solve", "solve_triangular", "svd", "toeplitz", "eigh", "eigh_tridiagonal"),
     *("expm", "expm_frechet", "funm", "hessenberg", "polar", "qr", "qr_multiply", "rsf2csf"),
-    *("schur", "solve_sylvester", "sqrtm"),
+    *("schur", "solve_sylvester", "sqrtm", "circulant", "companion", "convolution_matrix", "dft"),
+    *("fiedler", "fiedler_companion", "hadamard", "hankel", "helmert", "hilbert", "invhilbert"),
+    *("invpascal", "leslie", "pascal"),
 ]
 
 # ---- Cholesky
