@@ -346,13 +346,10 @@ def lstsq(
         rank, s = as_array(0).astype(dtypes.default_int()), zeros(0, dtypes.real_dtype(a.dtype))
     else:
         eps = float(dtypes.finfo(a.dtype).eps)
-        limit = (
-            eps * max(m, n) if rcond is None else selecting.where(as_array(rcond) < 0, eps, rcond)
-        )
-        s = svdvals(a)
-        limit = as_array(limit).astype(s.dtype)
-        rank = reductions.sum((s > 0) & (s >= limit * s[0]))
-        x = contraction.matmul(spectral.pinv(a, limit, hermitian=False), sides)
+        limit = as_array(eps * max(m, n) if rcond is None else rcond)
+        if rcond is not None:
+            limit = selecting.where(limit < 0, eps, limit)
+        x, rank, s = spectral.lstsq(a, sides, limit.astype(dtypes.real_dtype(a.dtype)))
     if numpy_resid and (rank < n or m <= n):
         rest = zeros(0, dtypes.real_dtype(a.dtype))
     else:

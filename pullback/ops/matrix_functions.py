@@ -26,18 +26,32 @@ scipy_linalg = lazy("scipy.linalg")
 # ---- the exponential
 
 
-class Expm(OfMatrices):
-    """The matrix exponential, by SciPy: Al-Mohy and Higham (2009)."""
+_LARGEST_NORM = {"f": 3.925724783138660, "d": 5.371920351148152}
+"""The 1-norm from which a matrix is halved before its exponential is taken: Higham (2005)."""
 
-    def typing(self, x: Any) -> ArrayType:
+
+class Expm(OfMatrices):
+    """The matrix exponential, by SciPy: Al-Mohy and Higham (2009).
+
+    A matrix that Higham's method of 2005 would halve more than `max_squarings` times gives nan.
+    """
+
+    def typing(self, x: Any, *, max_squarings: int) -> ArrayType:
         check_square(self, x)
         _check_supported(self, x)
         return x
 
-    def eval(self, x: Any) -> Any:
-        return _exponential(x)
+    def eval(self, x: Any, *, max_squarings: int) -> Any:
+        out = _exponential(x)
+        if x.size:
+            letter = "f" if x.dtype.char in "fF" else "d"
+            size = np.abs(x).sum(-2).max(-1)
+            large = size >= _LARGEST_NORM[letter] * 2.0 ** (max_squarings + 1)
+            if large.any():
+                out[large] = np.nan
+        return out
 
-    def jvp(self, primals: Any, tangents: Any, out: Any) -> Any:
+    def jvp(self, primals: Any, tangents: Any, out: Any, *, max_squarings: int) -> Any:
         return expm_frechet(primals[0], tangents[0])
 
 
@@ -220,14 +234,21 @@ sqrtm = Sqrtm()
 
 
 def _triangular_root(a: Any) -> Any:
-    """Bjorck and Hammarling (1983): the root of the triangular Schur form, column by column."""
+    """Bjorck and Hammarling (1983): the root R of the triangular Schur form T.
+
+    Of each column, (R' + r I) x = t, where R' is the part of R before it and r its diagonal.
+    """
     t, z = schur_form(a)
     r = np.diag(np.sqrt(np.diagonal(t)))
+    solve = routine("trsm", a.dtype)
     for j in range(1, len(t)):
+        left = r[:j, :j] + r[j, j] * np.eye(j, dtype=a.dtype)
+        if np.diagonal(left).all():
+            r[:j, j] = solve(1.0, left, t[:j, j : j + 1])[:, 0]
+            continue
         for i in reversed(range(j)):
             rest = t[i, j] - r[i, i + 1 : j] @ r[i + 1 : j, j]
-            total = r[i, i] + r[j, j]
-            r[i, j] = rest / total if total else (0 if rest == 0 else np.nan)
+            r[i, j] = rest / left[i, i] if left[i, i] else (0 if rest == 0 else np.nan)
     return (z @ r @ np.conj(z.T)).astype(a.dtype, copy=False)
 
 

@@ -257,3 +257,58 @@ class Pinv(OfMatrices):
 
 
 pinv = Pinv()
+
+
+class Lstsq(OfMatrices):
+    """x for which a x is nearest to b, the shortest of these; the rank of `a`; its singular values.
+
+    Singular values below `rcond` times the largest count as zero.
+    """
+
+    multiple_results = True
+
+    def typing(self, a: Any, b: Any, rcond: Any) -> list[ArrayType]:
+        check_matrices(self, a)
+        check_inexact(self, a, b)
+        *stack, m, n = a.shape
+        k = b.shape[-1]
+        weak = a.weak_type and b.weak_type
+        return [
+            array_type((*stack, n, k), a.dtype, weak),
+            array_type(tuple(stack), dtypes.default_int()),
+            array_type((*stack, min(m, n)), dtypes.real_dtype(a.dtype), a.weak_type),
+        ]
+
+    def eval(self, a: Any, b: Any, rcond: Any) -> Any:
+        safe, broken = without_nan(a.astype(lapack_dtype(a.dtype), copy=False))
+        u, s, vh = np.linalg.svd(safe, full_matrices=False)
+        kept = (s > 0) & (s >= rcond[..., None] * s[..., :1])
+        scale = np.where(kept, 1, 0) / np.where(kept, s, 1)
+        inner = np.matmul(np.conj(np.swapaxes(u, -1, -2)), b) * scale[..., None].astype(s.dtype)
+        x = np.matmul(np.conj(np.swapaxes(vh, -1, -2)), inner).astype(a.dtype, copy=False)
+        if broken is not None:
+            x[broken] = np.nan
+            s[broken] = np.nan
+        rank = np.asarray(kept.sum(-1), dtypes.default_int())
+        return [x, rank, s.astype(dtypes.real_dtype(a.dtype), copy=False)]
+
+    def jvp(self, primals: Any, tangents: Any, out: Any) -> list[Any]:
+        # x = P b, with the derivative of the pseudo-inverse P as in `pinv`.
+        (a, b, rcond), (da, db, _), (x, *_) = primals, tangents, out
+        p = pinv(a, rcond, hermitian=False)
+        if da is None:
+            return [None if db is None else matmul(p, db), None, None]
+        ph, dah = adjoint(p), adjoint(da)
+        rest = sub(b, matmul(a, x))
+        change = matmul(p, matmul(ph, matmul(dah, rest)))
+        beyond = matmul(dah, matmul(ph, x))
+        change = add_any(change, sub(beyond, matmul(p, matmul(a, beyond))))
+        right = matmul(da, x)
+        right = sub(zeros_of(right) if db is None else db, right)
+        _, u, vh = svd(a, full_matrices=False, compute_uv=True)
+        ds = diagonal(matmul(matmul(adjoint(u), da), adjoint(vh)))
+        ds = real(ds) if a.dtype.kind == "c" else ds
+        return [add_any(change, matmul(p, right)), None, ds]
+
+
+lstsq = Lstsq()

@@ -134,6 +134,21 @@ EXAMPLES = [
         scale=100,
         id="hermitian",
     ),
+    *(
+        Example(
+            spectral.lstsq,
+            [well_conditioned(*shape), F(*shape[:-1], 2), np.full(shape[:-2], 1e-6)],
+            dtypes=("float64",),
+            directions=[
+                F(*shape),
+                F(*shape[:-1], 2),
+                Spec(shape[:-2], lambda rng, shape, _: np.zeros(shape)),
+            ],
+            scale=100,
+            id="x".join(map(str, shape)),
+        )
+        for shape in ((3, 3), (4, 2), (2, 3), (2, 3, 2), (0, 2, 2))
+    ),
     *(_eigh(*shape, dtypes=WIDE) for shape in ((3, 3), (2, 2, 2), (1, 1), (0, 2, 2), (0, 0))),
     _eigh(3, 3, dtypes=COMPLEX, **CHOICE),
     _eigh(3, 3, lower=False, dtypes=WIDE),

@@ -62,7 +62,14 @@ def _tridiagonal_solve(shape, columns, **options):
 
 EXAMPLES = [
     *(
-        Example(m.expm, [F(*shape)], dtypes=DTYPES, scale=1000, id=_named(shape))
+        Example(
+            m.expm,
+            [F(*shape)],
+            {"max_squarings": 16},
+            dtypes=DTYPES,
+            scale=1000,
+            id=_named(shape),
+        )
         for shape in ((3, 3), (2, 2, 2), (1, 1), (0, 2, 2), (0, 0))
     ),
     *(
