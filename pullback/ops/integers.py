@@ -16,12 +16,12 @@ class Mulhi(Elementwise):
     takes = INTEGER
 
     def eval(self, x: Any, y: Any) -> Any:
+        if x.dtype.itemsize == 8:
+            return _high64(np.asarray(x), np.asarray(y))[()]
         bits = dtypes.iinfo(x.dtype).bits
-        if bits < 64:
-            wide = np.uint64 if dtypes.kind(x.dtype) == "u" else np.int64
-            product = np.asarray(x).astype(wide) * np.asarray(y).astype(wide)
-            return (product >> wide(bits)).astype(x.dtype)
-        return _high64(np.asarray(x), np.asarray(y))[()]
+        wide = np.uint64 if dtypes.kind(x.dtype) == "u" else np.int64
+        product = np.asarray(x).astype(wide) * np.asarray(y).astype(wide)
+        return (product >> wide(bits)).astype(x.dtype)
 
 
 def _high64(x: Any, y: Any) -> Any:
