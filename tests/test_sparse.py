@@ -428,6 +428,8 @@ def test_vmap_over_batches():
     close(out, 2 * want)
     close(pb.jit(pb.vmap(doubled))(mats), 2 * want)
     one = stored((4, 5))
+    with pytest.raises(ValueError, match="over its batch axes only"):
+        pb.vmap(lambda m: m)(one)
     spread = pb.vmap(lambda v: one * v)(np.arange(3.0))
     assert spread.shape == (3, 4, 5)
     close(spread, np.arange(3.0)[:, None, None] * by_hand(one))
@@ -663,6 +665,8 @@ def test_errors():
         sparse.bcoo_dot_general(LAYOUTS[4], np.ones(2), dimension_numbers=(([2], [0]), ([], [])))
     with pytest.raises(NotImplementedError, match="the output shape matches the sparse matrix"):
         m * np.ones((3, 4, 5))
+    with pytest.raises(TypeError, match="dot_general"):
+        m @ np.ones(3)
     with pytest.raises(ValueError, match="sparse_format='x' not recognized"):
         sparse.eye(3, sparse_format="x")
 

@@ -15,6 +15,7 @@ from .bcoo.array import BCOO, beyond
 from .bcoo.dense import bcoo_fromdense, bcoo_todense
 from .bcoo.duplicates import bcoo_eliminate_zeros, bcoo_sort_indices, bcoo_sum_duplicates
 from .bcoo.layout import bcoo_transpose, bcoo_update_layout
+from .bcoo.products import bcoo_dot_general
 from .bcoo.slicing import bcoo_getitem
 from .rules import add, div, integer_pow, mul, nonlinear, sub
 from .transform import sparsify
@@ -56,6 +57,8 @@ def _divided(x: Any, y: Any) -> Any:
 
 def _matmul(x: Any, y: Any) -> Any:
     x, y = _promoted(x, y)
+    if 0 < x.ndim <= 2 and 0 < y.ndim <= 2:
+        return bcoo_dot_general(x, y, dimension_numbers=(([x.ndim - 1], [0]), ([], [])))
     return sparsify(jnp.matmul)(x, y)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from .... import numpy as jnp
 from ....core import dtypes
 from ....core.errors import error
+from ....transforms.batch import BatchTracer
 from ....tree_util import register_pytree_node_class
 from ..base import JAXSparse, SparseInfo
 
@@ -117,6 +118,13 @@ class BCOO(JAXSparse):
         """The array of these buffers. Under vmap they have a batch axis less, or one more."""
         self = object.__new__(cls)
         self.data, self.indices = children
+        if isinstance(self.indices, BatchTracer) and self.indices.ndim < 2:
+            raise error(
+                ValueError,
+                "vmap can map a BCOO array over its batch axes only, and this one has none.",
+                got=f"shape {aux_data[0]} with n_batch=0",
+                fix="give it a batch axis with .update_layout(n_batch=1), or pass in_axes=None.",
+            )
         shape, self.indices_sorted, self.unique_indices = aux_data
         self.shape = mapped_shape(self.data, self.indices, shape)
         return self

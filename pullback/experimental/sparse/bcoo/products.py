@@ -10,6 +10,7 @@ import numpy as np
 
 from .... import lax
 from .... import numpy as jnp
+from ....core import dtypes
 from ....core.errors import error
 from ....core.types import array_type
 from ....ops.contraction import dot_general as dot_general_p
@@ -18,6 +19,7 @@ from .array import (
     added,
     beyond,
     check_indices,
+    columns,
     coordinates,
     is_stored,
     where_stored,
@@ -27,6 +29,7 @@ from .array import found as elements
 from .dense import extract
 from .duplicates import summed
 from .layout import bcoo_update_layout
+from .matrix_product import coo_matmul
 
 Dims = Any
 
@@ -103,10 +106,12 @@ def _sparse_dense(lhs: BCOO, rhs: Any, dims: Dims, preferred: Any) -> Any:
         )
     if any(d >= n_batch + n_sparse for d in lc):
         raise _dense_axes("bcoo_dot_general", lhs)
+    r_free = _rest(rhs.ndim, rb, rc)
+    if not (n_batch or n_dense) and _fits_a_matrix(lhs, lc, out):
+        return _as_matrices(lhs, rhs, dims, r_free, out)
     # Each stored element has a coordinate on each axis of lhs that is not dense. Those of axes that
     # rhs shares find a row of rhs; those of axes that the result has say where the product goes.
     where = coordinates(lhs.indices, lhs.shape)
-    r_free = _rest(rhs.ndim, rb, rc)
     rows = lax.transpose(rhs, [*rb, *rc, *r_free])
     found = tuple(where[d] for d in (*lb, *lc))
     data = _block(lhs.data, len(r_free), n_batch + 1 + n_dense)
@@ -123,6 +128,34 @@ def _sparse_dense(lhs: BCOO, rhs: Any, dims: Dims, preferred: Any) -> Any:
     if not goes_to:
         return jnp.sum(product, axis=tuple(range(n)), dtype=out.dtype)
     return added(jnp.zeros(out.shape, out.dtype), goes_to, product)
+
+
+def _fits_a_matrix(lhs: BCOO, lc: Sequence[int], out: Any) -> bool:
+    """Whether SciPy can do it: the numbers of rows and columns must be ones of 32 bits."""
+    rows, cols = (math.prod(lhs.shape[d] for d in a) for a in (_rest(lhs.ndim, lc), lc))
+    return dtypes.kind(out.dtype) in "iufc" and max(rows, cols) <= np.iinfo(np.int32).max
+
+
+def _as_matrices(lhs: BCOO, rhs: Any, dims: Dims, r_free: Sequence[int], out: Any) -> Any:
+    (lc, rc), _ = dims
+    free = _rest(lhs.ndim, lc)
+    cols = columns(lhs.indices)
+
+    def flat(axes: Sequence[int]) -> Any:
+        """One coordinate for several axes; beyond the last for what is not stored."""
+        if len(axes) == 1:
+            return cols[axes[0]].astype(np.int32)
+        at = jnp.zeros(lhs.nse, np.int32)
+        for d in axes:
+            at = at * np.int32(lhs.shape[d]) + cols[d].astype(np.int32)
+        stored = is_stored(lhs.indices, lhs.shape)
+        return jnp.where(stored, at, np.int32(math.prod(lhs.shape[d] for d in axes)))
+
+    n, k = (math.prod(lhs.shape[d] for d in a) for a in (free, lc))
+    x = lax.transpose(rhs, [*rc, *r_free])
+    x = x.reshape((k, math.prod(x.shape[len(rc) :]))).astype(out.dtype)
+    y = coo_matmul(lhs.data.astype(out.dtype), flat(free), flat(lc), x, size=n)
+    return y.reshape(out.shape)
 
 
 def _block(data: Any, n_free: int, n: int) -> Any:
