@@ -356,6 +356,14 @@ def test_vectors_of_equal_eigenvalues_stay_as_they_are(x64):
     _, dv = jvp(lambda x: linalg.eigh(x)[1], (np.eye(2),), (np.array([[0.0, 1.0], [1.0, 0.0]]),))
     close(dv, np.zeros((2, 2)))
 
+    # So of v f(w) v^T the part off the diagonal is missing, as the docstring says.
+    def cubed(x):
+        w, v = linalg.eigh(x)
+        return v * w**3 @ v.T
+
+    _, change = jvp(cubed, (2 * np.eye(2),), (np.array([[1.0, 1.0], [1.0, 1.0]]),))
+    close(change, 12 * np.eye(2))
+
 
 def test_equal_singular_values_have_right_derivatives(x64):
     one = np.eye(3)[:, :2]

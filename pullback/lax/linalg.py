@@ -288,7 +288,7 @@ def eigh(
 ) -> tuple[Array, Array]:
     """(v, w): vectors and values with x v = v diag(w), for symmetric or Hermitian x.
 
-    Derivatives of what depends on the choice of vectors for equal values are those of one choice.
+    For derivatives where values are equal see `numpy.linalg.eigh`.
 
     Args:
       x: an array of shape ``(..., n, n)``.
@@ -363,8 +363,8 @@ def svd(
 ) -> Any:
     """(u, s, v^H) with x = u diag(s) v^H, the singular values s in descending order; or s alone.
 
-    Derivatives of what depends on the choice of vectors (for equal values, and in the columns that
-    `full_matrices` adds) are those of one choice.
+    For derivatives where values are equal, and of the columns that `full_matrices` adds, see
+    `numpy.linalg.svd`.
 
     Args:
       x: an array of shape ``(..., m, n)``.

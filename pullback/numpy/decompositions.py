@@ -99,9 +99,12 @@ def svd(
 ) -> Any:
     """U, S and Vh with ``U @ diag(S) @ Vh = a``; S falls. S alone without `compute_uv`.
 
-    Singular vectors are not unique: those of equal values, the columns that complete a basis, and
-    the phases of complex columns are any. What does not depend on the choice has the right
-    derivative; for what does, the choice is taken to stay as it is.
+    Singular vectors are not unique: those of equal values may turn among themselves, the columns
+    that complete a basis are any, and so are phases of complex ones. Where all values differ and
+    none is 0, what does not depend on the choice has the right derivative. Where some are equal,
+    that holds for the values (of their symmetric functions), for ``U @ Vh``, and for the spaces
+    that vectors of equal values span; ``U @ diag(f(S)) @ Vh`` lacks a part of its derivative, as
+    the turn of the vectors is taken to be zero. JAX gives nan there.
 
     Args:
       a: an array of shape ``(..., m, n)``.
@@ -224,9 +227,11 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
 def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> EighResult:
     """Values w, which do not fall, and vectors v of Hermitian matrices: ``a @ v = v * w``.
 
-    Vectors of equal values, and phases of complex ones, are any. What does not depend on the choice
-    has the right derivative; for what does, the choice is taken to stay as it is. Derivatives of
-    the values always exist.
+    Vectors of equal values may turn among themselves, complex ones have any phase. Where all values
+    differ, what does not depend on the choice has the right derivative. Where some are equal, that
+    holds for the values (of their symmetric functions) and for the spaces that vectors of equal
+    values span; ``v * f(w) @ v.T`` lacks a part of its derivative, as the turn of the vectors is
+    taken to be zero (JAX gives nan): use ``scipy.linalg.expm``, ``sqrtm`` or ``polar``.
 
     Args:
       a: an array of shape ``(..., n, n)``.

@@ -49,10 +49,11 @@ class Eigh(OfMatrices):
     too, so that a gradient is spread over both triangles. `subset_by_index` leaves only the values
     and vectors of these places.
 
-    Vectors of equal values may turn among themselves, complex ones have a free phase. Derivatives
-    of what does not depend on that are right; the free part of v^H dv is taken to be zero. Those
-    of the values always exist: of equal ones they are those of one choice of vectors, so that
-    symmetric functions of them, such as their sum, have the right derivative.
+    Vectors of equal values may turn among themselves, complex ones have a free phase: that part of
+    v^H dv is taken to be zero. Derivatives of the values always exist: of equal ones they are those
+    of one choice of vectors, so that symmetric functions of them, such as their sum, have the right
+    derivative. So do the spaces that vectors of equal values span; but not v f(w) v^H, where the
+    difference of two f(w), 0, would have to be divided by that of two w.
     """
 
     multiple_results = True
@@ -131,8 +132,8 @@ def _hermitian_tangents(v: Any, w: Any, moved: Any, some_w: Any, start: int) -> 
 class EighTridiagonal(OfMatrices):
     """Values and vectors of the real symmetric matrix with diagonal `d` and `e` beside it.
 
-    The values do not fall. As for `eigh`, derivatives of vectors of equal values are those of what
-    does not depend on their choice. (The off-diagonal of a matrix with equal values has a zero.)
+    The values do not fall. Where two are equal, which takes a zero in `e`, derivatives are those
+    that `eigh` has.
     """
 
     multiple_results = True

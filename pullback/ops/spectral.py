@@ -48,9 +48,9 @@ class Svd(OfMatrices):
 
     Derivatives: those of s always exist, where values are equal or zero as those of one choice of
     vectors. U and V are not unique: columns of equal values may turn among themselves, complex
-    columns have a free phase, and the columns that complete a basis are any. Derivatives of what
-    does not depend on that choice are right; the free part of U^H dU is taken to be zero (of
-    complex phases, all of the difference between U and V is put into U).
+    columns have a free phase, and the columns that complete a basis are any. That free part of
+    U^H dU is taken to be zero (of complex phases, all of the difference between U and V is put
+    into U). So U V^H has the right derivative at equal values too, but not U f(s) V^H.
     """
 
     multiple_results = True
