@@ -54,6 +54,8 @@ from .devices import local_devices as local_devices
 from .devices import process_count as process_count
 from .devices import process_index as process_index
 from .devices import process_indices as process_indices
+from .environment import live_arrays as live_arrays
+from .environment import print_environment_info as print_environment_info
 from .halves import fwd_and_bwd as fwd_and_bwd
 from .jacobians import hessian as hessian
 from .jacobians import jacfwd as jacfwd
@@ -67,6 +69,8 @@ from .jit import make_jaxpr as make_jaxpr
 from .linear import linear_transpose as linear_transpose
 from .mapping import pmap as pmap
 from .mapping import vmap as vmap
+from .naming import named_call as named_call
+from .naming import named_scope as named_scope
 from .placement import block_until_ready as block_until_ready
 from .placement import copy_to_host_async as copy_to_host_async
 from .placement import device_get as device_get
@@ -82,6 +86,24 @@ from .shard_mapping import smap as smap
 from .sharding import NamedSharding as NamedSharding
 from .sharding import make_mesh as make_mesh
 from .sharding import set_mesh as set_mesh
+from .switches import allow_f16_reductions as allow_f16_reductions
+from .switches import check_tracer_leaks as check_tracer_leaks
+from .switches import checking_leaks as checking_leaks
+from .switches import debug_key_reuse as debug_key_reuse
+from .switches import default_prng_impl as default_prng_impl
+from .switches import enable_checks as enable_checks
+from .switches import enable_custom_prng as enable_custom_prng
+from .switches import explain_cache_misses as explain_cache_misses
+from .switches import jax2tf_associative_scan_reductions as jax2tf_associative_scan_reductions
+from .switches import legacy_prng_key as legacy_prng_key
+from .switches import log_compiles as log_compiles
+from .switches import no_tracing as no_tracing
+from .switches import softmax_custom_jvp as softmax_custom_jvp
+from .switches import thread_guard as thread_guard
+from .switches import transfer_guard as transfer_guard
+from .switches import transfer_guard_device_to_device as transfer_guard_device_to_device
+from .switches import transfer_guard_device_to_host as transfer_guard_device_to_host
+from .switches import transfer_guard_host_to_device as transfer_guard_host_to_device
 
 P = sharding.PartitionSpec
 typeof = _trace.type_of

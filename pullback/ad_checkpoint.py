@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import checks
+from .checkpointing import Offloadable as Offloadable
+from .checkpointing import Recompute as Recompute
+from .checkpointing import Saveable as Saveable
 from .checkpointing import checkpoint as checkpoint
 from .checkpointing import checkpoint_name as checkpoint_name
 from .checkpointing import checkpoint_policies as checkpoint_policies
@@ -90,6 +93,9 @@ def _source(eq: Equation) -> str:
 
 
 __all__ = [
+    "Offloadable",
+    "Recompute",
+    "Saveable",
     "checkpoint",
     "checkpoint_name",
     "checkpoint_policies",

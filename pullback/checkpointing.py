@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import checks
 from .control.checkpoint import checkpoint_p, name_p
 from .core.array import Array
+from .core.errors import error
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.trace import type_of
 from .jit import Static
@@ -81,6 +82,32 @@ def checkpoint_name(x: Any, name: str) -> Any:
     )
 
 
+class Offloadable(NamedTuple):
+    """What a policy may answer: keep the result in another memory. Here there is only one."""
+
+    src: str
+    dst: str
+
+
+class _Answer:
+    """One of the two other answers of a policy; a bool does as well."""
+
+    def __init__(self, name: str, keeps: bool) -> None:
+        self.name, self.keeps = name, keeps
+
+    def __bool__(self) -> bool:
+        return self.keeps
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+Saveable = _Answer("Saveable", True)
+"""What a policy may answer: keep the result."""
+Recompute = _Answer("Recompute", False)
+"""What a policy may answer: compute the result again."""
+
+
 class checkpoint_policies:
     """What `checkpoint(policy=...)` keeps."""
 
@@ -149,5 +176,43 @@ class checkpoint_policies:
 
         def policy(primitive: Any, *types: Any, **params: Any) -> bool:
             return first(primitive, *types, **params) or second(primitive, *types, **params)
+
+        return policy
+
+    @staticmethod
+    def offload_dot_with_no_batch_dims(offload_src: str, offload_dst: str) -> Callable[..., Any]:
+        """As `dots_with_no_batch_dims_saveable`: there is one memory to keep them in."""
+
+        def policy(primitive: Any, *types: Any, **params: Any) -> Any:
+            keeps = checkpoint_policies.dots_with_no_batch_dims_saveable(
+                primitive, *types, **params
+            )
+            return Offloadable(offload_src, offload_dst) if keeps else Recompute
+
+        return policy
+
+    @staticmethod
+    def save_and_offload_only_these_names(
+        *,
+        names_which_can_be_saved: Sequence[str],
+        names_which_can_be_offloaded: Sequence[str],
+        offload_src: str,
+        offload_dst: str,
+    ) -> Callable[..., Any]:
+        """Keep what has one of these names, be it to save or to offload: there is one memory."""
+        saved, offloaded = frozenset(names_which_can_be_saved), set(names_which_can_be_offloaded)
+        if both := saved & offloaded:
+            raise error(
+                ValueError,
+                "a name cannot be both saved and offloaded.",
+                got=", ".join(sorted(both)),
+                fix="name it in one of the two lists.",
+            )
+
+        def policy(primitive: Any, *types: Any, **params: Any) -> Any:
+            name = params["name"] if primitive.name == "name" else None
+            if name in offloaded:
+                return Offloadable(offload_src, offload_dst)
+            return Saveable if name in saved else Recompute
 
         return policy

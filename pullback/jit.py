@@ -21,6 +21,7 @@ from .engines import numpy as numpy_engine
 from .ops.structural import zeros
 from .stages import Lowered, Signature, Traced, struct
 from .stages import ShapeDtypeStruct as ShapeDtypeStruct
+from .watching import after_tracing, before_tracing, timed
 
 
 def jit(
@@ -156,7 +157,13 @@ class PjitFunction:
         if traced is None:
             names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
             names = self._static.argument_names(names)
-            traced = _trace(self._fun, self._static, static, in_tree, types, names)
+            before_tracing(self._fun, types, self._cache)  # type: ignore[arg-type]
+            traced = timed(
+                "/jax/core/compile/jaxpr_trace_duration",
+                self.__name__,  # type: ignore[attr-defined]
+                types,
+                lambda: _trace(self._fun, self._static, static, in_tree, types, names),
+            )
             if not traced.closes_over_traced:
                 self._cache[key] = traced
         return traced, leaves
@@ -270,7 +277,12 @@ class _Traced:
                 return self._rebuilt(run_closed(self.closed, leaves))
             run = self.run
             if run is None:
-                run = self.run = numpy_engine.compiled(self.closed)
+                run = self.run = timed(
+                    "/jax/core/compile/backend_compile_duration",
+                    self.name,
+                    self.closed.in_avals,
+                    lambda: numpy_engine.compiled(self.closed),
+                )
             try:
                 found = run(*[x._value for x in leaves])
             except AttributeError:
@@ -290,8 +302,10 @@ def _trace(
     fun: Any, static: Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
 ) -> _Traced:
     out_trees: list[PyTreeDef] = []
+    traces: list[Any] = []
 
     def flat(*leaves: Any) -> list[Any]:
+        traces.append(state.trace)
         args, kwargs = in_tree.unflatten(leaves)
         args, kwargs = static.join(static_values, args, kwargs)
         outs, tree = flatten(fun(*args, **kwargs))
@@ -299,6 +313,8 @@ def _trace(
         return [y if isinstance(y, Array) else checks.output_array(y, "jit") for y in outs]
 
     closed, consts = hoist_tracers(trace_program(flat, types, fun, "jit", names))
+    if values.jax_enable_checks or values.jax_check_tracer_leaks:
+        after_tracing(closed, traces[0], fun)
     name = getattr(fun, "__name__", "function")
     return _Traced(closed, consts, in_tree, out_trees[0], name)
 

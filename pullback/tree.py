@@ -1,5 +1,6 @@
 """Functions on pytrees under short names: `tree.map` is `tree_util.tree_map`."""
 
+from .tree_util import static as static
 from .tree_util import tree_all as all
 from .tree_util import tree_broadcast as broadcast
 from .tree_util import tree_flatten as flatten
@@ -25,6 +26,7 @@ __all__ = [
     "map_with_path",
     "reduce",
     "reduce_associative",
+    "static",
     "structure",
     "transpose",
     "unflatten",

@@ -488,3 +488,97 @@ register_pytree_with_keys(
     lambda p: (((GetAttrKey("args"), p.args), (GetAttrKey("keywords"), p.keywords)), p.func),
     lambda func, parts: Partial(func, *parts[0], **parts[1]),
 )
+
+
+# ---- one level
+
+
+def is_tree_node(typ: type) -> bool:
+    """Whether objects of this class are containers.
+
+    Example:
+      >>> from pullback.tree_util import is_tree_node
+      >>> is_tree_node(dict), is_tree_node(int)
+      (True, False)
+    """
+    if typ is type(None):
+        return True
+    return optree.register_pytree_node.get(typ, namespace=NAMESPACE) is not None  # type: ignore[attr-defined]
+
+
+def flatten_one_level(tree: Any) -> tuple[Iterable[Any], Hashable]:
+    """The parts of a container, as they are, and what is needed to put them together again.
+
+    Raises:
+      ValueError: `tree` is no container.
+
+    Example:
+      >>> from pullback.tree_util import flatten_one_level
+      >>> flatten_one_level({"b": 1, "a": (2, 3)})
+      (((2, 3), 1), ('a', 'b'))
+    """
+    parts, _, data = _one_level(tree)
+    return parts, data
+
+
+def flatten_one_level_with_keys(tree: Any) -> tuple[Iterable[tuple[Any, Any]], Hashable]:
+    """As `flatten_one_level`, each part in a pair with the key that leads to it."""
+    parts, keys, data = _one_level(tree)
+    return tuple(zip(keys, parts, strict=True)), data
+
+
+def _one_level(tree: Any) -> tuple[Any, list[Any], Any]:
+    if tree is None:
+        return (), [], None
+    if not is_tree_node(type(tree)):
+        raise error(
+            ValueError,
+            f"can't tree-flatten type: {type(tree)}",
+            got=f"{tree!r:.80}",
+            fix="give a container; is_tree_node tells which classes are.",
+        )
+    leaves, _ = tree_flatten_with_path(tree, is_leaf=lambda x: x is not tree)
+    keys = [path[0] for path, _ in leaves]
+    parts = tuple(part for _, part in leaves)
+    if isinstance(tree, dict):
+        return parts, keys, tuple(k.key for k in keys)
+    if isinstance(tree, (list, tuple)) and type(tree) in (list, tuple):
+        return parts, keys, None
+    found = optree.tree_flatten_one_level(tree, namespace=NAMESPACE)
+    return parts, keys, type(tree) if hasattr(tree, "_fields") else found[1]
+
+
+class _Registry:
+    """The classes that are containers, and how they are taken apart."""
+
+    flatten = staticmethod(tree_flatten)
+    flatten_with_path = staticmethod(tree_flatten_with_path)
+    flatten_one_level = staticmethod(flatten_one_level)
+    flatten_one_level_with_keys = staticmethod(flatten_one_level_with_keys)
+    register_node = staticmethod(register_pytree_node)
+
+    def is_node(self, typ: type) -> bool:
+        """Whether objects of this class are containers."""
+        return is_tree_node(typ)
+
+
+default_registry = _Registry()
+"""The one registry there is."""
+
+
+def static(**kwargs: Any) -> Any:
+    """`dataclasses.field(**kwargs)` for a field that is no part of the tree but of its structure.
+
+    Example:
+      >>> from dataclasses import dataclass
+      >>> import pullback
+      >>> @pullback.tree_util.register_dataclass
+      ... @dataclass
+      ... class Layer:
+      ...     weight: float
+      ...     name: str = pullback.tree.static(default="first")
+      >>> pullback.tree.leaves(Layer(2.0))
+      [2.0]
+    """
+    metadata = {**(kwargs.pop("metadata", None) or {}), "static": True}
+    return dataclasses.field(metadata=metadata, **kwargs)

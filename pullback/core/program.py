@@ -84,7 +84,10 @@ class Equation:
         """The set of its effects: those it was made with, or those of its primitive."""
         if self.given_effects is not None:
             return self.given_effects
-        own = {Effect(self.primitive.name)} if getattr(self.primitive, "effects", False) else set()
+        own: set[Effect] = set()
+        if getattr(self.primitive, "effects", False):
+            kind = getattr(self.primitive, "effect_of", None)
+            own = {Effect(self.primitive.name) if kind is None else kind(self.params)}
         return frozenset(own.union(*(p.effects for p in sub_programs(self.params))))
 
     def replace(self, **changes: Any) -> Equation:

@@ -49,11 +49,26 @@ _DEFAULTS: dict[str, Any] = {
     "jax_default_device": None,
     "jax_traceback_filtering": "auto",
     "jax_check_tracer_leaks": False,
+    "jax_explain_cache_misses": False,
+    "jax_no_tracing": False,
+    "jax_debug_key_reuse": False,
+    "jax_thread_guard": False,
+    "jax_softmax_custom_jvp": False,
+    "jax2tf_associative_scan_reductions": False,
+    "jax_allow_f16_reductions": False,
+    "jax_transfer_guard": None,
+    "jax_transfer_guard_host_to_device": None,
+    "jax_transfer_guard_device_to_device": None,
+    "jax_transfer_guard_device_to_host": None,
 }
 
-_CHOICES: dict[str, tuple[str, ...]] = {
+_GUARDS = (None, "allow", "log", "disallow", "log_explicit", "disallow_explicit")
+
+_CHOICES: dict[str, tuple[str | None, ...]] = {
     "jax_numpy_dtype_promotion": ("standard", "strict"),
     "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
+    "jax_legacy_prng_key": ("allow", "warn", "error"),
+    **{name: _GUARDS for name in _DEFAULTS if name.startswith("jax_transfer_guard")},
 }
 
 
@@ -189,6 +204,30 @@ def disable_jit(disable: bool = True) -> Any:
 def default_matmul_precision(new_val: str | None) -> Any:
     """Accepted for compatibility: this engine always multiplies in full precision."""
     return override("jax_default_matmul_precision", new_val)
+
+
+class Switch:
+    """A setting as a name of the API: `with switch(value):` overrides it, `switch.value` reads it.
+
+    As a bool it is True where no value is given.
+    """
+
+    def __init__(self, name: str, doc: str) -> None:
+        self.name, self.__doc__ = name, doc
+
+    def __call__(self, new_val: Any = True) -> Any:
+        return override(self.name, new_val)
+
+    @property
+    def value(self) -> Any:
+        """The value in this thread."""
+        return getattr(values, self.name)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __repr__(self) -> str:
+        return f"{self.name}={self.value!r}"
 
 
 def program_settings() -> tuple[Any, ...]:

@@ -1,7 +1,23 @@
 """Looking into functions while they are transformed: print, callback and breakpoint at run time."""
 
 from .breakpoints import breakpoint_ as breakpoint
+from .callbacks import DebugEffect as DebugEffect
+from .callbacks import OrderedDebugEffect as OrderedDebugEffect
 from .callbacks import callback as callback
+from .printing import log as log
 from .printing import print_ as print
+from .shardings import inspect_array_sharding as inspect_array_sharding
+from .shardings import visualize_array_sharding as visualize_array_sharding
+from .shardings import visualize_sharding as visualize_sharding
 
-__all__ = ["breakpoint", "callback", "print"]
+__all__ = [
+    "DebugEffect",
+    "OrderedDebugEffect",
+    "breakpoint",
+    "callback",
+    "inspect_array_sharding",
+    "log",
+    "print",
+    "visualize_array_sharding",
+    "visualize_sharding",
+]

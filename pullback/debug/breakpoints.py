@@ -19,7 +19,7 @@ def breakpoint_(
     ordered: bool = False,
     token: Any = None,
     **kwargs: Any,
-) -> None:
+) -> Any:
     """Stop in Python's debugger, each time that the program gets here.
 
     The debugger shows the calling line and its local variables with the values of this run: also
@@ -29,11 +29,13 @@ def breakpoint_(
 
     Args:
       ordered: accepted for compatibility: on this engine all effects keep their order.
-      backend, filter_frames, num_frames, token, **kwargs: accepted for compatibility.
+      token: is returned as it is.
+      backend, filter_frames, num_frames, **kwargs: accepted for compatibility.
     """
     frame = sys._getframe(1)
     variables = {name: x for name, x in frame.f_locals.items() if not _has_escaped(x)}
     call_back(_stop_at(frame), Arguments((), variables), ordered)
+    return token
 
 
 def _has_escaped(x: Any) -> bool:

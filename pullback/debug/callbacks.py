@@ -8,9 +8,18 @@ from typing import Any
 from ..core.array import HostArray
 from ..core.errors import error
 from ..core.primitive import CORE, Method, Primitive
+from ..core.program import Effect
 from ..core.pytree import PyTreeDef, flatten
 from ..core.trace import EVAL, host_array, inside
 from ..core.types import ArrayType
+
+
+class DebugEffect(Effect):
+    """What a print or callback is in the `effects` of a program."""
+
+
+class OrderedDebugEffect(Effect):
+    """As `DebugEffect`, of calls with ``ordered=True``."""
 
 
 class DebugCallback(Primitive):
@@ -18,6 +27,10 @@ class DebugCallback(Primitive):
 
     multiple_results = True
     effects = True
+
+    def effect_of(self, params: Any) -> Effect:
+        """What stands in the `effects` of a program with such a call."""
+        return OrderedDebugEffect() if params["ordered"] else DebugEffect()
 
     def typing(self, *types: Any, callback: Any, ordered: bool) -> list[ArrayType]:
         return []
@@ -159,4 +172,11 @@ def call_back(function: Callable[..., Any], arguments: Arguments, ordered: bool)
     arguments.arrays = []  # the program must not keep what it was traced with
 
 
-__all__ = ["Arguments", "call_back", "callback", "debug_callback"]
+__all__ = [
+    "Arguments",
+    "DebugEffect",
+    "OrderedDebugEffect",
+    "call_back",
+    "callback",
+    "debug_callback",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import string
 from typing import Any
 
@@ -46,15 +47,50 @@ def print_(
       x = 0.0
       x = 1.0
     """
+    _call_with_text("debug.print", fmt, args, kwargs, ordered, skip_format_check, print)
+
+
+def log(
+    fmt: str,
+    *args: Any,
+    ordered: bool = False,
+    partitioned: bool = False,
+    skip_format_check: bool = False,
+    **kwargs: Any,
+) -> None:
+    """As `debug.print`, but the text goes to Python's logging: to the logger "pullback.debug", as
+    information.
+
+    Example:
+      >>> import logging
+      >>> import pullback
+      >>> logger = logging.getLogger("pullback.debug")
+      >>> logger.setLevel(logging.INFO)
+      >>> handler = logging.StreamHandler(__import__("sys").stdout)
+      >>> logger.addHandler(handler)
+      >>> pullback.jit(lambda x: pullback.debug.log("x = {}", x))(1.0)
+      x = 1.0
+      >>> logger.removeHandler(handler)
+    """
+    _call_with_text("debug.log", fmt, args, kwargs, ordered, skip_format_check, _logger.info)
+
+
+_logger = logging.getLogger("pullback.debug")
+
+
+def _call_with_text(
+    name: str, fmt: Any, args: Any, kwargs: Any, ordered: bool, unchecked: bool, use: Any
+) -> None:
+    """Give the text to `use`, each time that the program gets here."""
     if not isinstance(fmt, str):
         raise error(
             TypeError,
-            "debug.print takes a format string first.",
+            f"{name} takes a format string first.",
             got=f"a value of type {type(fmt).__name__}",
-            fix='write debug.print("{}", x).',
+            fix=f'write {name}("{{}}", x).',
         )
     braces = _has_braces(fmt)
-    if braces and not skip_format_check:
+    if braces and not unchecked:
         _UseAll().vformat(fmt, args, kwargs)
     elif not braces and kwargs:
         raise _unused(sorted(kwargs))
@@ -63,7 +99,7 @@ def print_(
     def show(*args: Any, **kwargs: Any) -> None:
         with np.printoptions(**options):
             text = fmt.format(*args, **kwargs) if braces else " ".join([fmt, *map(str, args)])
-        print(text)
+        use(text)
 
     call_back(show, Arguments(args, kwargs), ordered)
 
@@ -97,4 +133,4 @@ def _unused(names: list[str]) -> ValueError:
     )
 
 
-__all__ = ["print_"]
+__all__ = ["log", "print_"]
