@@ -4,5 +4,18 @@ from ..core.lazy import submodules
 
 __getattr__, __dir__ = submodules(
     __name__,
-    ["fft", "interpolate", "linalg", "ndimage", "optimize", "signal", "sparse", "special", "stats"],
+    [
+        "cluster",
+        "fft",
+        "integrate",
+        "interpolate",
+        "linalg",
+        "ndimage",
+        "optimize",
+        "signal",
+        "sparse",
+        "spatial",
+        "special",
+        "stats",
+    ],
 )
