@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 
 import numpy as np
@@ -454,42 +453,3 @@ def test_expression_gives_what_jax_gives(text):
 @pytest.mark.parametrize("text", COLLECTIVE)
 def test_collective_gives_what_jax_gives(text):
     check(text, under_vmap)
-
-
-# ---- signatures
-
-MISSING = {
-    "composite",
-    "create_token",
-    "after_all",
-    "dce_sink",
-    "fft",
-    "mulhi",
-    "precv",
-    "psend",
-    "ragged_all_to_all",
-    "ragged_dot",
-    "ragged_dot_general",
-    "rng_bit_generator",
-    "rng_uniform",
-    "scaled_dot",
-}
-"""Functions of jax.lax that do not exist here yet."""
-
-
-@pytest.mark.skipif(not peer.INSTALLED, reason="JAX is not installed")
-def test_functions_have_the_parameters_of_jax():
-    wrong = []
-    for name in dir(jax.lax):
-        theirs = getattr(jax.lax, name)
-        if name.startswith("_") or name.endswith("_p") or not inspect.isfunction(theirs):
-            continue
-        if name in MISSING or name in ("cond", "random_gamma_grad"):
-            continue
-        if not hasattr(lax, name):
-            wrong.append(f"{name} is missing")
-            continue
-        want, have = (list(inspect.signature(f).parameters) for f in (theirs, getattr(lax, name)))
-        if have[: len(want)] != want:
-            wrong.append(f"{name}: {have} for {want}")
-    assert not wrong, "\n".join(wrong)

@@ -401,3 +401,24 @@ def test_accuracy():
     assert lax.log(2.0, accuracy=tolerance) == lax.log(2.0)
     with pytest.raises(ValueError, match="must be non-negative"):
         lax.Tolerance(rtol=-1.0)
+
+
+def test_the_approximate_largest_are_the_largest():
+    x = rng.normal(size=(3, 7)).astype(np.float32)
+    for got, want in zip(lax.approx_max_k(x, 2), lax.top_k(x, 2), strict=True):
+        np.testing.assert_array_equal(got, want)
+    values, places = lax.approx_min_k(x, 3, reduction_dimension=0)
+    np.testing.assert_array_equal(places, np.argsort(x, 0))
+    np.testing.assert_array_equal(values, np.sort(x, 0))
+    with pb.enable_x64():
+        check_grads(lambda x: lax.approx_min_k(x, 3)[0], (x.astype(np.float64),), 2)
+    with pytest.raises(ValueError, match="k from 0 to its length"):
+        lax.approx_max_k(x, 8)
+    with pytest.raises(ValueError, match="takes real floats"):
+        lax.approx_max_k(x.astype(np.int32), 2)
+
+
+def test_staged_values_are_in_the_program():
+    assert "stage" in str(pb.make_jaxpr(lambda: lax.stage(2.0))())
+    assert "stage" not in str(pb.make_jaxpr(lambda x: lax.stage(x))(2.0))
+    assert float(lax.stage(np.float32(3))) == 3.0

@@ -164,6 +164,7 @@ from .primitives import after_all_p as after_all_p
 from .primitives import all_gather_p as all_gather_p
 from .primitives import all_to_all_p as all_to_all_p
 from .primitives import and_p as and_p
+from .primitives import approx_top_k_p as approx_top_k_p
 from .primitives import argmax_p as argmax_p
 from .primitives import argmin_p as argmin_p
 from .primitives import asin_p as asin_p
@@ -196,6 +197,7 @@ from .primitives import cummin_p as cummin_p
 from .primitives import cumprod_p as cumprod_p
 from .primitives import cumsum_p as cumsum_p
 from .primitives import dce_sink_p as dce_sink_p
+from .primitives import device_put_p as device_put_p
 from .primitives import digamma_p as digamma_p
 from .primitives import div_p as div_p
 from .primitives import dot_general_p as dot_general_p
@@ -280,6 +282,7 @@ from .primitives import scatter_sub_p as scatter_sub_p
 from .primitives import select_and_gather_add_p as select_and_gather_add_p
 from .primitives import select_and_scatter_add_p as select_and_scatter_add_p
 from .primitives import select_n_p as select_n_p
+from .primitives import sharding_constraint_p as sharding_constraint_p
 from .primitives import shift_left_p as shift_left_p
 from .primitives import shift_right_arithmetic_p as shift_right_arithmetic_p
 from .primitives import shift_right_logical_p as shift_right_logical_p
@@ -293,6 +296,7 @@ from .primitives import sqrt_p as sqrt_p
 from .primitives import square_p as square_p
 from .primitives import squeeze_p as squeeze_p
 from .primitives import stack_p as stack_p
+from .primitives import stage_p as stage_p
 from .primitives import stop_gradient_p as stop_gradient_p
 from .primitives import sub_p as sub_p
 from .primitives import tan_p as tan_p

@@ -6,11 +6,11 @@ from typing import Any
 
 from .. import checks
 from ..core import dtypes
-from ..core.array import Array
+from ..core.array import Array, Tracer
 from ..core.placing import as_sharding, placed
 from ..core.pytree import flatten, prefix_leaves
 from ..core.trace import type_of
-from ..ops import barriers
+from ..ops import barriers, identities
 
 
 def stop_gradient(x: Any) -> Any:
@@ -64,5 +64,6 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
 
 
 def stage(x: Any, /) -> Array:
-    """`x` as an array."""
-    return checks.input_array(x, "stage")  # type: ignore[no-any-return]
+    """`x` as an array: inside `jit`, as a value of the program that is being written."""
+    array = checks.input_array(x, "stage")
+    return array if isinstance(array, Tracer) else identities.stage(array)  # type: ignore[no-any-return]

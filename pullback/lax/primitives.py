@@ -6,6 +6,7 @@ from ..control.reducing import reduce_p as reduce_p
 from ..control.reducing import reduce_window_p as reduce_window_p
 from ..control.scan import scan_p as scan_p
 from ..control.while_loop import while_p as while_p
+from ..ops.approximate import approx_top_k as approx_top_k_p
 from ..ops.barriers import optimization_barrier as optimization_barrier_p
 from ..ops.barriers import stop_gradient as stop_gradient_p
 from ..ops.bit_generator import rng_bit_generator as rng_bit_generator_p
@@ -87,6 +88,9 @@ from ..ops.functions import sqrt as sqrt_p
 from ..ops.functions import square as square_p
 from ..ops.functions import tan as tan_p
 from ..ops.functions import tanh as tanh_p
+from ..ops.identities import device_put as device_put_p
+from ..ops.identities import sharding_constraint as sharding_constraint_p
+from ..ops.identities import stage as stage_p
 from ..ops.incomplete import igamma as igamma_p
 from ..ops.incomplete import igamma_grad_a as igamma_grad_a_p
 from ..ops.incomplete import igammac as igammac_p
@@ -192,6 +196,10 @@ __all__ = [
     "create_token_p",
     "dce_sink_p",
     "mulhi_p",
+    "approx_top_k_p",
+    "stage_p",
+    "sharding_constraint_p",
+    "device_put_p",
     "dot_general_p",
     "conv_general_dilated_p",
     "cumlogsumexp_p",

@@ -14,9 +14,8 @@ from ..core.errors import error
 from ..core.program import ClosedProgram
 from ..core.pytree import flatten
 from ..core.trace import type_of
-from ..ops import cumulative, reduction, sorting, structural
+from ..ops import approximate, cumulative, reduction, sorting, structural
 from ..ops.reduction import monoid_of, reduce_by_tree
-from ..ops.slicing import slice_along
 from ..transforms.stage import trace_body
 from .arguments import apply, as_array, axis_of, integers, requested
 from .conversion import convert_element_type
@@ -225,7 +224,15 @@ def approx_max_k(
     aggregate_to_topk: bool = True,
 ) -> list[Array]:
     """As `top_k`: this engine always finds the exact ones."""
-    return top_k(operand, k, axis=reduction_dimension)
+    return _approximate(
+        operand,
+        k,
+        reduction_dimension,
+        recall_target,
+        True,
+        reduction_input_size_override,
+        aggregate_to_topk,
+    )
 
 
 def approx_min_k(
@@ -236,9 +243,29 @@ def approx_min_k(
     reduction_input_size_override: int = -1,
     aggregate_to_topk: bool = True,
 ) -> list[Array]:
-    """The `k` smallest along an axis, smallest first, and their indices."""
-    x = as_array(operand, "approx_min_k")
-    axis = axis_of(reduction_dimension, len(x.shape), "approx_min_k")
-    places = structural.iota(dtype=dtypes.int32, shape=tuple(x.shape), dimension=axis)
-    ordered = sort((x, places), axis)
-    return [slice_along(y, axis, 0, operator.index(k)) for y in ordered]
+    """The `k` smallest along an axis, smallest first, and their indices; always the exact ones."""
+    return _approximate(
+        operand,
+        k,
+        reduction_dimension,
+        recall_target,
+        False,
+        reduction_input_size_override,
+        aggregate_to_topk,
+    )
+
+
+def _approximate(
+    operand: Any, k: Any, axis: Any, recall: Any, largest: bool, size: Any, aggregate: Any
+) -> list[Array]:
+    outs = apply(
+        approximate.approx_top_k,
+        operand,
+        k=operator.index(k),
+        reduction_dimension=operator.index(axis),
+        recall_target=float(recall),
+        is_max_k=largest,
+        reduction_input_size_override=operator.index(size),
+        aggregate_to_topk=bool(aggregate),
+    )
+    return list(outs)

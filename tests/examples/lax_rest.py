@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from pullback.control.composite import composite_p
+from pullback.ops.approximate import approx_top_k
 from pullback.ops.bit_generator import rng_bit_generator
 from pullback.ops.elementwise import add, mul
 from pullback.ops.functions import sin
+from pullback.ops.identities import device_put, sharding_constraint, stage
 from pullback.ops.integers import mulhi
 
-from .base import INTS, Example, F, I
+from .base import FLOATS, INTS, Example, F, I, distinct
 from .control import DOUBLE, OTHER_PROGRAMS, program
 
 
@@ -50,5 +52,46 @@ EXAMPLES = [
         },
         dtypes=DOUBLE,
         skip=OTHER_PROGRAMS,
+    ),
+]
+
+
+def _approximate(x, k, axis, largest, **options):
+    return Example(
+        approx_top_k,
+        [x],
+        {
+            "k": k,
+            "reduction_dimension": axis,
+            "recall_target": 0.95,
+            "is_max_k": largest,
+            "reduction_input_size_override": -1,
+            "aggregate_to_topk": True,
+        },
+        dtypes=FLOATS,
+        id=f"{k} of {axis}, {'max' if largest else 'min'}",
+        skip={"jax": "of several right answers it may give another: compared with top_k"},
+        **options,
+    )
+
+
+EXAMPLES += [
+    _approximate(distinct(5), 2, -1, True),
+    _approximate(distinct(4, 3), 3, 0, False),
+    _approximate(distinct(2, 3), 0, 1, True, order=0),
+    Example(stage, [F(3)], linear_in=(0,), skip={"jax": "it is only done at once there"}),
+    Example(
+        sharding_constraint,
+        [F(2, 3)],
+        {"sharding": None},
+        linear_in=(0,),
+        skip={"jax": "it needs a mesh"},
+    ),
+    Example(
+        device_put,
+        [F(3), F(2, 2)],
+        {"devices": (None, None)},
+        linear_in=(0, 1),
+        skip={"jax": "it needs devices"},
     ),
 ]
