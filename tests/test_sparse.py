@@ -521,6 +521,48 @@ def test_sparsify_of_trees_and_what_it_refuses():
     close(sparse.sparsify(lambda m, v: jnp.sin(m) @ v)(b, np.ones(5)), np.sin(by_hand(m)).sum(1))
 
 
+# ---- linear algebra
+
+
+def test_spsolve():
+    a = numbers(6, 6) + 4 * np.eye(6)
+    m, b = BCSR.fromdense(a, nse=24), RNG.normal(size=6)
+
+    def solution(data, b):
+        return sparse.linalg.spsolve(data, m.indices, m.indptr, b)
+
+    close(solution(m.data, b), np.linalg.solve(a, b))
+    close(pb.jit(solution)(m.data, b), np.linalg.solve(a, b))
+    rows = RNG.normal(size=(3, 6))
+    close(pb.vmap(solution, (None, 0))(m.data, rows), np.linalg.solve(a, rows.T).T)
+    scaled = pb.vmap(solution, (0, None))(np.arange(1.0, 4)[:, None] * np.asarray(m.data), b)
+    close(scaled, np.linalg.solve(a, b) / np.arange(1.0, 4)[:, None])
+    check_grads(solution, (m.data, b), order=2)
+    assert np.isnan(
+        sparse.linalg.spsolve(np.ones(1), np.array([0]), np.array([0, 1, 1]), np.ones(2))
+    ).all()
+    with pytest.raises(ValueError, match="spsolve needs flat CSR buffers"):
+        sparse.linalg.spsolve(m.data, m.indices, m.indptr, np.ones(5))
+
+
+def test_lobpcg():
+    for a in (
+        RNG.normal(size=(60, 60)),
+        RNG.normal(size=(60, 60)) + 1j * RNG.normal(size=(60, 60)),
+    ):
+        a = a @ a.conj().T
+        start = RNG.normal(size=(60, 3)).astype(a.dtype)
+        want = np.linalg.eigvalsh(a)[::-1][:3]
+        for operator in (a, lambda v, a=a: a @ v, BCOO.fromdense(a)):
+            values, vectors, i = sparse.linalg.lobpcg_standard(operator, start, m=300)
+            np.testing.assert_allclose(values, want, 1e-9)
+            np.testing.assert_allclose(a @ vectors, vectors * values, 0, 1e-4 * want[0])
+            assert 3 < i < 300
+    assert sparse.linalg.lobpcg_standard(a, start, m=2)[2] == 2
+    with pytest.raises(ValueError, match="0 < 5 k < n"):
+        sparse.linalg.lobpcg_standard(np.eye(10), np.eye(10)[:, :2])
+
+
 # ---- the other formats
 
 
@@ -665,7 +707,7 @@ def test_errors():
         sparse.bcoo_dot_general(LAYOUTS[4], np.ones(2), dimension_numbers=(([2], [0]), ([], [])))
     with pytest.raises(NotImplementedError, match="the output shape matches the sparse matrix"):
         m * np.ones((3, 4, 5))
-    with pytest.raises(TypeError, match="dot_general"):
+    with pytest.raises(TypeError, match="contracted axes of the same length"):
         m @ np.ones(3)
     with pytest.raises(ValueError, match="sparse_format='x' not recognized"):
         sparse.eye(3, sparse_format="x")

@@ -10,6 +10,7 @@ from . import bcoo as bcoo
 from . import bcsr as bcsr
 from . import coo as coo
 from . import csr as csr
+from . import linalg as linalg
 from . import methods as methods
 from . import random as random
 from . import transform as transform
