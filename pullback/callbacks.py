@@ -153,7 +153,8 @@ class _Flat:
         self.function, self.in_tree, self.out_tree = function, in_tree, out_tree
 
     def __call__(self, *xs: HostArray) -> list[Any]:
-        args, kwargs = self.in_tree.unflatten(xs)
+        call: Any = self.in_tree.unflatten(xs)
+        args, kwargs = call
         found, tree = flatten(self.function(*args, **kwargs))
         checks.structure("the result of a callback", tree, self.out_tree, "result_shape_dtypes")
         return found

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import platform
 import sys
-from importlib import metadata
 
 import numpy as np
 
 from .core.array import Array, HostArray
 from .core.errors import error
+from .core.lazy import lazy
+
+metadata = lazy("importlib.metadata")
 
 
 def live_arrays(platform: str | None = None) -> list[Array]:

@@ -171,7 +171,7 @@ def annotate_function(
     """
     if func is None:
         return lambda f: annotate_function(f, name, **decorator_kwargs)
-    span = name or getattr(func, "__qualname__", None) or getattr(func, "__name__", "call")
+    span = str(name or getattr(func, "__qualname__", "call"))
     function = func
 
     @functools.wraps(function)

@@ -538,7 +538,7 @@ def _one_level(tree: Any) -> tuple[Any, list[Any], Any]:
             fix="give a container; is_tree_node tells which classes are.",
         )
     leaves, _ = tree_flatten_with_path(tree, is_leaf=lambda x: x is not tree)
-    keys = [path[0] for path, _ in leaves]
+    keys: list[Any] = [path[0] for path, _ in leaves]
     parts = tuple(part for _, part in leaves)
     if isinstance(tree, dict):
         return parts, keys, tuple(k.key for k in keys)

@@ -75,9 +75,9 @@ def checkify(f: Callable[..., Any], errors: Errors = user_checks) -> Callable[..
         with running(trace):
             # Arrays are written as variables: else the known ones would be looked at, and an
             # index be moved inside before it is checked.
-            given, named = in_tree.unflatten(
-                [trace.lift(x) if isinstance(x, Array) else x for x in leaves]
-            )
+            lifted = [trace.lift(x) if isinstance(x, Array) else x for x in leaves]
+            call: Any = in_tree.unflatten(lifted)
+            given, named = call
             outs, tree = flatten(f(*given, **named))
             trees.append(tree)
             closed = trace.finish([checks.output_array(y, "checkify") for y in outs])

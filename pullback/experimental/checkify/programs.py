@@ -260,10 +260,10 @@ def _while_loop(
     def new_body(*xs: Any) -> list[Any]:
         consts, before, carry = xs[: nc + nb], xs[nc + nb :][:n], xs[nc + nb + n + 1 :]
         outs = run_closed(checked.closed, [*consts[nc:], *carry])
-        own, carry = outs[: checked.count], outs[checked.count :]
-        *last, going = run_closed(first.closed, [*consts[:nc], *carry])
+        own, new = outs[: checked.count], outs[checked.count :]
+        *last, going = run_closed(first.closed, [*consts[:nc], *new])
         found = _later(keys, (keys, before), (checked.keys, own), (first.keys, last))
-        return [*found, going, *carry]
+        return [*found, going, *new]
 
     consts = [*cond.in_avals[:nc], *body.in_avals[:nb]]
     carry = [*_types(keys), cond.out_avals[0], *body.in_avals[nb:]]
