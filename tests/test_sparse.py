@@ -339,6 +339,21 @@ def test_multiply_dense(mat):
     )
 
 
+@pytest.mark.parametrize("padding", [[(0, 0)], [(2, 1)], "SAME", "VALID"])
+def test_convolution(padding):
+    x, y = stored((1, 1, 7), n_batch=2), stored((1, 1, 3), n_batch=2, nse=4)
+
+    def convolved(x, y):
+        return lax.conv_general_dilated(x, y, (1,), padding)
+
+    want = convolved(jnp.asarray(by_hand(x)), jnp.asarray(by_hand(y)))
+    for a, b in ((x, y), (x, by_hand(y)), (by_hand(x), y), (x.update_layout(n_batch=0), y)):
+        close(sparse.bcoo_conv_general_dilated(a, b, window_strides=(1,), padding=padding), want)
+        close(sparse.sparsify(convolved)(a, b), want)
+    with pytest.raises(NotImplementedError, match="without strides"):
+        sparse.bcoo_conv_general_dilated(x, y, window_strides=(2,), padding=padding)
+
+
 def test_multiply_sparse():
     for x, y in (
         (stored((4, 5)), stored((4, 5))),

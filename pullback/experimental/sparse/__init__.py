@@ -31,6 +31,7 @@ from .base import SparseEfficiencyWarning as SparseEfficiencyWarning
 from .bcoo import BCOO as BCOO
 from .bcoo import bcoo_broadcast_in_dim as bcoo_broadcast_in_dim
 from .bcoo import bcoo_concatenate as bcoo_concatenate
+from .bcoo import bcoo_conv_general_dilated as bcoo_conv_general_dilated
 from .bcoo import bcoo_dot_general as bcoo_dot_general
 from .bcoo import bcoo_dot_general_sampled as bcoo_dot_general_sampled
 from .bcoo import bcoo_dynamic_slice as bcoo_dynamic_slice

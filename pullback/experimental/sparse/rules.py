@@ -12,6 +12,7 @@ from ... import numpy as jnp
 from ...core.errors import error
 from .base import JAXSparse
 from .bcoo.array import BCOO
+from .bcoo.convolution import bcoo_conv_general_dilated
 from .bcoo.duplicates import bcoo_sum_duplicates
 from .bcoo.layout import (
     bcoo_broadcast_in_dim,
@@ -229,6 +230,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "add_any": add,
     "broadcast_in_dim": _broadcast_in_dim,
     "concatenate": _concatenate,
+    "conv_general_dilated": bcoo_conv_general_dilated,
     "div": div,
     "dot_general": _dot_general,
     "dynamic_slice": _dynamic_slice,

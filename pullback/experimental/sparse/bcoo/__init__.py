@@ -1,6 +1,7 @@
 """The functions of BCOO arrays."""
 
 from .array import BCOO as BCOO
+from .convolution import bcoo_conv_general_dilated as bcoo_conv_general_dilated
 from .dense import bcoo_extract as bcoo_extract
 from .dense import bcoo_fromdense as bcoo_fromdense
 from .dense import bcoo_todense as bcoo_todense
