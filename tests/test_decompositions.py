@@ -670,3 +670,30 @@ def test_hessians_of_eigenvalues(x64):
     x = np.diag([1.0, 2.0, 4.0])
     got = np.asarray(hessian(lambda x: linalg.eigvalsh(x)[0])(x))
     close(got[0, 1, 0, 1] + got[0, 1, 1, 0] + got[1, 0, 0, 1] + got[1, 0, 1, 0], -2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")
+def test_orthogonal_numbers_are_those_of_jax():
+    import jax
+
+    ours, theirs = random.key(3), jax.random.key(3)
+    for n, shape, m in ((3, (), None), (3, (2,), 5), (5, (), 3)):
+        got, want = (
+            random.orthogonal(ours, n, shape, m=m),
+            jax.random.orthogonal(theirs, n, shape, m=m),
+        )
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
+    for axis, shape in ((-1, (3, 4)), (0, (2, 3, 4))):
+        made = [
+            module.orthogonal(2.0, axis)(key, shape)
+            for module, key in ((initializers, ours), (jax.nn.initializers, theirs))
+        ]
+        np.testing.assert_allclose(*made, rtol=1e-6, atol=1e-7)
+    cov = hermitian(3, 3, dtype="float32") + 3 * np.eye(3, dtype="f4")
+    for method in ("cholesky", "eigh", "svd"):
+        made = [
+            module.multivariate_normal(key, np.ones(3, "f4"), cov, (5,), method=method)
+            for module, key in ((random, ours), (jax.random, theirs))
+        ]
+        np.testing.assert_allclose(*made, rtol=2e-5, atol=2e-5)

@@ -97,10 +97,11 @@ class Qr(OfMatrices):
             q = np.zeros((m, k), a.dtype)
             width = min(k, n)
             q[:, :width] = packed[:, :width]
-            out = [_orgqr(q, taus), np.triu(packed[:k])]
+            out = [_orgqr(q, taus), packed[:k]]
             return [*out, order] if pivoting else out
 
-        return each(factor, x)
+        q, r, *order = each(factor, x)
+        return [q, np.triu(r), *order]
 
     def jvp(
         self, primals: Any, tangents: Any, out: Any, *, pivoting: bool, full_matrices: bool
