@@ -72,6 +72,11 @@ class Primitive:
         """The same as a call: the name that interpreters of programs use."""
         return state.trace.process(self, args, params)
 
+    def bind_with_trace(self, trace: Any, args: Any, types: Any, params: Any) -> Any:
+        """`bind` in another trace than the current one; `types` are those of `args`."""
+        with inside(trace):
+            return trace.process(self, args, params)
+
     def get_bind_params(self, params: dict[str, Any]) -> dict[str, Any]:
         """The keyword arguments of `bind` that make an equation with these parameters."""
         return params

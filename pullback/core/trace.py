@@ -37,6 +37,25 @@ class Trace:
         """A value made now, such as `jnp.array(1)`, as this trace has it: traced if it records."""
         return self.parent.stage(x)
 
+    # ---- by the names that interpreters written for JAX use
+
+    def stage_value(self, x: Any) -> Any:
+        """The same as `stage`."""
+        return self.stage(x)
+
+    def process_primitive(self, primitive: Any, args: Any, params: Any) -> Any:
+        """The same as `process`."""
+        return self.process(primitive, args, params)
+
+    def is_valid(self) -> bool:
+        """Whether the run goes on."""
+        return self.alive
+
+    @property
+    def parent_trace(self) -> Any:
+        """The surrounding trace."""
+        return self.parent
+
     @property
     def main(self) -> Any:
         """What two traces of one run of a transformation have in common."""

@@ -24,6 +24,11 @@ from ...core.types import ArrayType
 from ...ops.structural import zeros
 
 
+def written(aval: ArrayType) -> str:
+    """`float32[3]`"""
+    return repr(aval).removeprefix("ShapedArray(").removesuffix(")")
+
+
 class Zero:
     """A tangent or cotangent known to be zero, of type `aval`."""
 
@@ -39,7 +44,7 @@ class Zero:
         return zeros(self.aval)
 
     def __repr__(self) -> str:
-        return f"Zero({self.aval})"
+        return f"Zero({written(self.aval)})"
 
 
 class UndefinedPrimal:
@@ -51,7 +56,7 @@ class UndefinedPrimal:
         self.aval = aval
 
     def __repr__(self) -> str:
-        return f"UndefinedPrimal({self.aval})"
+        return f"UndefinedPrimal({written(self.aval)})"
 
 
 register(Zero, lambda z: ((), z.aval), lambda aval, _: Zero(aval))
@@ -153,6 +158,11 @@ class Primitive(core.Primitive, metaclass=AnyPrimitive):
 
     __call__ = bind
 
+    def bind_with_trace(self, trace: Any, args: Any, types: Any, params: Any) -> Any:
+        """`bind` in another trace than the current one."""
+        with inside(trace):
+            return self.bind(*args, **params)
+
     def impl(self, *args: Any, **params: Any) -> Any:
         """Do the operation on arrays."""
         return self.needed("impl", "Evaluation rule")(*args, **params)
@@ -182,7 +192,8 @@ class Primitive(core.Primitive, metaclass=AnyPrimitive):
         return "typing" if "abstract_eval" in self.rules else ()
 
     def typing(self, *types: Any, **params: Any) -> Any:
-        return self.abstract_eval(*types, **params)[0]
+        with inside(EVAL):  # what it computes on its way is no part of the program
+            return self.abstract_eval(*types, **params)[0]
 
     def eval(self, *values: Any, **params: Any) -> Any:
         with inside(EVAL):
@@ -277,10 +288,9 @@ def apply_batch(
     rule: Rule, primitive: Any, trace: Any, values: Any, axes: Any, params: Any
 ) -> tuple[Any, Any]:
     """`rule(axis_data, args, dims, **params)`: outputs and the axes they are mapped on."""
+    axis, args = AxisData(trace.axis_name, trace.size), tuple(array(v) for v in values)
     with inside(trace.parent):
-        out, dims = rule(
-            AxisData(trace.axis_name, trace.size), [array(v) for v in values], axes, **params
-        )
+        out, dims = rule(axis, args, tuple(axes), **params)
     if not primitive.multiple_results:
         return array(out), _axis(out, dims)
     outs = [array(y) for y in out]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from functools import partial
+from inspect import getattr_static
 from typing import Any
 
 from ...core.errors import error
-from ...core.primitive import Absent, Linear, all_primitives
+from ...core.primitive import Absent, Linear, Method, all_primitives
 from ...core.primitive import Primitive as CorePrimitive
 from ...core.trace import state, type_of
+from ...ops.elementwise import mul
 from ...transforms import forward
 from ...transforms.batch import BatchTrace
 from .functions import Store, WrappedFun, wrap_init
@@ -37,12 +39,15 @@ class RuleTable(MutableMapping[Any, Rule]):
     kind: str
 
     def __init__(self) -> None:
-        self.given: dict[CorePrimitive, Rule] = {}
+        self.given: dict[Any, Rule] = {}
         """What was written for Pullback's own primitives."""
 
     def __setitem__(self, primitive: Any, rule: Rule) -> None:
         if made_by_library(primitive):
             primitive.rules[self.kind] = rule
+        elif getattr(rule, "of", None) is primitive:  # the rule as it was before
+            self.given.pop(primitive, None)
+            self.remove(primitive)
         else:
             self.given[primitive] = rule
             self.install(primitive, rule)
@@ -61,7 +66,9 @@ class RuleTable(MutableMapping[Any, Rule]):
             return self.given[primitive]
         if not isinstance(primitive, CorePrimitive) or not self.settled(primitive):
             raise KeyError(primitive)
-        return self.view(primitive)
+        rule = self.view(primitive)
+        rule.of = primitive  # type: ignore[attr-defined]
+        return rule
 
     def __contains__(self, primitive: object) -> bool:
         try:
@@ -123,23 +130,34 @@ class JvpRules(RuleTable):
         _drop(primitive, "forward", "own_forward", "slope")
 
     def view(self, primitive: Any) -> Rule:
+        cls = type(primitive)
+        slope = getattr_static(cls, "slope")
+
         def rule(primals: Any, tangents: Any, **params: Any) -> Any:
+            trace = forward.JVPTrace(state.trace)
+            primals = [array(x) for x in primals]
+            tangents = [no_zero(t) for t in tangents]
             several = primitive.multiple_results
-
-            def flat(*xs: Any) -> Any:
-                out = primitive(*xs, **params)
-                return out if several else [out]
-
-            outs, dots = forward.jvp(
-                flat, [array(x) for x in primals], [no_zero(t) for t in tangents]
-            )
-            dots = [
-                Zero(type_of(y).tangent()) if t is None else t
-                for y, t in zip(outs, dots, strict=True)
-            ]
-            return (outs, dots) if several else (outs[0], dots[0])
+            dot: Any
+            # Of the class, not what this table may have put in its place.
+            if slope is not None and tangents[0] is not None:
+                out = primitive(*primals, **params)
+                factor = slope.__get__(primitive, cls)(out, *primals, **params)
+                dot = None if factor is None else mul(tangents[0], factor)
+            elif any(t is not None for t in tangents):
+                out, dot = cls.forward(primitive, trace, primals, tangents, params)
+            else:
+                out = primitive(*primals, **params)
+                dot = [None] * len(out) if several else None
+            if several:
+                return out, [_or_zero(y, t) for y, t in zip(out, dot, strict=True)]
+            return out, _or_zero(out, dot)
 
         return rule
+
+
+def _or_zero(y: Any, tangent: Any) -> Any:
+    return Zero(type_of(y).tangent()) if tangent is None else tangent
 
 
 class TransposeRules(RuleTable):
@@ -148,7 +166,8 @@ class TransposeRules(RuleTable):
     kind = "transpose"
 
     def settled(self, primitive: Any) -> bool:
-        return not isinstance(getattr(type(primitive), "transpose", None), Absent)
+        own = getattr_static(type(primitive), "transpose")
+        return not isinstance(own, (Absent, Method))
 
     def install(self, primitive: Any, rule: Rule) -> None:
         def transpose(ct: Any, *args: Any, **params: Any) -> list[Any]:
@@ -160,6 +179,9 @@ class TransposeRules(RuleTable):
         _drop(primitive, "transpose")
 
     def view(self, primitive: Any) -> Rule:
+        cls = type(primitive)
+        own = getattr_static(cls, "transpose").__get__(primitive, cls)
+
         def rule(ct: Any, *args: Any, **params: Any) -> Any:
             ct = [no_zero(c) for c in ct] if primitive.multiple_results else no_zero(ct)
             if ct is None:
@@ -168,7 +190,7 @@ class TransposeRules(RuleTable):
                 Linear(i, 1, None, (), None, a.aval) if type(a) is UndefinedPrimal else array(a)
                 for i, a in enumerate(args)
             ]
-            return primitive.transpose(ct, *places, **params)
+            return own(ct, *places, **params)
 
         return rule
 
@@ -193,7 +215,8 @@ class FancyBatchRules(RuleTable):
             if all(d is None for d in dims):
                 out = primitive(*args, **params)
                 return out, [None] * len(out) if primitive.multiple_results else None
-            return primitive.batch(trace, [array(a) for a in args], list(dims), params)
+            own = type(primitive).batch
+            return own(primitive, trace, [array(a) for a in args], list(dims), params)
 
         return rule
 

@@ -44,6 +44,10 @@ class Tracer(array.Tracer, metaclass=_AnyOf):
         """Shape, dtype and weakness."""
         return self._aval
 
+    @aval.setter
+    def aval(self, aval: ArrayType) -> None:
+        self._aval = aval
+
 
 class Trace(trace.Trace, metaclass=_AnyOf):
     """A user's own trace: `process_primitive(primitive, tracers, params)` meets each operation.
@@ -53,6 +57,7 @@ class Trace(trace.Trace, metaclass=_AnyOf):
 
     of = trace.Trace
     requires_low = True
+    parent_trace: Any = None
 
     def __init__(self) -> None:
         self.parent, self.of_function, self.alive = None, None, True
@@ -103,8 +108,8 @@ class Trace(trace.Trace, metaclass=_AnyOf):
         raise NotImplementedError("must override")
 
     def stage(self, x: Any) -> Any:
-        """A value made while this trace is current stays what it is."""
-        return x
+        """A value that is made while this trace is current."""
+        return self.stage_value(x)
 
     def invalidate(self) -> None:
         """The run is over: what it traced must not be used any more."""
@@ -196,7 +201,7 @@ def surrounding() -> Iterator[Any]:
     current = state.trace
     while current is not None:
         yield current
-        current = current.parent
+        current = current.parent_trace
 
 
 def under_jit() -> bool:
