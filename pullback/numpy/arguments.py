@@ -12,6 +12,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray, Tracer
 from ..core.errors import ConcretizationTypeError, TracerIntegerConversionError, error
+from ..core.trace import EvalTrace, state
 from ..core.types import Shape
 from ..ops.elementwise import convert_element_type, select_n
 from ..ops.structural import broadcast_in_dim
@@ -161,3 +162,11 @@ def half_to_single(dtype: np.dtype) -> np.dtype:
 def _brief(x: Any) -> str:
     text = repr(x)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def are_values(*arrays: Any) -> bool:
+    """Whether NumPy may be called on these at once: no transformation is under way.
+
+    Not where NaNs are looked for: NumPy's functions would not say which operation made one.
+    """
+    return type(state.trace) is EvalTrace and all([type(x) is HostArray for x in arrays])

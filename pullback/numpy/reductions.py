@@ -28,6 +28,7 @@ from ..ops.reduction import (
 )
 from ..ops.structural import broadcast_in_dim, reduce_sum, reshape
 from .arguments import (
+    are_values,
     expand,
     half_to_single,
     integer,
@@ -183,6 +184,9 @@ def any(
 def count_nonzero(a: Any, axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over `axis` are not zero."""
     a = truth(as_array(a, "count_nonzero"))
+    if are_values(a) and type(axis) in (int, type(None)):
+        found = np.count_nonzero(a._value, axis=axis, keepdims=keepdims)
+        return HostArray(dtypes.default_int().type(found))
     return sum(a, axis, dtype=dtypes.default_int(), keepdims=keepdims)
 
 

@@ -209,10 +209,13 @@ def take_along_axis(
     shape, n = _shape_along("take_along_axis", x, at, i), x.shape[i]
     if n == 0:
         return filled_like(shape, HostArray(x.dtype.type(0)))
-    if wrap_negative_indices or (wrap_negative_indices is None and mode != "promise_in_bounds"):
+    wrap = wrap_negative_indices or (wrap_negative_indices is None and mode != "promise_in_bounds")
+    if state.trace is EVAL and type(x) is type(at) is HostArray:
+        places = at._value
+        if places.size and places.max() < n and places.min() >= (-n if wrap else 0):
+            return HostArray(np.take_along_axis(x._value, places, i), x._weak)
+    if wrap:
         at = from_front(at, n)
-    if state.trace is EVAL and type(x) is type(at) is HostArray and _all_inside(at._value, n):
-        return HostArray(np.take_along_axis(x._value, at._value, i), x._weak)
     at = broadcast_to(at, (*shape[:i], at.shape[i], *shape[i + 1 :]))
     x = broadcast_to(x, (*shape[:i], n, *shape[i + 1 :]))
     others = tuple(d for d in range(x.ndim) if d != i)
