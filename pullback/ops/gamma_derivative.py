@@ -198,6 +198,41 @@ def gamma_log_density_values(a: Any, x: Any) -> Any:
         return np.where((x >= 0) & (a > 0), found, np.nan)
 
 
+def log_igamma_values(a: Any, x: Any) -> Any:
+    """The logarithm of P(a, x), right where P is near 1 and where it underflows."""
+    with quiet():
+        left, right = scipy.gammainc(a, x), scipy.gammaincc(a, x)
+        found = np.where(left < 0.5, np.log(left), np.log1p(-right))
+        tiny = (left < 1e-290) & (x > 0) & (a < np.inf)
+        if not np.any(tiny):
+            return found
+        # P = p x / a times the sum of x^k / ((a + 1) ... (a + k)), with x far below a.
+        b, y = np.where(tiny, a, 1.0), np.where(tiny, x, 0.5)
+        total, term = np.ones_like(b + y), np.ones_like(b + y)
+        for k in range(1, 400):
+            term = term * (y / (b + k))
+            total = total + term
+        far = gamma_log_density_values(b, y) + np.log(y / b) + np.log(total)
+        return np.where(tiny, far, found)
+
+
+def log_igammac_values(a: Any, x: Any) -> Any:
+    """The logarithm of 1 - P(a, x), right where that is near 1 and where it underflows."""
+    with quiet():
+        left, right = scipy.gammainc(a, x), scipy.gammaincc(a, x)
+        found = np.where(right < 0.5, np.log(right), np.log1p(-left))
+        tiny = (right < 1e-290) & (x < np.inf) & (a > 0)
+        if not np.any(tiny):
+            return found
+        # Legendre's continued fraction of (1 - P) / p, with x far above a.
+        b, y = np.where(tiny, a, 1.0), np.where(tiny, x, 800.0)
+        fraction = y + 2 * 300 + 1 - b
+        for k in range(300, 0, -1):
+            fraction = y + 2 * k - 1 - b - k * (k - b) / fraction
+        far = gamma_log_density_values(b, y) + np.log(y) - np.log(fraction)
+        return np.where(tiny, far, found)
+
+
 def stirling_rest(a: Any) -> Any:
     """lgamma(a) - ((a - 1/2) log a - a + log(2 pi) / 2), for a >= 10."""
     s = 1 / (a * a)

@@ -26,6 +26,8 @@ from .gamma_derivative import (
     gamma_density_values,
     gamma_log_density_values,
     gamma_sample_slope,
+    log_igamma_values,
+    log_igammac_values,
 )
 from .special import SCIPY_ONLY, Special, digamma, in_float64, lgamma, polygamma
 
@@ -245,6 +247,48 @@ class GammaCurvature(Special):
 
 
 gamma_curvature = GammaCurvature()
+
+
+class LogIgamma(Special):
+    """the logarithm of igamma, also where that underflows; its arguments are a, x"""
+
+    @in_float64
+    def eval(self, a: Any, x: Any) -> Any:
+        return log_igamma_values(a, x)
+
+    def jvp_x(self, t: Any, out: Any, a: Any, x: Any) -> Any:
+        share = exp(sub(gamma_log_density(a, x), out))
+        return mul(t, neg(mul(share, random_gamma_grad(a, x))))
+
+    def jvp_y(self, t: Any, out: Any, a: Any, x: Any) -> Any:
+        return mul(t, exp(sub(gamma_log_density(a, x), out)))
+
+    def lower(self, a: Any, x: Any) -> Any:
+        return log(igamma(a, x))
+
+
+log_igamma = LogIgamma()
+
+
+class LogIgammac(Special):
+    """the logarithm of igammac, also where that underflows; its arguments are a, x"""
+
+    @in_float64
+    def eval(self, a: Any, x: Any) -> Any:
+        return log_igammac_values(a, x)
+
+    def jvp_x(self, t: Any, out: Any, a: Any, x: Any) -> Any:
+        share = exp(sub(gamma_log_density(a, x), out))
+        return mul(t, mul(share, random_gamma_grad(a, x)))
+
+    def jvp_y(self, t: Any, out: Any, a: Any, x: Any) -> Any:
+        return mul(t, neg(exp(sub(gamma_log_density(a, x), out))))
+
+    def lower(self, a: Any, x: Any) -> Any:
+        return log(igammac(a, x))
+
+
+log_igammac = LogIgammac()
 
 
 # ---- incomplete beta functions

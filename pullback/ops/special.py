@@ -201,6 +201,41 @@ class Polygamma(Special):
 polygamma = Polygamma()
 
 
+class GammaFunction(Special):
+    """Gamma(x): (x - 1)! for whole x > 0; nan at the poles -1, -2, ..."""
+
+    @in_float64
+    def eval(self, x: Any) -> Any:
+        return scipy.gamma(x)
+
+    def slope(self, out: Any, x: Any) -> Any:
+        return mul(out, digamma(x))
+
+    lower = SCIPY_ONLY
+
+
+gamma_function = GammaFunction()
+
+
+class BetaFunction(Special):
+    """Gamma(x) Gamma(y) / Gamma(x + y)"""
+
+    @in_float64
+    def eval(self, x: Any, y: Any) -> Any:
+        return scipy.beta(x, y)
+
+    def jvp_x(self, t: Any, out: Any, x: Any, y: Any) -> Any:
+        return mul(t, mul(out, sub(digamma(x), digamma(add(x, y)))))
+
+    def jvp_y(self, t: Any, out: Any, x: Any, y: Any) -> Any:
+        return mul(t, mul(out, sub(digamma(y), digamma(add(x, y)))))
+
+    lower = SCIPY_ONLY
+
+
+beta_function = BetaFunction()
+
+
 # ---- zeta
 
 

@@ -30,6 +30,8 @@ EXAMPLES = [
     Example(inc.gamma_log_density, LARGE, id="large", skip=AT_LARGE),
     Example(inc.igamma_grad_a, [positive(6), positive(6)], order=1, scale=1e3),
     Example(inc.random_gamma_grad, [positive(6), positive(6)], order=1, scale=1e3),
+    Example(inc.log_igamma, [positive(6), positive(6)], scale=1e4),
+    Example(inc.log_igammac, [positive(6), positive(6)], scale=1e4),
     Example(inc.gamma_curvature, [positive(6), positive(6)], order=0),
     Example(inc.regularized_incomplete_beta, [*AB, between(0.1, 0.9, 4)], scale=1e4),
     Example(inc.regularized_incomplete_beta_complement, [*AB, between(0.1, 0.9, 4)], scale=1e4),

@@ -19,6 +19,7 @@ from ...custom import custom_jvp
 from ...numpy.promotion import as_array, promote_inexact
 from ...ops.harmonics import complex_loggamma
 from ...ops.incomplete import zero_over
+from ...ops.special import beta_function, gamma_function
 from .. import normal
 from ..normal import horner
 from .arguments import arrays, real, reals
@@ -75,7 +76,7 @@ def gamma(x: Any) -> Array:
     (x,) = promote_inexact("gamma", x)
     if dtypes.kind(x.dtype) == "c":
         return jnp.exp(complex_loggamma(x))
-    return gammasgn(x) * jnp.exp(lax.lgamma(x))
+    return gamma_function(x).astype(x.dtype)
 
 
 def factorial(n: Any, exact: bool = False) -> Array:
@@ -94,7 +95,7 @@ def factorial(n: Any, exact: bool = False) -> Array:
         )
     n = real("factorial", n)
     inside = jnp.where(n < 0, 0, n)
-    return jnp.where(n < 0, 0, jnp.exp(lax.lgamma(inside + 1)))
+    return jnp.where(n < 0, 0, gamma_function(inside + 1))
 
 
 def multigammaln(a: Any, d: int) -> Array:
@@ -144,7 +145,7 @@ def betaln(a: Any, b: Any) -> Array:
 def beta(a: Any, b: Any) -> Array:
     """gamma(a) gamma(b) / gamma(a + b)"""
     a, b = reals("beta", a, b)
-    return gammasgn(a) * gammasgn(b) * gammasgn(a + b) * jnp.exp(_betaln(a, b))
+    return beta_function(a, b).astype(a.dtype)
 
 
 def betainc(a: Any, b: Any, x: Any) -> Array:

@@ -9,7 +9,14 @@ import numpy as np
 from ... import numpy as jnp
 from ...core.array import Array
 from ..special import gammainc, gammaincc
-from .support import clamp, gamma_density, gamma_log_density, reals, safe_log
+from .support import (
+    clamp,
+    gamma_density,
+    gamma_log_density,
+    log_igamma,
+    log_igammac,
+    reals,
+)
 
 __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
 
@@ -39,8 +46,11 @@ def cdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Array:
 
 
 def logcdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """The logarithm of `cdf`."""
-    return safe_log(cdf(x, a, loc, scale))
+    """The logarithm of `cdf`, right also where that is tiny."""
+    x, a, loc, scale = reals("gamma.logcdf", x, a, loc, scale)
+    z = (x - loc) / scale
+    outside = z <= 0
+    return jnp.where(outside, -np.inf, log_igamma(a, jnp.where(outside, 1, z)))
 
 
 def sf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Array:
@@ -50,5 +60,8 @@ def sf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Array:
 
 
 def logsf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Array:
-    """The logarithm of `sf`."""
-    return safe_log(sf(x, a, loc, scale))
+    """The logarithm of `sf`, right also where that is tiny."""
+    x, a, loc, scale = reals("gamma.logsf", x, a, loc, scale)
+    z = (x - loc) / scale
+    outside = z <= 0
+    return jnp.where(outside, 0, log_igammac(a, jnp.where(outside, 1, z)))

@@ -104,6 +104,16 @@ def gamma_density(a: Any, x: Any) -> Any:
     return jnp.where(inside, found, 0)
 
 
+def log_igamma(a: Any, x: Any) -> Any:
+    """log(gammainc(a, x)), right also where that underflows."""
+    return incomplete.log_igamma(*_one_shape(a, x))
+
+
+def log_igammac(a: Any, x: Any) -> Any:
+    """log(gammaincc(a, x)), right also where that underflows."""
+    return incomplete.log_igammac(*_one_shape(a, x))
+
+
 def beta_log_density(a: Any, b: Any, x: Any) -> Any:
     """The logarithm of the beta density; -inf outside [0, 1], with derivatives of 0 there."""
     outside = (x < 0) | (x > 1)
