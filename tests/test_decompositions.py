@@ -429,7 +429,7 @@ def test_matrices_with_nan_leave_others_alone():
 
 
 def test_what_has_no_derivative_says_so():
-    for function in (lax.linalg.schur, lax.linalg.hessenberg, lax.linalg.tridiagonal):
+    for function in (lax.linalg.hessenberg, lax.linalg.tridiagonal):
         with pytest.raises(MissingRule, match="the jvp rule of"):
             jvp(function, (np.eye(2, dtype="f4"),), (np.eye(2, dtype="f4"),))
 

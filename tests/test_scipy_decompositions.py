@@ -237,6 +237,12 @@ def size(*xs):
     return total
 
 
+def of_schur(t, z):
+    """What does not depend on the phases of the columns of z."""
+    first = z[:, :2] @ jnp.conj(z[:, :2].T)
+    return size(first, jnp.diag(t)) + jnp.sum(jnp.sin(abs(jnp.triu(t, 1)) ** 2))
+
+
 def generalized(x):
     w, v = linalg.eigh(x, positive(3, x.dtype))
     return size(v * jnp.sin(w) @ jnp.conj(v.T))
@@ -256,6 +262,8 @@ def generalized(x):
         pytest.param(generalized, id="eigh"),
         pytest.param(lambda x: size(*linalg.polar(x)), id="polar"),
         pytest.param(lambda x: size(*linalg.polar(x[:2])), id="polar wide"),
+        pytest.param(lambda x: of_schur(*linalg.schur(x, "complex")), id="schur"),
+        pytest.param(lambda x: size(linalg.funm(x, jnp.sin)), id="funm"),
         pytest.param(lambda x: size(linalg.expm(x)), id="expm"),
         pytest.param(lambda x: size(linalg.expm_frechet(x, x @ x)[1]), id="expm_frechet"),
         pytest.param(lambda x: size(linalg.sqrtm(x + 4 * np.eye(3))), id="sqrtm"),
@@ -278,6 +286,13 @@ def test_derivatives_of_tridiagonal_eigenvalues(x64):
         return v @ v.T
 
     check_grads(projection, (d, e), order=2)
+
+
+def test_derivatives_of_a_real_schur_form(x64):
+    symmetric = hermitian(3)
+    check_grads(lambda x: of_schur(*linalg.schur(x + x.T)), (symmetric,), order=2)
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])  # its T has a block of two rows
+    assert np.isnan(np.asarray(jvp(lambda x: linalg.schur(x)[0], (turn,), (np.eye(2),))[1])).any()
 
 
 def test_polar_of_equal_singular_values(x64):

@@ -398,7 +398,7 @@ def schur(
     """(T, Z) with x = Z T Z^H and unitary Z; only T unless `compute_schur_vectors`.
 
     T is upper triangular; of a real matrix it is real, with a block of two rows for each pair of
-    complex eigenvalues. It has no derivative.
+    complex eigenvalues. For derivatives see `scipy.linalg.schur`.
 
     Raises:
       NotImplementedError: `sort_eig_vals` is true.

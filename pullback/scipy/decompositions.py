@@ -1,6 +1,6 @@
 """Decompositions of `scipy.linalg`: qr, eigh, schur, hessenberg, polar and their kin.
 
-All but `rsf2csf`'s and `schur`'s results have derivatives; see `numpy.linalg` for what they mean
+All but `rsf2csf` and `hessenberg` have derivatives; see `numpy.linalg` for what they mean
 where vectors are not unique. The options `overwrite_...` and `check_finite` change nothing.
 """
 
@@ -291,7 +291,8 @@ def _selected(select: str, limits: Any) -> slice:
 def schur(a: Any, output: str = "real") -> tuple[Array, Array]:
     """``(T, Z)`` with ``Z @ T @ Z.conj().T = a``, unitary Z and upper triangular T.
 
-    T and Z have no derivatives.
+    Columns of Z have any phase (sign), which derivatives take to stay as it is. They hold where all
+    eigenvalues differ and T is triangular; elsewhere they are infinite or nan.
 
     Args:
       a: an array of shape ``(..., n, n)``.

@@ -95,7 +95,7 @@ def funm(A: Any, func: Callable[[Array], Array], disp: bool = True) -> Any:
     """The matrix with the eigenvectors of `A` and eigenvalues ``func(w)``: complex.
 
     Parlett's recurrence on the Schur form, which loses digits where eigenvalues are close. It has
-    no derivative; `expm` and `sqrtm` have one.
+    derivatives where all eigenvalues differ.
 
     Args:
       A: an array of shape ``(n, n)``.

@@ -47,6 +47,26 @@ def _far_from_zero(*shape):
     return Spec(shape, make)
 
 
+def _upper(*shape):
+    """Upper triangular matrices with diagonals well apart."""
+
+    def make(rng, shape, dtype):
+        a = np.triu(rng.normal(size=shape), 1) + np.diag(np.arange(shape[-1]) * 1.5)
+        return a + 0.3j * np.triu(rng.normal(size=shape)) if dtype.kind == "c" else a
+
+    return Spec(shape, make)
+
+
+def _real_eigenvalues(*shape):
+    """Matrices with eigenvalues well apart; of real matrices, they are real."""
+
+    def make(rng, shape, dtype):
+        a = np.diag(np.arange(shape[-1]) * 2.0) + 0.2 * rng.normal(size=shape)
+        return a + 0.2j * rng.normal(size=shape) if dtype.kind == "c" else a
+
+    return Spec(shape, make)
+
+
 def _tridiagonal_solve(shape, columns, **options):
     return Example(
         tridiagonal.tridiagonal_solve,
@@ -141,15 +161,33 @@ EXAMPLES = [
         for lower in (True, False)
     ),
     *(
-        Example(op, [F(*shape)], params, dtypes=DTYPES, order=0, id=_named(shape), skip=SKIP)
-        for op, params in (
-            (schur.hessenberg, {}),
-            (
-                schur.schur,
-                {"compute_schur_vectors": True, "sort_eig_vals": False, "select_callable": None},
-            ),
+        Example(schur.hessenberg, [F(*shape)], dtypes=DTYPES, order=0, id=_named(shape), skip=SKIP)
+        for shape in ((3, 3), (2, 2, 2), (1, 1), (0, 2, 2), (0, 0))
+    ),
+    *(
+        Example(
+            schur.schur,
+            [_real_eigenvalues(*shape)],
+            {"compute_schur_vectors": True, "sort_eig_vals": False, "select_callable": None},
+            dtypes=DTYPES,
+            smooth=False,  # phases and signs are any: test_scipy_decompositions
+            id=_named(shape),
+            skip=SKIP,
         )
         for shape in ((3, 3), (2, 2, 2), (1, 1), (0, 2, 2), (0, 0))
+    ),
+    *(
+        Example(
+            schur.commutator_solve,
+            [_upper(*shape), F(*shape)],
+            {"transposed": transposed},
+            directions=[triangular(*shape, lower=False), F(*shape)],
+            dtypes=DTYPES,
+            scale=1000,
+            id=_named(shape) + "transposed" * transposed,
+        )
+        for shape in ((3, 3), (2, 4, 4), (1, 1), (0, 2, 2), (0, 0))
+        for transposed in (False, True)
     ),
     *(
         Example(
