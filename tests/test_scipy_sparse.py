@@ -139,3 +139,20 @@ def test_errors(solver):
             solver(a, b, **options)
     with pytest.raises(ValueError, match="invalid solve_method x"):
         gmres(np.eye(2), np.ones(2), solve_method="x")
+
+
+@solvers
+def test_derivatives_with_respect_to_sparse_matrices(name):
+    a = SOLVERS[name][1]
+    m = sparse.BCOO.fromdense(a)
+
+    def loss(m):
+        return jnp.sum(jnp.cos(solve(name, m, B)))
+
+    def plain(a):
+        return jnp.sum(jnp.cos(jnp.linalg.solve(a, B)))
+
+    want = np.asarray(pb.grad(plain)(a))
+    found = sparse.grad(loss)(m)
+    close(found.todense(), want)
+    close(pb.jit(sparse.grad(loss))(m).data, found.data)
