@@ -126,8 +126,9 @@ def companion(a: Any) -> Array:
 def _with_first_row(row: Any, below: Any) -> Any:
     """The matrix with this first row, `below` under the diagonal, and zeros."""
     n = row.shape[-1]
-    diagonal = below[..., None] * np.eye(n - 1, n, dtype=bool)
-    return jnp.concatenate([row[..., None, :], diagonal.astype(row.dtype)], axis=-2)
+    ones = jnp.asarray(np.eye(n - 1, n), row.dtype)
+    diagonal = below[..., None] * jnp.broadcast_to(ones, (*below.shape, n))
+    return jnp.concatenate([row[..., None, :], diagonal], axis=-2)
 
 
 def fiedler(a: Any) -> Array:
@@ -162,7 +163,7 @@ def fiedler_companion(a: Any) -> Array:
         if i < n:
             ones[(row, column + 1) if i % 2 == 0 else (row + 1, column)] = True
     entries = _picked(-a / a[..., :1], which)
-    return jnp.where(which > 0, entries, ones.astype(a.dtype))
+    return jnp.where(which > 0, entries, jnp.broadcast_to(ones.astype(a.dtype), entries.shape))
 
 
 def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:

@@ -54,7 +54,7 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[Array, Arra
             got=f"obs.shape={points.shape}, code_book.shape={book.shape}",
             fix="both must have as many columns.",
         )
-    off = lax.stop_gradient(points)[:, None, :] - lax.stop_gradient(book)
+    off = lax.stop_gradient(points)[:, None] - lax.stop_gradient(book)[None]
     code = jnp.argmin(jnp.sum(off * off, axis=-1), axis=-1).astype(dtypes.default_int())
     nearest = points - book[code]
     squares = jnp.sum(nearest * nearest, axis=-1)
