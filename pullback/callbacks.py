@@ -88,6 +88,7 @@ def io_callback(
         cannot be mapped.
 
     Every call is done, each time that the program gets to it, whether or not its result is used.
+    Where `checkpoint` computes a second time, it calls a second time.
 
     Raises:
       JaxRuntimeError: the function raised something, or its result is not as promised.
