@@ -170,11 +170,15 @@ def _times_windows(x: Any, w: Any, axes: tuple[Spatial, ...]) -> Any:
     m, k = math.prod([view.shape[i] for i in rows]), math.prod([view.shape[i] for i in columns])
     if _innermost(view, columns) < _innermost(view, rows):
         matrix = view.transpose((0, *rows, *columns)).reshape(g, m, k)
-        out = _product(matrix, _kernel_matrix(w, w_order)).reshape((g, *(view.shape[i] for i in rows), o))
+        out = _product(matrix, _kernel_matrix(w, w_order)).reshape(
+            (g, *(view.shape[i] for i in rows), o)
+        )
         made = [0, *rows, -1]
     else:
         matrix = view.transpose((0, *columns, *rows)).reshape(g, k, m)
-        out = _product(_kernel_matrix(w, w_order).swapaxes(1, 2), matrix).reshape((g, o, *(view.shape[i] for i in rows)))
+        out = _product(_kernel_matrix(w, w_order).swapaxes(1, 2), matrix).reshape(
+            (g, o, *(view.shape[i] for i in rows))
+        )
         made = [0, -1, *rows]
     wanted = [0, 1, -1, *range(2, 2 + n)]
     return out.transpose([made.index(i) for i in wanted])
