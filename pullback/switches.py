@@ -30,18 +30,19 @@ debug_key_reuse = Switch(
     "jax_debug_key_reuse", "Accepted for compatibility: keys used twice are not looked for yet."
 )
 thread_guard = Switch(
-    "jax_thread_guard", "Accepted for compatibility: there is one process, and threads are safe."
+    "jax_thread_guard",
+    "Accepted for compatibility: it is about several processes, and there is one.",
 )
 softmax_custom_jvp = Switch(
     "jax_softmax_custom_jvp",
-    "Accepted for compatibility: the derivative of nn.softmax is always the accurate one.",
+    "Accepted for compatibility: nothing reads it; nn.softmax has one derivative.",
 )
 jax2tf_associative_scan_reductions = Switch(
     "jax2tf_associative_scan_reductions", "Accepted for compatibility: nothing goes to TensorFlow."
 )
 allow_f16_reductions = Switch(
     "jax_allow_f16_reductions",
-    "Accepted for compatibility: sums of float16 are always computed in float32.",
+    "Accepted for compatibility: nothing reads it.",
 )
 transfer_guard_host_to_device = Switch(
     "jax_transfer_guard_host_to_device",
