@@ -323,7 +323,8 @@ def zero_filled(t: Any, aval: ArrayType) -> Any:
 
 def named_like(function: Any, fun: Any, verb: str) -> Any:
     """`function` with the name and docstring of `fun`. functools.wraps costs 0.7 us more."""
-    function.__name__ = getattr(fun, "__name__", verb)
+    name = getattr(fun, "__name__", verb)
+    function.__name__ = name if isinstance(name, str) else verb  # an object may have any
     function.__doc__ = getattr(fun, "__doc__", None)
     function.__wrapped__ = fun
     return function
