@@ -8,6 +8,7 @@ from contextlib import ContextDecorator
 from typing import Any, TypeVar
 
 from .core.errors import error
+from .core.trace import state
 from .profiler import TraceAnnotation
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -16,8 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class named_scope(ContextDecorator):
     """What is done while the `with` lasts has this name in a profile; also a decorator.
 
-    It changes nothing of what is computed. A profile (`profiler.trace`) shows the time that the
-    operations, or under `jit` their tracing, took inside.
+    It changes nothing of what is computed. Equations of programs keep it in their `source_info`. A
+    profile (`profiler.trace`) shows the time that the operations, or under `jit` their tracing,
+    took inside.
 
     Raises:
       TypeError: the name is no string.
@@ -39,16 +41,18 @@ class named_scope(ContextDecorator):
                 fix='write named_scope("a name").',
             )
         self.name = name
-        self._open: list[TraceAnnotation] = []
+        self._open: list[tuple[TraceAnnotation, tuple[str, ...]]] = []
 
     def __enter__(self) -> str:
         annotation = TraceAnnotation(self.name)
-        self._open.append(annotation)
+        self._open.append((annotation, state.scopes))
+        state.scopes = (*state.scopes, self.name)
         annotation.__enter__()
         return self.name
 
     def __exit__(self, *details: Any) -> None:
-        self._open.pop().__exit__(*details)
+        annotation, state.scopes = self._open.pop()
+        annotation.__exit__(*details)
 
 
 def named_call(fun: F, *, name: str | None = None) -> F:

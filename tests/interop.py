@@ -10,6 +10,7 @@ import traceback
 import warnings
 
 import jax
+import jax.extend.source_info_util
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -588,6 +589,23 @@ def rules_see_what_is_differentiated():
     close(jax.jit(jax.grad(looped))(1.0, X), 8 * np.prod(X))
     close(jax.vmap(jax.grad(f), (0, None))(X, 3.0), [6.0] * 3)
     show(sorted(set(seen)))
+
+
+@case
+def scopes_of_equations():
+    def f(x):
+        with jax.named_scope("outer"):
+            y = jnp.sin(x)
+            with jax.named_scope("inner"):
+                y = jax.jit(jnp.cos)(y)
+        return jnp.tanh(y)
+
+    closed = jax.make_jaxpr(f)(1.0)
+    show([str(e.source_info.name_stack) for e in closed.eqns])
+    (call,) = [e for e in closed.eqns if e.primitive is primitives.jit_p]
+    show([str(e.source_info.name_stack) for e in call.params["jaxpr"].eqns])
+    with jax.extend.source_info_util.extend_name_stack("a"):
+        show(str(jax.extend.source_info_util.current_name_stack()))
 
 
 @case

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import dtypes
 from .array import HostArray, Tracer
@@ -60,6 +60,37 @@ class Effect:
         return self.name or type(self).__name__
 
 
+class NameStack(NamedTuple):
+    """The names of the scopes around an operation: `str` is `outer/inner`."""
+
+    stack: tuple[str, ...] = ()
+
+    def extend(self, name: str) -> NameStack:
+        """With one more scope."""
+        return NameStack((*self.stack, name))
+
+    def transform(self, name: str) -> NameStack:
+        """Inside a transformation."""
+        return NameStack((*self.stack, f"{name}()"))
+
+    def __str__(self) -> str:
+        return "/".join(self.stack)
+
+
+class SourceInfo(NamedTuple):
+    """Where an operation stands: the scopes around it. A traceback would cost too much to keep."""
+
+    traceback: Any = None
+    name_stack: NameStack = NameStack()
+
+    def replace(self, **changes: Any) -> SourceInfo:
+        """The same with some of its parts changed."""
+        return self._replace(**changes)
+
+
+_NOWHERE = SourceInfo()
+
+
 class Equation:
     """`outvars = primitive[params] invars`"""
 
@@ -72,7 +103,7 @@ class Equation:
         primitive: Primitive,
         params: dict[str, Any],
         effects: Any = None,
-        source_info: Any = None,
+        source_info: Any = _NOWHERE,
         ctx: Any = None,
     ) -> None:
         self.primitive, self.invars, self.outvars = primitive, list(invars), list(outvars)
@@ -345,11 +376,17 @@ class RecordTrace(Trace):
         out = primitive.typing(*[a.aval for a in atoms], **params)
         if primitive.multiple_results:
             outvars = [Var(t) for t in out]
-            self.equations.append(Equation(atoms, outvars, primitive, params))
+            self.write(Equation(atoms, outvars, primitive, params))
             return [RecordTracer(self, v) for v in outvars]
         var = Var(out)
-        self.equations.append(Equation(atoms, (var,), primitive, params))
+        self.write(Equation(atoms, (var,), primitive, params))
         return RecordTracer(self, var)
+
+    def write(self, equation: Equation) -> None:
+        """Add an equation, which stands in the scopes that are open now."""
+        if state.scopes:
+            equation.source_info = SourceInfo(None, NameStack(state.scopes))
+        self.equations.append(equation)
 
     def finish(self, outputs: Sequence[Any]) -> ClosedProgram:
         """The program written so far, with these outputs."""
@@ -378,9 +415,13 @@ def trace_program(
     """
     trace = RecordTrace(state.trace, function if of is None else of, verb)
     named = list(names) + [""] * (len(avals) - len(names))
-    with running(trace):
-        inputs = [trace.new_input(t, name) for t, name in zip(avals, named, strict=True)]
-        return trace.finish(function(*inputs))
+    scopes, state.scopes = state.scopes, ()  # those of a program are its own
+    try:
+        with running(trace):
+            inputs = [trace.new_input(t, name) for t, name in zip(avals, named, strict=True)]
+            return trace.finish(function(*inputs))
+    finally:
+        state.scopes = scopes
 
 
 # ---- running, closing and checking a program
@@ -485,9 +526,11 @@ __all__ = [
     "Effect",
     "Equation",
     "Literal",
+    "NameStack",
     "Program",
     "RecordTrace",
     "RecordTracer",
+    "SourceInfo",
     "Var",
     "check_program",
     "hoist_tracers",

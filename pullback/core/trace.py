@@ -209,6 +209,8 @@ class State(threading.local):
 
     trace: Trace = EVAL
     axes: dict[Any, Any] = {}  # noqa: RUF012 (replaced, never mutated)
+    scopes: tuple[str, ...] = ()
+    """The names of the open scopes, for the equations of programs."""
     looks: int = 0
     """How often Python asked for the value of a traced value, and got it: what is traced meanwhile
     is good for that value only."""

@@ -1,7 +1,4 @@
-"""Where an operation stands in the user's program: `jax.extend.source_info_util`.
-
-Equations here keep no traceback: that would cost more than to record them.
-"""
+"""Where an operation stands in the user's program: `jax.extend.source_info_util`."""
 
 from __future__ import annotations
 
@@ -9,39 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from types import FrameType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ...core.errors import hidden_paths, user_line
+from ...core.program import NameStack as NameStack
+from ...core.program import SourceInfo as SourceInfo
+from ...core.trace import state
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class NameStack(NamedTuple):
-    """The names of the scopes around an operation."""
-
-    stack: tuple[str, ...] = ()
-
-    def extend(self, name: str) -> NameStack:
-        """With one more scope."""
-        return NameStack((*self.stack, name))
-
-    def transform(self, name: str) -> NameStack:
-        """Inside a transformation."""
-        return NameStack((*self.stack, f"{name}()"))
-
-    def __str__(self) -> str:
-        return "/".join(self.stack)
-
-
-class SourceInfo(NamedTuple):
-    """A traceback, where there is one, and the scopes."""
-
-    traceback: Any = None
-    name_stack: NameStack = NameStack()
-
-    def replace(self, **changes: Any) -> SourceInfo:
-        """The same with some of its parts changed."""
-        return self._replace(**changes)
 
 
 def new_source_info() -> SourceInfo:
@@ -50,13 +22,13 @@ def new_source_info() -> SourceInfo:
 
 
 def current() -> SourceInfo:
-    """What is known of the place where the program is now: no traceback."""
-    return SourceInfo()
+    """What is known of the place where the program is now: the open scopes."""
+    return SourceInfo(None, NameStack(state.scopes))
 
 
 def current_name_stack() -> NameStack:
-    """The scopes around the place where the program is now: not kept."""
-    return NameStack()
+    """The scopes around the place where the program is now."""
+    return NameStack(state.scopes)
 
 
 def new_name_stack(name: str = "") -> NameStack:
@@ -65,13 +37,34 @@ def new_name_stack(name: str = "") -> NameStack:
 
 
 @contextmanager
-def _nothing(*_: Any) -> Iterator[None]:
+def set_name_stack(stack: NameStack) -> Iterator[None]:
+    """These are the open scopes while the `with` lasts."""
+    before, state.scopes = state.scopes, stack.stack
+    try:
+        yield
+    finally:
+        state.scopes = before
+
+
+def extend_name_stack(name: str) -> Any:
+    """One more scope while the `with` lasts."""
+    return set_name_stack(current_name_stack().extend(name))
+
+
+def transform_name_stack(name: str) -> Any:
+    """A transformation as the innermost scope while the `with` lasts."""
+    return set_name_stack(current_name_stack().transform(name))
+
+
+def reset_name_stack() -> Any:
+    """No scopes while the `with` lasts."""
+    return set_name_stack(NameStack())
+
+
+@contextmanager
+def user_context(*_: Any, **options: Any) -> Iterator[None]:
+    """Tracebacks are not kept: it changes nothing."""
     yield
-
-
-extend_name_stack = reset_name_stack = set_name_stack = transform_name_stack = _nothing
-"""Scopes are not kept: these change nothing while the `with` lasts."""
-user_context = _nothing
 
 
 def summarize(source_info: Any, num_frames: int = 1) -> str:

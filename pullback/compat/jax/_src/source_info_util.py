@@ -1,6 +1,6 @@
 """`jax._src.source_info_util`: where an operation stands in the user's program.
 
-Equations here do not know it: their `source_info` has no traceback.
+Equations know the scopes around them; their `source_info` has no traceback.
 """
 
 from pullback.compat.views.places import NameStack as NameStack
