@@ -38,22 +38,29 @@ def beta_log_density_values(a: Any, b: Any, x: Any) -> Any:
     """
     with quiet():
         direct = scipy.xlogy(a - 1, x) + scipy.xlog1py(b - 1, -x) - _betaln(a, b)
-        large = (np.minimum(a, b) >= _LARGE) & (x > 0) & (x < 1)
-        p, q = np.where(large, a, _LARGE), np.where(large, b, _LARGE)
-        y = np.where(large, x, 0.5)
-        n = p + q
-        drift = n * y - p  # of the mean n y from p, and the other way of n (1 - y) from q
-        rest = np.where(np.absolute(drift) < 0.4 * q, q - drift, n * (1 - y))
-        far = p * log_ratio_minus(n * y, p) + q * log_ratio_minus(rest, q)
-        far += 0.5 * (np.log(p / n) + np.log(q / (2 * np.pi))) - np.log(y) - np.log1p(-y)
-        far += stirling_rest(n) - stirling_rest(p) - stirling_rest(q)
         inside = (x >= 0) & (x <= 1) & (a > 0) & (b > 0)
-        return np.where(inside, np.where(large, far, direct), np.nan)
+        large = (np.minimum(a, b) >= _LARGE) & (x > 0) & (x < 1)
+        if np.any(large):
+            p, q = np.where(large, a, _LARGE), np.where(large, b, _LARGE)
+            far = _large_log_density(p, q, np.where(large, x, 0.5))
+            direct = np.where(large, far, direct)
+        return np.where(inside, direct, np.nan)
+
+
+def _large_log_density(p: Any, q: Any, y: Any) -> Any:
+    n = p + q
+    drift = n * y - p  # of the mean n y from p, and the other way of n (1 - y) from q
+    rest = np.where(np.absolute(drift) < 0.4 * q, q - drift, n * (1 - y))
+    far = p * log_ratio_minus(n * y, p) + q * log_ratio_minus(rest, q)
+    far += 0.5 * (np.log(p / n) + np.log(q / (2 * np.pi))) - np.log(y) - np.log1p(-y)
+    return far + stirling_rest(n) - stirling_rest(p) - stirling_rest(q)
 
 
 def _betaln(a: Any, b: Any) -> Any:
     """log B(a, b); with one large argument by Stirling's series, as the logarithms would cancel."""
     small, large = np.minimum(a, b), np.maximum(a, b)
+    if not np.any(large >= _LARGE):
+        return scipy.betaln(a, b)
     y = np.where(large >= _LARGE, large, _LARGE)
     far = stirling_rest(y) - stirling_rest(small + y) + scipy.gammaln(small)
     far -= (y + small - 0.5) * np.log1p(small / y) + small * (np.log(y) - 1)

@@ -156,7 +156,10 @@ def gamma_density_values(a: Any, x: Any) -> Any:
     """x^(a-1) exp(-x) / Gamma(a); arrays or numbers of float64."""
     with quiet():
         large = a >= _LARGE
-        density = np.where(large, _density_large(np.where(large, a, _LARGE), x), _density(a, x))
+        density = _density(a, x)
+        if np.any(large):
+            far = _density_large(np.where(large, a, _LARGE), x)
+            density = np.where(large, far, density)
         return np.where((x >= 0) & (a > 0), density, np.nan)
 
 
@@ -191,9 +194,11 @@ def gamma_log_density_values(a: Any, x: Any) -> Any:
     with quiet():
         direct = scipy.xlogy(a - 1, x) - x - scipy.gammaln(a)
         large = (a >= _LARGE) & (x > 0) & (x < np.inf)
-        b, y = np.where(large, a, _LARGE), np.where(large, x, 1.0)
-        far = b * log_ratio_minus(y, b) - stirling_rest(b) - np.log(y) + 0.5 * np.log(b)
-        found = np.where(large, far - 0.5 * np.log(2 * np.pi), direct)
+        found = direct
+        if np.any(large):
+            b, y = np.where(large, a, _LARGE), np.where(large, x, 1.0)
+            far = b * log_ratio_minus(y, b) - stirling_rest(b) - np.log(y) + 0.5 * np.log(b)
+            found = np.where(large, far - 0.5 * np.log(2 * np.pi), direct)
         found = np.where((x == np.inf) & (a < np.inf), -np.inf, found)
         return np.where((x >= 0) & (a > 0), found, np.nan)
 
