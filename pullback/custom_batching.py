@@ -42,6 +42,9 @@ class custom_vmap(CustomFunction):
 
     vmap_rule: Callable[..., tuple[Any, Any]] | None = None
 
+    def __init__(self, fun: Callable[..., Any]) -> None:
+        super().__init__(fun)
+
     def def_vmap(self, vmap_rule: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
         """Set the rule; returns it.
 

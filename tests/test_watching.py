@@ -273,6 +273,14 @@ def test_debug_log(caplog):
         debug.log(3)
 
 
+def test_print_and_log_with_options_first(capsys, caplog):
+    pb.jit(lambda x: debug.print(ordered=True)("x is {x}", x=x))(2.0)
+    assert capsys.readouterr().out == "x is 2.0\n"
+    with caplog.at_level(logging.INFO, "pullback.debug"):
+        debug.log(ordered=True)("one {}", 1)
+    assert caplog.messages == ["one 1"]
+
+
 def test_debug_effects_stand_in_programs():
     def effects(ordered):
         return pb.make_jaxpr(lambda x: pb.jit(lambda x: debug.print("", ordered=ordered))(x))(

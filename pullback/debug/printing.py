@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import string
 from typing import Any
@@ -13,18 +14,18 @@ from .callbacks import Arguments, call_back
 
 
 def print_(
-    fmt: str,
+    fmt: str | None = None,
     *args: Any,
     ordered: bool = False,
     partitioned: bool = False,
     skip_format_check: bool = False,
     **kwargs: Any,
-) -> None:
+) -> Any:
     """Print `fmt.format(*args, **kwargs)` with the values, each time that the program gets here.
 
     Args:
       fmt: a format string, such as ``"x = {x}, {:.3f}"``. Without braces, the arguments follow it,
-        as in Python's `print`.
+        as in Python's `print`. Without it, the result is a function that takes it.
       *args: pytrees of arrays, and anything else.
       ordered: accepted for compatibility: on this engine all prints keep their order.
       partitioned: accepted for compatibility.
@@ -47,17 +48,21 @@ def print_(
       x = 0.0
       x = 1.0
     """
+    if fmt is None and not args and not kwargs:
+        options = {"ordered": ordered, "skip_format_check": skip_format_check}
+        return functools.partial(print_, **options)  # type: ignore[arg-type]
     _call_with_text("debug.print", fmt, args, kwargs, ordered, skip_format_check, print)
+    return None
 
 
 def log(
-    fmt: str,
+    fmt: str | None = None,
     *args: Any,
     ordered: bool = False,
     partitioned: bool = False,
     skip_format_check: bool = False,
     **kwargs: Any,
-) -> None:
+) -> Any:
     """As `debug.print`, but the text goes to Python's logging: to the logger "pullback.debug", as
     information.
 
@@ -72,7 +77,11 @@ def log(
       x = 1.0
       >>> logger.removeHandler(handler)
     """
+    if fmt is None and not args and not kwargs:
+        options = {"ordered": ordered, "skip_format_check": skip_format_check}
+        return functools.partial(log, **options)  # type: ignore[arg-type]
     _call_with_text("debug.log", fmt, args, kwargs, ordered, skip_format_check, _logger.info)
+    return None
 
 
 _logger = logging.getLogger("pullback.debug")

@@ -10,7 +10,7 @@ import numpy as np
 from ... import checks
 from ...core.array import Array, HostArray
 from ...core.errors import error, user_line
-from ...core.program import RecordTrace
+from ...core.program import Equation, RecordTrace
 from ...core.pytree import PyTreeDef, flatten
 from ...core.trace import host_array, running, state, type_of
 from ...ops.elementwise import select_n
@@ -93,10 +93,9 @@ class _LineTrace(RecordTrace):
 
     __slots__ = ()
 
-    def process(self, primitive: Any, args: Any, params: Any) -> Any:
-        out = super().process(primitive, args, params)
-        self.equations[-1].source_info = user_line()
-        return out
+    def write(self, equation: Equation) -> None:
+        super().write(equation)
+        equation.source_info = equation.source_info.replace(traceback=user_line())
 
 
 def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs: Any) -> None:

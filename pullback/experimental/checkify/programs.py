@@ -72,8 +72,14 @@ def _do(eq: Equation, args: list[Any], errors: Errors, ledger: Ledger) -> list[A
     for check in checks_of(eq, errors):
         check(local, eq, args, outs)
     if local.code is not None:
-        ledger.merge(local.code, local.payloads, local.sites, eq.source_info or "")
+        ledger.merge(local.code, local.payloads, local.sites, _line(eq))
     return outs
+
+
+def _line(eq: Equation) -> str:
+    """The user's line, where the recording kept it."""
+    found = eq.source_info.traceback
+    return found if isinstance(found, str) else ""
 
 
 def _has_checks(program: Program, errors: Errors) -> bool:
@@ -102,7 +108,7 @@ class Checked:
     def enter(self, ledger: Ledger, outs: Sequence[Any], eq: Equation) -> list[Any]:
         """Put the error among the results into the ledger; the others."""
         n = self.count
-        line = eq.source_info or ""
+        line = _line(eq)
         ledger.merge(outs[0], by_key(self.keys, outs[1:n]), self.sites, line)
         return list(outs[n:])
 
@@ -292,7 +298,7 @@ def _while(eq: Equation, args: Any, errors: Errors, ledger: Ledger) -> list[Any]
     start = _later(loop.keys, (loop.first.keys, early))
     outs = while_p(*consts, *start, going, *carry, **loop.params)
     n = 1 + sum(map(len, loop.keys))
-    line = eq.source_info or ""
+    line = _line(eq)
     ledger.merge(outs[0], by_key(loop.keys, outs[1:n]), loop.sites, line)
     return list(outs[n + 1 :])
 
