@@ -7,6 +7,7 @@ from . import lax as lax
 from . import nn as nn
 from . import numpy as numpy
 from . import random as random
+from . import ref as ref
 from . import scipy as scipy
 from . import sharding as sharding
 from . import tree as tree
@@ -81,6 +82,12 @@ from .placement import (
     make_array_from_single_device_arrays as make_array_from_single_device_arrays,
 )
 from .placement import reshard as reshard
+from .ref import Ref as Ref
+from .ref import ds as ds
+from .ref import empty_ref as empty_ref
+from .ref import free_ref as free_ref
+from .ref import freeze as freeze
+from .ref import new_ref as new_ref
 from .shard_mapping import shard_map as shard_map
 from .shard_mapping import smap as smap
 from .sharding import NamedSharding as NamedSharding
@@ -130,7 +137,6 @@ __getattr__, __dir__ = _submodules(
         "memory",
         "monitoring",
         "profiler",
-        "ref",
         "stages",
         "test_util",
         "tools",

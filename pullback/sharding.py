@@ -20,6 +20,7 @@ from .core.mesh import EMPTY as _EMPTY
 from .core.mesh import AbstractDevice as AbstractDevice
 from .core.mesh import AbstractMesh as AbstractMesh
 from .core.mesh import AxisType as AxisType
+from .core.mesh import ManualAxisType as ManualAxisType
 from .core.mesh import Mesh as Mesh
 from .core.mesh import PartitionSpec as PartitionSpec
 from .core.mesh import mesh_in_use
@@ -34,6 +35,7 @@ __all__ = [
     "AbstractDevice",
     "AbstractMesh",
     "AxisType",
+    "ManualAxisType",
     "Mesh",
     "NamedSharding",
     "PartitionSpec",

@@ -31,6 +31,35 @@ class AxisType(Enum):
         return self.name
 
 
+class ManualAxisType:
+    """Along which manual axes of a mesh a value varies, or is still to be summed."""
+
+    __slots__ = ("reduced", "unreduced", "varying")
+
+    def __init__(
+        self,
+        *,
+        varying: Any = frozenset(),
+        unreduced: Any = frozenset(),
+        reduced: Any = frozenset(),
+    ) -> None:
+        self.varying, self.unreduced = frozenset(varying), frozenset(unreduced)
+        self.reduced = frozenset(reduced)
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.varying, self.unreduced, self.reduced)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ManualAxisType) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        sets = ", ".join(f"{n}={getattr(self, n)!r}" for n in ("varying", "unreduced", "reduced"))
+        return f"ManualAxisType({sets})"
+
+
 class AbstractDevice:
     """The kind of a device, without naming one."""
 
