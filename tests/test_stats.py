@@ -381,6 +381,27 @@ def test_invalid_parameters_give_nan():
     )
 
 
+def test_nan_stays_and_infinity_has_no_probability():
+    cases = {
+        "bernoulli": (0.5,),
+        "betabinom": (3.0, 0.5, 2.0),
+        "binom": (3.0, 0.5),
+        "geom": (0.5,),
+        "nbinom": (3.0, 0.5),
+        "poisson": (0.5,),
+    }
+    for name, args in cases.items():
+        of = getattr(stats, name)
+        assert np.isnan(of.logpmf(NAN, *args)) and np.isnan(of.pmf(NAN, *args)), name
+        if name not in ("geom", "nbinom"):
+            assert of.pmf(INF, *args) == 0, name
+    for name, args in {"gamma": (2.0,), "beta": (2.0, 3.0), "expon": (), "pareto": (2.0,)}.items():
+        of = getattr(stats, name)
+        for f in ("pdf", "logpdf", "cdf", "logcdf", "sf", "logsf"):
+            assert np.isnan(getattr(of, f)(NAN, *args)), (name, f)
+        assert of.pdf(INF, *args) == 0 and of.cdf(INF, *args) == 1 and of.sf(INF, *args) == 0
+
+
 # ---- vectors
 
 

@@ -31,7 +31,7 @@ def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Array:
     k, n, a, b, loc = reals("betabinom.logpmf", k, n, a, b, loc)
     y = jnp.floor(k) - loc
     right = (n >= 0) & (a > 0) & (b > 0)
-    inside = right & (y >= 0) & (y <= n)
+    inside = right & ~((y < 0) | (y > n))
     y, n = jnp.where(inside, y, 0), jnp.where(inside, n, 0)
     a, b = jnp.where(inside, a, 1), jnp.where(inside, b, 1)
     ways = jnp.log1p(n) + betaln(n - y + 1, y + 1)

@@ -37,6 +37,6 @@ def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Array:
 def _arguments(name: str, k: Any, n: Any, p: Any, loc: Any) -> tuple[Any, Any, Any, Any]:
     k, n, p, loc = reals(name, k, n, p, loc)
     y = k - loc
-    inside = (y >= 0) & (y < n + 1)
+    inside = ~((y < 0) | (y >= n + 1))
     wrong = (p < 0) | (p > 1)
     return jnp.where(inside, y, 0), jnp.where(inside, n, 0), jnp.where(wrong, np.nan, p), inside

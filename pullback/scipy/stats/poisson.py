@@ -49,7 +49,7 @@ def cdf(k: Any, mu: Any, loc: Any = 0) -> Array:
 def _arguments(name: str, k: Any, mu: Any, loc: Any) -> tuple[Any, Any, Any]:
     k, mu, loc = reals(name, k, mu, loc)
     x = k - loc
-    inside = (x >= 0) & (jnp.round(k) == k)
+    inside = jnp.isnan(k) | ((x >= 0) & (x < np.inf) & (jnp.round(k) == k))
     return jnp.where(inside, x, 0), jnp.where(mu < 0, np.nan, mu), inside
 
 
