@@ -102,9 +102,8 @@ def svd(
     Singular vectors are not unique: those of equal values may turn among themselves, the columns
     that complete a basis are any, and so are phases of complex ones. Where all values differ and
     none is 0, what does not depend on the choice has the right derivative. Where some are equal,
-    that holds for the values (of their symmetric functions), for ``U @ Vh``, and for the spaces
-    that vectors of equal values span; ``U @ diag(f(S)) @ Vh`` lacks a part of its derivative, as
-    the turn of the vectors is taken to be zero. JAX gives nan there.
+    that holds for symmetric functions of the values; derivatives of vectors are infinite or nan
+    there, as in JAX. ``scipy.linalg.polar`` and ``pinv`` have derivatives there, too.
 
     Args:
       a: an array of shape ``(..., m, n)``.
@@ -229,9 +228,8 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
 
     Vectors of equal values may turn among themselves, complex ones have any phase. Where all values
     differ, what does not depend on the choice has the right derivative. Where some are equal, that
-    holds for the values (of their symmetric functions) and for the spaces that vectors of equal
-    values span; ``v * f(w) @ v.T`` lacks a part of its derivative, as the turn of the vectors is
-    taken to be zero (JAX gives nan): use ``scipy.linalg.expm``, ``sqrtm`` or ``polar``.
+    holds for symmetric functions of the values; derivatives of vectors are infinite or nan there,
+    as in JAX. ``scipy.linalg.expm``, ``sqrtm`` and ``polar`` have derivatives there, too.
 
     Args:
       a: an array of shape ``(..., n, n)``.

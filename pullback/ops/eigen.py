@@ -38,7 +38,7 @@ from .linalg import (
 from .reduction import argmax
 from .rounding import abs_
 from .slicing import pad, slice_along
-from .spectral import check_subset, inverse
+from .spectral import check_subset, inverse_gaps
 from .structural import iota, reduce_sum, zero_like, zeros_of
 
 
@@ -49,11 +49,11 @@ class Eigh(OfMatrices):
     too, so that a gradient is spread over both triangles. `subset_by_index` leaves only the values
     and vectors of these places.
 
-    Vectors of equal values may turn among themselves, complex ones have a free phase: that part of
-    v^H dv is taken to be zero. Derivatives of the values always exist: of equal ones they are those
-    of one choice of vectors, so that symmetric functions of them, such as their sum, have the right
-    derivative. So do the spaces that vectors of equal values span; but not v f(w) v^H, where the
-    difference of two f(w), 0, would have to be divided by that of two w.
+    Derivatives of the values always exist: of equal ones they are those of one choice of vectors,
+    so that symmetric functions of them, such as their sum, have the right derivative. Vectors have
+    a free sign or phase, which is taken not to change. Vectors of equal values may turn among
+    themselves, and their derivative is infinite or nan: whatever the turn were taken to be,
+    v f(w) v^H would have a wrong derivative for some f, and nobody would see it.
     """
 
     multiple_results = True
@@ -123,7 +123,7 @@ def _hermitian_tangents(v: Any, w: Any, moved: Any, some_w: Any, start: int) -> 
     gaps = sub(for_columns(some_w, change), for_rows(w, change))
     dw = diagonal(change, -start)
     dw = real(dw) if dw.dtype.kind == "c" else dw
-    return dw, matmul(v, mul(change, inverse(gaps)))
+    return dw, matmul(v, mul(change, inverse_gaps(gaps, start)))
 
 
 # ---- tridiagonal matrices
@@ -195,8 +195,9 @@ class Eig(OfMatrices):
 
     x v = v diag(w), and u^H x = diag(w) u^H for the left vectors u. All are complex. Columns have
     norm 1, and their largest component is real. Derivatives of vectors keep that; where two
-    components are equally large, or two values equal, they are those of one possible choice.
-    Where there are fewer than n independent vectors, derivatives are infinite or nan.
+    components are equally large, they are those of one possible choice. Where two values are
+    equal, derivatives of vectors are infinite or nan; and all, where there are fewer than n
+    independent vectors.
     """
 
     multiple_results = True
@@ -304,7 +305,7 @@ def _vectors_tangent(v: Any, w: Any, change: Any) -> Any:
     if v.shape[-1] == 0:
         return zeros_of(v)
     gaps = sub(for_columns(w, change), for_rows(w, change))
-    free = matmul(v, mul(change, inverse(gaps)))
+    free = matmul(v, mul(change, inverse_gaps(gaps)))
     axis = len(v.shape) - 2
     along = real(reduce_sum(mul(conjugated(v), free), axes=(axis,)))
     size = abs_(v)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..core import dtypes
+from ..core.array import HostArray
 from ..core.errors import error
 from ..core.types import ArrayType, array_type
-from .comparison import eq
 from .contraction import matmul
 from .elementwise import add, add_any, div, like, mul, real, select_n, sub
 from .lapack import lapack_dtype, without_nan
@@ -48,9 +48,11 @@ class Svd(OfMatrices):
 
     Derivatives: those of s always exist, where values are equal or zero as those of one choice of
     vectors. U and V are not unique: columns of equal values may turn among themselves, complex
-    columns have a free phase, and the columns that complete a basis are any. That free part of
-    U^H dU is taken to be zero (of complex phases, all of the difference between U and V is put
-    into U). So U V^H has the right derivative at equal values too, but not U f(s) V^H.
+    columns have a free phase, and the columns that complete a basis are any. The phase and the turn
+    of what completes a basis are taken to be zero (of phases, all of the difference between U and V
+    is put into U). The turn of columns of equal values is infinite: whatever it were taken to be,
+    U f(s) V^H would have a wrong derivative for some f, and nobody would see it. So it is with the
+    change of vectors of a value 0 that leaves the space of all of them.
     """
 
     multiple_results = True
@@ -151,14 +153,17 @@ def _part(x: Any, axis_from_end: int, subset: tuple[int, int] | None) -> Any:
 def _vector_tangents(s: Any, u: Any, v: Any, dx: Any, change: Any) -> tuple[Any, Any]:
     """The tangents of the thin U and V, where `change` is P = U^H dx V."""
     # P = X S + dS - S Y with X = U^H dU and Y = V^H dV skew-Hermitian. So at i, j
-    # (X - Y) (s_i + s_j) = P - P^H, and off the diagonal (X + Y) (s_j - s_i) = P + P^H: equal
-    # values leave only X + Y free. Townsend (2016) has the same with s_j^2 - s_i^2 alone.
+    # (X - Y) (s_i + s_j) = P - P^H, and off the diagonal (X + Y) (s_j - s_i) = P + P^H.
+    # Townsend (2016) has the same with s_j^2 - s_i^2 alone, which loses digits.
     m, n = dx.shape[-2:]
     columns, rows = for_columns(s, change), for_rows(s, change)
     turned = adjoint(change)
     half = like(change, 0.5)
-    apart = mul(mul(sub(change, turned), inverse(add(columns, rows))), half)
-    together = mul(mul(add_any(change, turned), inverse(sub(columns, rows))), half)
+    # On the diagonal P - P^H is the phase between U and V, which real vectors do not have.
+    total = add(columns, rows)
+    over_total = reciprocal(total) if change.dtype.kind == "c" else inverse_gaps(total)
+    apart = mul(mul(sub(change, turned), over_total), half)
+    together = mul(mul(add_any(change, turned), inverse_gaps(sub(columns, rows))), half)
     x, y = add_any(together, apart), sub(together, apart)
     if change.dtype.kind == "c":
         phase = skew_diagonal(apart)
@@ -171,17 +176,24 @@ def _vector_tangents(s: Any, u: Any, v: Any, dx: Any, change: Any) -> tuple[Any,
     return du, dv
 
 
-def inverse(x: Any) -> Any:
-    """1 / x, and 0 where x is 0."""
-    zero = eq(x, like(x, 0))
+def reciprocal(x: Any) -> Any:
+    """1 / x"""
+    return div(broadcast_in_dim(like(x, 1), shape=x.shape, broadcast_dimensions=()), x)
+
+
+def inverse_gaps(x: Any, start: int = 0) -> Any:
+    """1 / x off the diagonal that starts `start` rows below the corner, infinite where x is 0."""
+    own = HostArray(np.eye(*x.shape[-2:], -start, dtype=bool))
+    axes = (len(x.shape) - 2, len(x.shape) - 1)
+    own = broadcast_in_dim(own, shape=x.shape, broadcast_dimensions=axes)
     one = broadcast_in_dim(like(x, 1), shape=x.shape, broadcast_dimensions=())
-    return select_n(zero, div(one, select_n(zero, x, one)), zeros_of(x))
+    return select_n(own, reciprocal(select_n(own, x, one)), zeros_of(x))
 
 
 def _outside(u: Any, change: Any, s: Any) -> Any:
     """The part of a change of the columns of `u` that leaves the space they span."""
     rest = sub(change, matmul(u, matmul(adjoint(u), change)))
-    return mul(rest, for_columns(inverse(s), change))
+    return mul(rest, for_columns(reciprocal(s), change))
 
 
 def _with_completion(u: Any, du: Any, full: Any) -> Any:

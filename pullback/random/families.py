@@ -167,8 +167,8 @@ def multivariate_normal(
       shape: the shape of the result without its last axis; by default that of the parameters.
       dtype: a float dtype; by default that of the parameters.
       method: how `cov` is factored: "cholesky", "eigh" or "svd"; the latter two take singular
-        matrices too. Where eigenvalues of `cov` are equal, their derivatives with respect to it
-        miss a part: use "cholesky" there.
+        matrices too. Where eigenvalues of `cov` are equal, their derivatives with respect to it are
+        infinite or nan: use "cholesky" there.
       out_sharding: accepted for compatibility.
     """
     name = "multivariate_normal"
