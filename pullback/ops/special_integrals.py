@@ -239,11 +239,11 @@ def sinc(x: Any) -> Any:
 
 
 class CosineIntegral(Special):
-    """the integral of cos(t) / t from infinity to x, negated and for x > 0"""
+    """the integral of cos(t) / t from infinity to |x|"""
 
     @in_float64
     def eval(self, x: Any) -> Any:
-        return scipy.sici(np.absolute(x))[1]
+        return scipy.sici(x)[1]
 
     def slope(self, out: Any, x: Any) -> Any:
         return div(cos(x), x)
