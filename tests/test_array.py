@@ -385,6 +385,7 @@ def test_where_an_array_is():
     same(shard.data, X)
     assert shard.index == (slice(None), slice(None))
     assert x.addressable_data(0) is x
+    assert x.is_ready() and x.platform() == "cpu" and x.clone() is x
     put = x.to_device(device)
     assert put.committed and not x.committed
     same(put, X)

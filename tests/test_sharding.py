@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 
 import numpy as np
@@ -267,6 +268,11 @@ def test_trees_and_forms_of_shard_map():
         assert own(jnp.ones(2)).tolist() == [1, 1]
     some = on_mesh(lambda x: lax.psum(x, "x"), axis_names={"x"})
     assert some(jnp.ones(2)).tolist() == [1, 1]
+
+
+def test_the_old_shard_map():
+    old = importlib.import_module("pullback.experimental.shard_map").shard_map
+    assert old(lambda x: lax.psum(x, "x"), MESH, P("x"), P("x"))(jnp.ones(2)).tolist() == [1, 1]
 
 
 def test_inside_shard_map_the_axes_are_manual():

@@ -447,6 +447,18 @@ class Methods:
     def copy_to_host_async(self) -> None:
         """Nothing: the array is in the memory of the process."""
 
+    def is_ready(self) -> bool:
+        """Whether the result is there: here it always is."""
+        return True
+
+    def platform(self) -> str:
+        """The name of the platform: "cpu"."""
+        return CPU.platform
+
+    def clone(self) -> Any:
+        """The array."""
+        return self
+
     def is_deleted(self) -> bool:
         """Whether `delete` was called."""
         return isinstance(self, HostArray) and isinstance(self._value, Deleted)
