@@ -17,6 +17,7 @@ __getattr__, __dir__ = _submodules(
         "interpreters",
         "linear_util",
         "literals",
+        "public_test_util",
         "source_info_util",
         "traceback_util",
         "tree_util",

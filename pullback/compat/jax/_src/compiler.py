@@ -26,7 +26,9 @@ class Backend:
 _CPU = Backend("cpu")
 
 
-def backend_compile_and_load(backend: Backend, program: _ClosedProgram) -> Callable[..., tuple[Any, ...]]:
+def backend_compile_and_load(
+    backend: Backend, program: _ClosedProgram
+) -> Callable[..., tuple[Any, ...]]:
     """The function that runs a program."""
     return _compile(program)
 
