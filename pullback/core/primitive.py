@@ -42,6 +42,13 @@ class Primitive:
     `typing`, which costs about 1 us.
     """
 
+    identity: ClassVar[bool] = False
+    """Whether it changes nothing where types of argument and result agree, as `copy` and `reshape`:
+    engines then leave it out."""
+
+    foldable: ClassVar[bool] = True
+    """Whether engines may do it once, before the program runs, if its arguments are constants."""
+
     own_forward: ClassVar[bool] = False
     own_batch: ClassVar[bool] = False
     """Whether `forward` and `batch` are overridden: if not, traces do what they do in place."""
@@ -105,6 +112,13 @@ class Primitive:
     def called_program(self, params: Any) -> Any:
         """The program whose equations could stand in place of this one, if there is one."""
         return None
+
+    def keeps(self, args: Sequence[Any], results: Sequence[Any]) -> bool:
+        """Whether the result is the one argument itself."""
+        if not self.identity or len(args) != 1:
+            return False
+        x, y = args[0].aval, results[0].aval
+        return bool(x.shape == y.shape and x.dtype == y.dtype)
 
     def lowered_program(self, types: Sequence[ArrayType], params: Any) -> Any:
         """The same for an engine, which does not transform it: `called_program`, or the program

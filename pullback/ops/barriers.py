@@ -11,6 +11,8 @@ from ..core.types import ArrayType
 class StopGradient(Primitive):
     """x, as a constant: no derivative goes through."""
 
+    identity = True
+
     def typing(self, x: Any) -> ArrayType:
         return x  # type: ignore[no-any-return]
 

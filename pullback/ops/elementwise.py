@@ -409,6 +409,7 @@ class ConvertElementType(Elementwise):
 
     takes = ANY
     weak_from = "weak_type"
+    identity = True
 
     def typing(self, x: Any, *, new_dtype: Any, weak_type: bool) -> ArrayType:
         if x.dtype != new_dtype and "V" in (dtypes.kind(x.dtype), dtypes.kind(new_dtype)):
@@ -495,6 +496,8 @@ class SelectN(Primitive):
         if len(cases) == 1:
             return cases[0]
         if len(cases) == 2:
+            if not which.ndim:
+                return cases[1] if which else cases[0]
             mask = which if which.dtype.kind == "b" else which.astype(bool)
             return np.where(mask, cases[1], cases[0])
         return np.choose(np.clip(which, 0, len(cases) - 1), cases)

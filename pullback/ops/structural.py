@@ -101,6 +101,8 @@ def _alignment(old: Any, shape: Any, dimensions: Any) -> tuple[tuple[int, ...], 
 class Reshape(LinearPrimitive):
     """The same elements, in the same order, with shape `new_sizes`."""
 
+    identity = True
+
     def typing(self, x: Any, *, new_sizes: Any) -> ArrayType:
         out = array_type(new_sizes, x.dtype, x.weak_type)
         if out.size != x.size:
@@ -279,6 +281,8 @@ iota = Iota()
 
 class Copy(LinearPrimitive):
     """The same array, again."""
+
+    identity = True
 
     def typing(self, x: Any) -> ArrayType:
         return x  # type: ignore[no-any-return]

@@ -1,4 +1,6 @@
-"""Simpler programs of the same meaning: calls opened, equal equations shared, dead ones gone."""
+"""Simpler programs of the same meaning: calls opened, equal equations shared, constants computed,
+dead equations gone.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from ..core.program import Atom, ClosedProgram, Equation, Literal, Program, Var, has_effects
+from ..core import dtypes
+from ..core.array import HostArray
+from ..core.program import (
+    Atom,
+    ClosedProgram,
+    Equation,
+    Literal,
+    Program,
+    Var,
+    has_effects,
+    sub_programs,
+)
+from ..core.trace import quiet
 
 
 def simplify(closed: ClosedProgram) -> ClosedProgram:
-    """`closed` for an engine: calls inlined, equal equations computed once, unused ones dropped."""
-    program = inline_calls(closed)
-    return ClosedProgram(dead_code(common(program.program)), program.consts)
+    """`closed` for an engine: calls inlined, equal equations computed once, constant ones now,
+    unused ones dropped."""
+    program = reduced(inline_calls(closed))
+    return ClosedProgram(dead_code(program.program), program.consts)
 
 
 def inline_calls(closed: ClosedProgram) -> ClosedProgram:
@@ -55,13 +70,25 @@ def _inner(eq: Equation) -> Any:
     return eq.primitive.lowered_program([a.aval for a in eq.invars], eq.params)
 
 
-def common(program: Program) -> Program:
-    """Equal equations once. Two equations are equal if primitive, inputs and parameters are."""
+def reduced(closed: ClosedProgram) -> ClosedProgram:
+    """Equal equations once, those of constants computed now, those that change nothing gone.
+
+    Two equations are equal if primitive, inputs and parameters are.
+    """
+    program = closed.program
     seen: dict[Any, list[Var]] = {}
     env: dict[Var, Atom] = {}
+    constants = _Constants(closed)
     equations = []
     for eq in program.eqns:
         args = [env.get(a, a) if type(a) is Var else a for a in eq.invars]
+        if eq.primitive.keeps(args, eq.outvars):
+            env[eq.outvars[0]] = args[0]
+            continue
+        known = constants.results(eq, args)
+        if known is not None:
+            env.update(zip(eq.outvars, known, strict=True))
+            continue
         key = _equation_key(eq, args)
         if key is not None and key in seen:
             env.update(zip(eq.outvars, seen[key], strict=True))
@@ -70,7 +97,49 @@ def common(program: Program) -> Program:
             seen[key] = eq.outvars
         equations.append(Equation(args, eq.outvars, eq.primitive, eq.params))
     outvars = [env.get(a, a) if type(a) is Var else a for a in program.outvars]
-    return Program(program.constvars, program.invars, outvars, equations, name=program.name)
+    constvars = [*program.constvars, *constants.added]
+    consts = [*closed.consts, *constants.added.values()]
+    return ClosedProgram(
+        Program(constvars, program.invars, outvars, equations, name=program.name), consts
+    )
+
+
+_MOST_FOLDED = 1 << 12
+"""Elements above which the result of an equation of constants is not kept in the program."""
+
+
+class _Constants:
+    """What is known of a program's values before it runs."""
+
+    def __init__(self, closed: ClosedProgram) -> None:
+        pairs = zip(closed.program.constvars, closed.consts, strict=True)
+        self.known = {v: x for v, x in pairs if type(x) is HostArray}
+        self.added: dict[Var, HostArray] = {}
+
+    def results(self, eq: Equation, args: list[Atom]) -> list[Atom] | None:
+        """The results of an equation of constants, if it is to be computed now."""
+        if any(type(a) is Var and a not in self.known for a in args):
+            return None
+        if sum(v.aval.size for v in eq.outvars) > _MOST_FOLDED or not eq.primitive.foldable:
+            return None
+        if has_effects(eq) or sub_programs(eq.params):
+            return None
+        values = [a.val if type(a) is Literal else self.known[a]._value for a in args]  # type: ignore[index]
+        try:
+            with quiet():
+                outs = eq.primitive.eval(*values, **eq.params)  # type: ignore[attr-defined]
+        except Exception:  # it is for the program to fail, when it runs
+            return None
+        outs = outs if eq.primitive.multiple_results else [outs]
+        return [self._atom(y, v) for y, v in zip(outs, eq.outvars, strict=True)]
+
+    def _atom(self, value: Any, var: Var) -> Atom:
+        array = HostArray(value, var.aval.weak_type)
+        if not var.aval.shape and not dtypes.is_key(value.dtype):
+            return Literal(array)
+        new = Var(var.aval)
+        self.known[new] = self.added[new] = array
+        return new
 
 
 def _equation_key(eq: Equation, args: list[Atom]) -> Any:
@@ -99,4 +168,6 @@ def dead_code(program: Program) -> Program:
         if any(v in live for v in eq.outvars) or has_effects(eq):
             live.update(a for a in eq.invars if type(a) is Var)
             kept.append(eq)
-    return Program(program.constvars, program.invars, program.outvars, kept[::-1], name=program.name)
+    return Program(
+        program.constvars, program.invars, program.outvars, kept[::-1], name=program.name
+    )

@@ -111,6 +111,7 @@ class Primitive(core.Primitive, metaclass=AnyPrimitive):
 
     multiple_results = False  # type: ignore[misc]
     effects: bool = False
+    foldable = False  # type: ignore[misc]
 
     def __init__(self, name: str) -> None:
         # Not registered: the tables of Pullback's own primitives are not for these.
@@ -253,11 +254,11 @@ def apply_jvp(
     rule: Rule, several: bool, trace: Any, primals: Any, tangents: Any, params: Any
 ) -> tuple[Any, Any]:
     """`rule(primals, tangents, **params)`: outputs and their tangents (None: zero)."""
-    primals = [array(x) for x in primals]
-    dots = [
+    primals = tuple(array(x) for x in primals)
+    dots = tuple(
         Zero(type_of(x).tangent()) if t is None else t
         for x, t in zip(primals, tangents, strict=True)
-    ]
+    )
     with inside(trace.tangents):
         out, dot = rule(primals, dots, **params)
     if not several:
