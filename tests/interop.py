@@ -609,6 +609,23 @@ def scopes_of_equations():
 
 
 @case
+def random_generators_and_backends():
+    from jax.extend import backend
+    from jax.extend import random as generators
+
+    for n in (4, 5, 6):
+        numbers = jnp.arange(n, dtype=jnp.uint32)
+        show(generators.threefry_2x32(jnp.array([1, 2], jnp.uint32), numbers))
+    show(generators.threefry_prng_impl, generators.rbg_prng_impl)
+    key = generators.seed_with_impl(generators.threefry_prng_impl, 7)
+    assert key == jax.random.key(7) == generators.random_seed(7, generators.threefry_prng_impl)
+    assert key == jax.random.key(7, impl=generators.threefry_prng_impl)
+    show(backend.get_backend().platform, list(backend.backends()))
+    show(backend.get_default_device() in jax.devices())
+    refused(RuntimeError, backend.get_backend, "no_such_platform")
+
+
+@case
 def names_that_have_moved():
     gone = {
         jax.core: [

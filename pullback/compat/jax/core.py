@@ -15,6 +15,7 @@ from pullback.compat.views.programs import eval_jaxpr as eval_jaxpr
 from pullback.compat.views.traces import Trace as Trace
 from pullback.compat.views.traces import Tracer as Tracer
 from pullback.compat.views.traces import eval_context as eval_context
+from pullback.core.errors import InconclusiveDimensionOperation as _Inconclusive
 from pullback.core.errors import ProgramError as _ProgramError
 from pullback.core.program import Atom as Atom
 from pullback.core.program import Effect as _Effect
@@ -32,6 +33,7 @@ _IN_EXTEND = {
     "DropVar": _programs.DropVar,
     "Effect": _Effect,
     "Effects": frozenset,
+    "InconclusiveDimensionOperation": _Inconclusive,
     "JaxprTypeError": _ProgramError,
     "check_jaxpr": _programs.check_jaxpr,
     "concrete_or_error": _programs.concrete_or_error,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pullback.compat.views.backend import backends as backends
+from pullback.compat.views.backend import get_backend as get_backend
 from pullback.devices import default_backend as default_backend
 from pullback.devices import device_count as device_count
 from pullback.devices import devices as devices

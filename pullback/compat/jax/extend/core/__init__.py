@@ -34,6 +34,7 @@ from pullback.compat.views.traces import take_current_trace as take_current_trac
 from pullback.compat.views.traces import under_jit as unsafe_am_i_under_a_jit_DO_NOT_USE
 from pullback.compat.views.traces import under_vmap as unsafe_am_i_under_a_vmap_DO_NOT_USE
 from pullback.core.array import HostArray as _HostArray
+from pullback.core.errors import InconclusiveDimensionOperation as InconclusiveDimensionOperation
 from pullback.core.errors import ProgramError as JaxprTypeError
 from pullback.core.program import ClosedProgram as ClosedJaxpr
 from pullback.core.program import Effect as Effect
@@ -57,6 +58,7 @@ __all__ = [
     "DropVar",
     "Effect",
     "Effects",
+    "InconclusiveDimensionOperation",
     "Jaxpr",
     "JaxprEqn",
     "JaxprTypeError",
