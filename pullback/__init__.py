@@ -94,6 +94,8 @@ from .sharding import NamedSharding as NamedSharding
 from .sharding import make_mesh as make_mesh
 from .sharding import set_mesh as set_mesh
 from .switches import allow_f16_reductions as allow_f16_reductions
+from .switches import array_garbage_collection_guard as array_garbage_collection_guard
+from .switches import auto_pcast as auto_pcast
 from .switches import check_tracer_leaks as check_tracer_leaks
 from .switches import checking_leaks as checking_leaks
 from .switches import debug_key_reuse as debug_key_reuse
@@ -105,6 +107,9 @@ from .switches import jax2tf_associative_scan_reductions as jax2tf_associative_s
 from .switches import legacy_prng_key as legacy_prng_key
 from .switches import log_compiles as log_compiles
 from .switches import no_tracing as no_tracing
+from .switches import (
+    remove_size_one_mesh_axis_from_type as remove_size_one_mesh_axis_from_type,
+)
 from .switches import softmax_custom_jvp as softmax_custom_jvp
 from .switches import thread_guard as thread_guard
 from .switches import transfer_guard as transfer_guard

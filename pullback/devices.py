@@ -76,7 +76,7 @@ def host_count(backend: str | None = None) -> int:
     return process_count(backend)
 
 
-def default_device(new_val: Any = None) -> Any:
+def default_device(new_val: Any) -> Any:
     """Put new arrays on this device while the `with` lasts. There is one, so they are there.
 
     Example:

@@ -46,12 +46,28 @@ def register_ffi_target_as_batch_partitionable(name: str) -> NoReturn:
     raise _absent("register_ffi_target_as_batch_partitionable", name)
 
 
-def ffi_lowering(call_target_name: str, **lowering_args: Any) -> NoReturn:
+def ffi_lowering(
+    call_target_name: str,
+    *,
+    operand_layouts: Any = None,
+    result_layouts: Any = None,
+    backend_config: Any = None,
+    skip_ffi_layout_processing: bool = False,
+    **lowering_args: Any,
+) -> NoReturn:
     """Absent: raises NotImplementedError."""
     raise _absent("ffi_lowering", call_target_name)
 
 
-def build_ffi_lowering_function(call_target_name: str, **lowering_args: Any) -> NoReturn:
+def build_ffi_lowering_function(
+    call_target_name: str,
+    *,
+    operand_layouts: Any = None,
+    result_layouts: Any = None,
+    backend_config: Any = None,
+    skip_ffi_layout_processing: bool = False,
+    **lowering_args: Any,
+) -> NoReturn:
     """Absent: raises NotImplementedError."""
     raise _absent("build_ffi_lowering_function", call_target_name)
 

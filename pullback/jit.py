@@ -26,6 +26,7 @@ from .watching import after_tracing, before_tracing, timed
 
 def jit(
     fun: Callable[..., Any] | None = None,
+    /,
     *,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Iterable[str] | None = None,
@@ -37,7 +38,6 @@ def jit(
     backend: str | None = None,
     in_shardings: Any = None,
     out_shardings: Any = None,
-    abstracted_axes: Any = None,
     compiler_options: dict[str, Any] | None = None,
 ) -> Any:
     """`fun` as a program: it is traced once for each new combination of argument types.
@@ -50,8 +50,7 @@ def jit(
       donate_argnums, donate_argnames: arguments that will not be used again, whose memory JAX may
         use for results. Here they stay as they are, and can be used again.
       backend: None or "cpu", the only one.
-      keep_unused, inline, device, in_shardings, out_shardings, abstracted_axes, compiler_options:
-        accepted for compatibility: there is one device, and its engine has no options.
+      keep_unused, inline, device, in_shardings, out_shardings, compiler_options: accepted for compatibility: there is one device, and its engine has no options.
 
     Returns:
       A function of the same arguments and results. It has `trace` and `lower` (see `stages`),
@@ -473,7 +472,6 @@ def make_jaxpr(
     static_argnums: int | Sequence[int] = (),
     axis_env: Sequence[tuple[Any, int]] | None = None,
     return_shape: bool = False,
-    abstracted_axes: Any = None,
 ) -> Callable[..., Any]:
     """The function that gives the program (jaxpr) of `fun` for the types of its arguments.
 

@@ -10,7 +10,7 @@ from .core.array import Array
 from .core.errors import error
 from .core.pytree import flatten, flatten_call, leaf_paths, prefix_leaves
 from .core.trace import type_of
-from .ops.structural import broadcast_in_dim, move_axis
+from .ops.structural import broadcast_in_dim, move_axis, reduce_sum
 from .transforms import batch
 
 
@@ -21,6 +21,7 @@ def vmap(
     axis_name: Any = None,
     axis_size: int | None = None,
     spmd_axis_name: Any = None,
+    sum_match: bool = False,
 ) -> Callable[..., Any]:
     """The function that applies `fun` along an axis of its arguments, without a loop.
 
@@ -34,6 +35,8 @@ def vmap(
       axis_name: a name for the mapped axis, for `lax.psum` and its like.
       axis_size: the length of the mapped axis; needed only if no argument is mapped.
       spmd_axis_name: accepted for compatibility.
+      sum_match: where an entry of `out_axes` is None and the result is mapped all the same, give
+        the sum over the mapped axis instead of an error.
 
     Returns:
       A function of the same arguments with a mapped axis more in arguments and results.
@@ -75,6 +78,9 @@ def vmap(
             want = [out_axes] * len(outs)
         else:
             want = prefix_leaves("vmap out_axes", out_axes, out_tree.unflatten(outs))
+        if sum_match:
+            pairs = [_summed(y, h, w) for y, h, w in zip(outs, have, want, strict=True)]
+            outs, have = [y for y, _ in pairs], [h for _, h in pairs]
         return out_tree.unflatten(
             [_placed(y, h, w, size) for y, h, w in zip(outs, have, want, strict=True)]
         )
@@ -121,9 +127,14 @@ def pmap(
     backend: str | None = None,
     axis_size: int | None = None,
     donate_argnums: Any = (),
-    global_arg_shapes: Any = None,
 ) -> Callable[..., Any]:
     """`vmap` with one device for each element of the mapped axis: here there is one device.
+
+    Args:
+      fun, axis_name, in_axes, out_axes, axis_size: as in `vmap`.
+      static_broadcasted_argnums: positional arguments that are Python values; their entries in
+        `in_axes` do not count.
+      devices, backend, donate_argnums: accepted for compatibility.
 
     Raises:
       ValueError: the mapped axis is longer than there are devices.
@@ -134,9 +145,26 @@ def pmap(
       >>> print(pullback.pmap(jnp.sin)(jnp.zeros((1, 2))))
       [[0. 0.]]
     """
-    mapped = vmap(fun, in_axes, out_axes, axis_name, axis_size)
+    checks.callable_(fun, "pmap")
+    given = static_broadcasted_argnums
+    static = {given} if isinstance(given, int) else set(given)
 
     def on_devices(*args: Any, **kwargs: Any) -> Any:
+        if not static:
+            return on_arrays(fun, in_axes, args, kwargs)
+        fixed = {n % len(args): args[n] for n in static if -len(args) <= n < len(args)}
+        axes = in_axes
+        if isinstance(in_axes, (tuple, list)):
+            axes = tuple(a for i, a in enumerate(in_axes) if i not in fixed)
+
+        def rest(*arrays: Any, **named: Any) -> Any:
+            left = iter(arrays)
+            return fun(*[fixed[i] if i in fixed else next(left) for i in range(len(args))], **named)
+
+        dynamic = tuple(x for i, x in enumerate(args) if i not in fixed)
+        return on_arrays(rest, axes, dynamic, kwargs)
+
+    def on_arrays(fun: Any, in_axes: Any, args: Any, kwargs: Any) -> Any:
         leaves, _ = flatten_call(args, kwargs)
         axes = _axes_of_leaves(in_axes, args, kwargs)
         for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
@@ -148,7 +176,7 @@ def pmap(
                     got=f"{_name(i, args, kwargs)} of type {type_of(x).str_short()}",
                     fix="use vmap, which needs no devices.",
                 )
-        return mapped(*args, **kwargs)
+        return vmap(fun, in_axes, out_axes, axis_name, axis_size)(*args, **kwargs)
 
     return checks.named_like(on_devices, fun, "pmap")
 
@@ -212,6 +240,12 @@ def _no_common_size(
 
 def _name(i: int, args: Any, kwargs: Any) -> str:
     return (leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs"))[i]
+
+
+def _summed(y: Any, have: int | None, want: Any) -> tuple[Any, int | None]:
+    if want is None and have is not None:
+        return reduce_sum(y, axes=(have,)), None
+    return y, have
 
 
 def _placed(y: Any, have: int | None, want: Any, size: int) -> Any:

@@ -151,6 +151,15 @@ class TraceAnnotation(ContextDecorator):
         if _running and start:
             _running[0].add(self.name, start, time.perf_counter(), self.details)
 
+    def set_metadata(self, **kwargs: Any) -> None:
+        """Add to the details of the span."""
+        self.details.update(kwargs)
+
+    @staticmethod
+    def is_enabled() -> bool:
+        """Whether a profile is running."""
+        return bool(_running)
+
 
 class StepTraceAnnotation(TraceAnnotation):
     """As `TraceAnnotation`, for one step of training: give it `step_num`."""

@@ -48,6 +48,21 @@ class ShapeDtypeStruct:
         """The number of elements."""
         return array_type(self.shape, self.dtype).size
 
+    def update(self, **kwargs: Any) -> ShapeDtypeStruct:
+        """The same with some of the arguments of the class changed."""
+        names = ("shape", "dtype", "sharding", "weak_type")
+        return ShapeDtypeStruct(**{**{n: getattr(self, n) for n in names}, **kwargs})
+
+    @classmethod
+    def like(cls, x: Any) -> ShapeDtypeStruct:
+        """The shape, dtype and sharding of `x`, an array or another of these."""
+        return cls(
+            x.shape,
+            x.dtype,
+            sharding=x.sharding if isinstance(x, ShapeDtypeStruct) else None,
+            weak_type=getattr(x, "weak_type", False),
+        )
+
     def __len__(self) -> int:
         return self.shape[0]
 

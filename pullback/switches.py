@@ -44,6 +44,17 @@ allow_f16_reductions = Switch(
     "jax_allow_f16_reductions",
     "Accepted for compatibility: nothing reads it.",
 )
+array_garbage_collection_guard = Switch(
+    "jax_array_garbage_collection_guard",
+    "Accepted for compatibility: arrays hold no memory but the host's.",
+)
+auto_pcast = Switch(
+    "jax_auto_pcast", "Accepted for compatibility: values of one device need no casts between axes."
+)
+remove_size_one_mesh_axis_from_type = Switch(
+    "jax_remove_size_one_mesh_axis_from_type",
+    "Accepted for compatibility: types have no shardings here.",
+)
 transfer_guard_host_to_device = Switch(
     "jax_transfer_guard_host_to_device",
     "Accepted for compatibility: arrays are in the host's memory, nothing is transferred.",

@@ -126,12 +126,14 @@ class PartitionSpec:
         entries = [_tuple(p) for p in self._partitions]
         return tuple(n for entry in entries for n in entry if n is not UNCONSTRAINED)
 
-    def update(self, **changes: Any) -> PartitionSpec:
-        """The same with some of `partitions`, `unreduced`, `reduced` changed."""
+    def update(
+        self, partitions: Any = None, unreduced: Any = None, reduced: Any = None
+    ) -> PartitionSpec:
+        """The same with what is given changed."""
         return PartitionSpec(
-            *changes.get("partitions", self._partitions),
-            unreduced=changes.get("unreduced", self.unreduced),
-            reduced=changes.get("reduced", self.reduced),
+            *(self._partitions if partitions is None else partitions),
+            unreduced=self.unreduced if unreduced is None else unreduced,
+            reduced=self.reduced if reduced is None else reduced,
         )
 
     def index(self, value: Any) -> int:
@@ -322,13 +324,15 @@ class AbstractMesh:
         """Whether the devices belong to several processes: never."""
         return False
 
-    def update(self, **changes: Any) -> AbstractMesh:
-        """The same with some of the arguments of the class changed."""
+    def update(
+        self, axis_sizes: Any = None, axis_names: Any = None, axis_types: Any = None, **kwargs: Any
+    ) -> AbstractMesh:
+        """The same with what is given changed."""
         return AbstractMesh(
-            changes.get("axis_sizes", self.axis_sizes),
-            changes.get("axis_names", self.axis_names),
-            changes.get("axis_types", self.axis_types),
-            abstract_device=changes.get("abstract_device", self.abstract_device),
+            self.axis_sizes if axis_sizes is None else axis_sizes,
+            self.axis_names if axis_names is None else axis_names,
+            self.axis_types if axis_types is None else axis_types,
+            **{"abstract_device": self.abstract_device, **kwargs},
         )
 
     def update_axis_types(self, name_to_type: dict[Any, AxisType]) -> AbstractMesh:
@@ -430,12 +434,12 @@ class Mesh(AbstractMesh):
             self.axis_sizes, self.axis_names, self.axis_types, abstract_device=self.abstract_device
         )
 
-    def update(self, **changes: Any) -> Mesh:
-        """The same with some of `devices`, `axis_names`, `axis_types` changed."""
+    def update(self, devices: Any = None, axis_names: Any = None, axis_types: Any = None) -> Mesh:
+        """The same with what is given changed."""
         return Mesh(
-            changes.get("devices", self._devices),
-            changes.get("axis_names", self.axis_names),
-            changes.get("axis_types", self.axis_types),
+            self._devices if devices is None else devices,
+            self.axis_names if axis_names is None else axis_names,
+            self.axis_types if axis_types is None else axis_types,
         )
 
     def _key(self) -> tuple[Any, ...]:

@@ -56,6 +56,9 @@ _DEFAULTS: dict[str, Any] = {
     "jax_softmax_custom_jvp": False,
     "jax2tf_associative_scan_reductions": False,
     "jax_allow_f16_reductions": False,
+    "jax_array_garbage_collection_guard": None,
+    "jax_auto_pcast": True,
+    "jax_remove_size_one_mesh_axis_from_type": False,
     "jax_transfer_guard": None,
     "jax_transfer_guard_host_to_device": None,
     "jax_transfer_guard_device_to_device": None,
@@ -68,6 +71,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "jax_numpy_dtype_promotion": ("standard", "strict"),
     "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
     "jax_legacy_prng_key": ("allow", "warn", "error"),
+    "jax_array_garbage_collection_guard": (None, "allow", "log", "fatal"),
     **{name: _GUARDS for name in _DEFAULTS if name.startswith("jax_transfer_guard")},
 }
 

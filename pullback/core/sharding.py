@@ -195,9 +195,9 @@ class NamedSharding(Sharding):
             devices = frozenset(self.device_set)
         return devices, tuple(names)
 
-    def update(self, **changes: Any) -> NamedSharding:
+    def update(self, **kwargs: Any) -> NamedSharding:
         """The same with `mesh` or `spec` changed."""
-        return NamedSharding(changes.get("mesh", self.mesh), changes.get("spec", self.spec))
+        return NamedSharding(**{"mesh": self.mesh, "spec": self.spec, **kwargs})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, NamedSharding):
@@ -262,6 +262,7 @@ SINGLE = SingleDeviceSharding()
 def unspread(ndim: int) -> NamedSharding:
     """The sharding in the type of an array: that of a mesh without axes."""
     return NamedSharding(EMPTY.abstract_mesh, PartitionSpec(*(None,) * ndim))
+
 
 __all__ = [
     "SINGLE",

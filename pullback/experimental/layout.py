@@ -54,10 +54,10 @@ class Layout:
             f"sub_byte_element_size_in_bits={self.sub_byte_element_size_in_bits})"
         )
 
-    def update(self, **changes: Any) -> Layout:
+    def update(self, **kwargs: Any) -> Layout:
         """The same layout with some of its parts changed."""
         names = ("major_to_minor", "tiling", "sub_byte_element_size_in_bits")
-        return Layout(*(changes.get(n, getattr(self, n)) for n in names))
+        return Layout(**{**{n: getattr(self, n) for n in names}, **kwargs})
 
     def check_compatible_aval(self, aval_shape: Sequence[int]) -> None:
         """Raise ValueError unless the layout is one of arrays of this shape."""
