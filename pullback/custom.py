@@ -11,6 +11,7 @@ from .control.custom import custom_jvp_call, custom_vjp_call
 from .core import dtypes
 from .core.array import Array, Tracer
 from .core.errors import UnexpectedTracerError, error
+from .core.literals import NUMBERS, typed
 from .core.program import run_program, trace_program
 from .core.pytree import PyTreeDef, flatten
 from .core.trace import EVAL, state, type_of
@@ -74,16 +75,18 @@ class CustomFunction:
         return bound.args
 
     def _plain(self, args: Any, kwargs: Any) -> Any:
-        """The function itself, outside of all transformations: on arrays, as inside."""
+        """The function itself, outside of all transformations: numbers stay numbers."""
         if kwargs or self.nondiff_argnums or not all([isinstance(x, Array) for x in args]):
             fixed, dynamic = self._split(self._positional(args, kwargs))
-            leaves, tree = self._leaves(dynamic)
-            args = tuple(self._joined(fixed, tree.unflatten(leaves)))
+            leaves, tree = flatten(tuple(dynamic))
+            given: Any = tree.unflatten([self._argument(x) for x in leaves])
+            args = tuple(self._joined(fixed, given))
         out = self.fun(*args)
         if isinstance(out, Array):
             return out
         outs, tree = flatten(out)
-        return tree.unflatten([checks.output_array(y, self.__name__) for y in outs])
+        checked = [y if type(y) in NUMBERS else checks.output_array(y, self.__name__) for y in outs]
+        return tree.unflatten(checked)
 
     def _bad_call(self, why: str, kwargs: Any) -> TypeError:
         return error(
@@ -108,9 +111,14 @@ class CustomFunction:
 
     def _leaves(self, dynamic: Any) -> tuple[list[Any], Any]:
         leaves, tree = flatten(tuple(dynamic))
-        return [
-            checks.input_array(x, f"{type(self).__name__} function {self.__name__}") for x in leaves
-        ], tree
+        return [self._input(x) for x in leaves], tree
+
+    def _argument(self, x: Any) -> Any:
+        number = typed(x)
+        return self._input(x) if number is None else number
+
+    def _input(self, x: Any) -> Array:
+        return checks.input_array(x, f"{type(self).__name__} function {self.__name__}")
 
 
 class custom_jvp(CustomFunction):
@@ -360,9 +368,6 @@ class custom_vjp(CustomFunction):
                 )
 
 
-_NUMBERS = frozenset({bool, int, float, complex})
-
-
 class _VjpRules:
     """One call of a custom_vjp function: its function and rules on flat lists."""
 
@@ -403,10 +408,10 @@ class _VjpRules:
         residuals, residual_tree = flatten(pair[1])
         self.out_trees.append(tree)
         # Python numbers stay what they are: rules use them in `if`.
-        fixed = [r if type(r) in _NUMBERS else None for r in residuals]
+        fixed = [r if type(r) in NUMBERS else None for r in residuals]
         self.residuals[active] = residual_tree, fixed
         return [checks.output_array(y, name) for y in outs], [
-            checks.output_array(r, name) for r in residuals if type(r) not in _NUMBERS
+            checks.output_array(r, name) for r in residuals if type(r) not in NUMBERS
         ]
 
     def backward(self, active: Any, residuals: list[Any], cts: Any) -> list[Any]:

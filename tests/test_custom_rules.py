@@ -301,9 +301,22 @@ def test_sequential_vmap():
     assert seen == [(2,)] * 3
 
 
-def test_functions_with_rules_see_arrays():
+def test_functions_with_rules_see_shapes_and_dtypes():
     for wrap in pb.custom_jvp, pb.custom_vjp, custom_vmap:
-        f = wrap(lambda x: x.sum().astype(x.dtype))
+        f = wrap(lambda x: (jnp.sum(x).astype(x.dtype), x.shape, x.ndim, x.weak_type)[0])
         for name in "jvp", "fwd", "bwd", "vmap_rule":
             setattr(f, name, lambda *args: None)
         assert float(f(2.0)) == 2
+        assert f(np.float64(2.0)).dtype == np.float32
+
+
+def test_numbers_stay_numbers_where_nothing_is_transformed():
+    @pb.custom_jvp
+    def f(x):
+        return x * x
+
+    f.defjvp(lambda primals, tangents: (f(*primals), 2 * primals[0] * tangents[0]))
+    for x, kind in ((3, int), (3.0, float), (0.0, float), (1j, complex)):
+        assert type(f(x)) is kind and f(x) == x * x
+    assert type(f(jnp.ones(2))) is pb.core.array.HostArray
+    assert pb.grad(f)(3.0) == 6 and pb.jit(f)(3.0).weak_type

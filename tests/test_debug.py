@@ -188,7 +188,11 @@ def test_an_exception_in_a_callback_reaches_the_user():
         raise ZeroDivisionError(float(x))
 
     with pytest.raises(ZeroDivisionError, match=r"2\.0"):
+        debug.callback(fail, 2.0)
+    raised = r"raised ZeroDivisionError: 2\.0"
+    with pytest.raises(pb.errors.JaxRuntimeError, match=raised) as caught:
         pb.jit(lambda x: debug.callback(fail, x))(2.0)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert float(pb.grad(jnp.sin)(0.0)) == 1.0
 
 

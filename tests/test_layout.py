@@ -22,6 +22,7 @@ LAYERS = [
     "core/mesh",
     "core/sharding",
     "core/types",
+    "core/literals",
     "core/array_methods",
     "core/array",
     "core/placing",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.array import HostArray
-from ..core.errors import error
+from ..core.errors import JaxRuntimeError, error
 from ..core.primitive import CORE, Method, Primitive
 from ..core.program import Effect
 from ..core.pytree import PyTreeDef, flatten
@@ -35,9 +35,24 @@ class DebugCallback(Primitive):
     def typing(self, *types: Any, callback: Any, ordered: bool) -> list[ArrayType]:
         return []
 
+    def evaluate(self, args: Sequence[Any], params: Any) -> list[Any]:
+        """Outside of programs an exception is the user's own."""
+        with inside(EVAL):
+            params["callback"](*[HostArray(host_array(x)._value) for x in args])
+        return []
+
     def eval(self, *xs: Any, callback: Any, ordered: bool) -> list[Any]:
         with inside(EVAL):
-            callback(*[HostArray(x) for x in xs])
+            try:
+                callback(*[HostArray(x) for x in xs])
+            except Exception as cause:
+                raise error(
+                    JaxRuntimeError,
+                    f"a Python function called from inside a program raised "
+                    f"{type(cause).__name__}: {cause}",
+                    got=f"an exception in {callback!r}",
+                    fix="see the exception above this one, which is also its __cause__.",
+                ) from cause
         return []
 
     def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> list[Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ...core.errors import noted_error
 from ...core.primitive import CORE, Primitive
 from ...core.trace import host_array
@@ -43,7 +41,7 @@ class Check(Primitive):
             start = (
                 sum(map(len, params["keys"][: params["keys"].index(site.key)])) if site.key else 0
             )
-            own = [np.asarray(p) for p in payloads[start : start + len(site.key)]]
+            own = payloads[start : start + len(site.key)]
             found = site.exception(own)
             raise as_runtime_error(found) from found
         return []

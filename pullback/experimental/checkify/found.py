@@ -54,7 +54,7 @@ class Error:
 
     def _exception(self, at: tuple[int, ...]) -> JaxException:
         site = self._sites[int(np.asarray(self._code)[at])]
-        payload = [np.asarray(p)[at] for p in self._payloads.get(site.key, ())]
+        payload = [p[at] for p in self._payloads.get(site.key, ())]
         return site.exception(payload)
 
     def throw(self) -> None:

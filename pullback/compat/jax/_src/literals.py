@@ -1,6 +1,10 @@
-"""`jax._src.literals`: arrays with a type of JAX's own; nothing here makes any."""
+"""`jax._src.literals`: arrays and numbers with a type of JAX's own."""
 
 import numpy as np
+
+from pullback.core.literals import TypedComplex as TypedComplex
+from pullback.core.literals import TypedFloat as TypedFloat
+from pullback.core.literals import TypedInt as TypedInt
 
 
 class TypedNdArray:
@@ -8,15 +12,3 @@ class TypedNdArray:
 
     def __init__(self, value: np.ndarray, weak_type: bool = False) -> None:
         self.val, self.weak_type = value, weak_type
-
-
-class TypedInt(int):
-    """In JAX an int with a dtype; nothing here makes any."""
-
-
-class TypedFloat(float):
-    """In JAX a float with a dtype; nothing here makes any."""
-
-
-class TypedComplex(complex):
-    """In JAX a complex number with a dtype; nothing here makes any."""
