@@ -44,7 +44,7 @@ def check_close(xs: Any, ys: Any, atol: Any = None, rtol: Any = None, err_msg: s
             x.size * max(tolerance(x.dtype, given), tolerance(y.dtype, given))
             for given in (atol, rtol)
         )
-        wide = [v.astype(np.float64) if v.dtype.name == "bfloat16" else v for v in (x, y)]
-        np.testing.assert_allclose(*wide, atol=absolute, rtol=relative, err_msg=err_msg)
+        x, y = (v.astype(np.float64) if v.dtype.name == "bfloat16" else v for v in (x, y))
+        np.testing.assert_allclose(x, y, atol=absolute, rtol=relative, err_msg=err_msg)
 
     _trees.tree_map(compare, xs, ys)
