@@ -50,7 +50,8 @@ def jit(
       donate_argnums, donate_argnames: arguments that will not be used again, whose memory JAX may
         use for results. Here they stay as they are, and can be used again.
       backend: None or "cpu", the only one.
-      keep_unused, inline, device, in_shardings, out_shardings, compiler_options: accepted for compatibility: there is one device, and its engine has no options.
+      keep_unused, inline, device, in_shardings, out_shardings, compiler_options: accepted for
+        compatibility: there is one device, and its engine has no options.
 
     Returns:
       A function of the same arguments and results. It has `trace` and `lower` (see `stages`),

@@ -9,13 +9,13 @@ import numpy as np
 
 from . import checks
 from .core import dtypes
-from .core.array import Array, HostArray
+from .core.array import Array, HostArray, Tracer
 from .core.errors import error
 from .core.mesh import mesh_in_use
 from .core.placing import as_sharding, placed
 from .core.pytree import flatten, leaf_paths, prefix_leaves
 from .core.sharding import NamedSharding, Sharding
-from .core.trace import host_array, type_of
+from .core.trace import type_of
 from .core.types import Shape
 
 
@@ -92,6 +92,8 @@ def reshard(xs: Any, out_shardings: Any) -> Any:
 def device_get(x: Any) -> Any:
     """`x`, a pytree of arrays, as NumPy arrays.
 
+    Traced values stay as they are, and so do leaves that are no arrays, such as Python numbers.
+
     Example:
       >>> import pullback
       >>> import pullback.numpy as jnp
@@ -103,9 +105,9 @@ def device_get(x: Any) -> Any:
 
 
 def _on_host(v: Any) -> Any:
-    if isinstance(v, HostArray) and dtypes.is_key(v.dtype):
+    if isinstance(v, Tracer) or (isinstance(v, HostArray) and dtypes.is_key(v.dtype)):
         return v
-    return np.asarray(v) if isinstance(v, Array) else np.asarray(host_array(v))
+    return np.asarray(v) if hasattr(v, "__array__") else v
 
 
 def block_until_ready(x: Any) -> Any:

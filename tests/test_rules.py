@@ -52,7 +52,7 @@ NO_EXAMPLE = {
     },
     "custom_lin": "it is the derivative of custom_vjp_call: test_api.py",
     "check": "it has no result to compare: test_checkify.py",
-    "custom_vmap_call": "its vmap is the user's, who may give another meaning: test_custom_rules.py",
+    "custom_vmap_call": "its vmap is the user's, with any meaning: test_custom_rules.py",
     "io_callback": "it has no derivative: test_callbacks.py",
     "linear_call": "its program and its transpose must belong together: test_custom_rules.py",
     "pure_callback": "it has no derivative: test_callbacks.py",

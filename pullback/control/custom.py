@@ -105,8 +105,8 @@ custom_jvp_call = CustomJvpCall()
 
 
 class CustomVjpCall(CustomCall):
-    """`fwd(active, *primals)` gives outputs and residuals; `bwd(active, residuals, cts)` the inputs'
-    cotangents.
+    """`fwd(active, *primals)` gives outputs and residuals; `bwd(active, residuals, cts)` gives the
+    cotangents of the inputs.
 
     `fwd` is called with a mask of the inputs that have tangents, and returns (outs, residuals).
     """

@@ -434,7 +434,9 @@ class Mesh(AbstractMesh):
             self.axis_sizes, self.axis_names, self.axis_types, abstract_device=self.abstract_device
         )
 
-    def update(self, devices: Any = None, axis_names: Any = None, axis_types: Any = None) -> Mesh:
+    def update(  # type: ignore[override]  # as in JAX, whose two classes differ here
+        self, devices: Any = None, axis_names: Any = None, axis_types: Any = None
+    ) -> Mesh:
         """The same with what is given changed."""
         return Mesh(
             self._devices if devices is None else devices,

@@ -25,7 +25,7 @@ class Precision(enum.Enum):
 
 
 class DotAlgorithm(NamedTuple):
-    """How a device may multiply: the dtypes that it rounds to and adds up in, and in how many parts.
+    """How a device may multiply: the dtypes that it rounds to and adds up in, and how many parts.
 
     Accepted as `precision`; the NumPy engine always uses all digits of the dtype.
     """

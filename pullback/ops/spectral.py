@@ -183,7 +183,8 @@ def reciprocal(x: Any) -> Any:
 
 def inverse_gaps(x: Any, start: int = 0) -> Any:
     """1 / x off the diagonal that starts `start` rows below the corner, infinite where x is 0."""
-    own = HostArray(np.eye(*x.shape[-2:], -start, dtype=bool))
+    rows, columns = x.shape[-2:]
+    own = HostArray(np.eye(rows, columns, -start, dtype=bool))
     axes = (len(x.shape) - 2, len(x.shape) - 1)
     own = broadcast_in_dim(own, shape=x.shape, broadcast_dimensions=axes)
     one = broadcast_in_dim(like(x, 1), shape=x.shape, broadcast_dimensions=())
