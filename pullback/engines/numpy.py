@@ -8,6 +8,7 @@ from typing import Any
 from ..core.program import Atom, ClosedProgram, Literal, Program, Var
 from ..core.trace import quiet
 from ..transforms.simplify import simplify
+from .prepared import prepared
 
 _FORGET_ABOVE = 1 << 12
 """Bytes above which a value is forgotten after its last use; below, the statement costs more."""
@@ -58,10 +59,13 @@ def write_source(closed: ClosedProgram) -> tuple[str, dict[str, Any]]:
     lines = []
     for i, eq in enumerate(program.eqns):
         args = [read(a) for a in eq.invars]
-        args += [f"{key}={constant(value)}" for key, value in eq.params.items()]
+        run = prepared(eq.primitive, [a.aval for a in eq.invars], eq.params)
+        if run is None:
+            run = eq.primitive.eval  # type: ignore[attr-defined]
+            args += [f"{key}={constant(value)}" for key, value in eq.params.items()]
         outs = [bind(v) for v in eq.outvars]
         targets = ", ".join(outs) + ("," if eq.primitive.multiple_results else "")
-        call = f"{constant(eq.primitive.eval)}({', '.join(args)})"  # type: ignore[attr-defined]
+        call = f"{constant(run)}({', '.join(args)})"
         lines.append(f"{targets} = {call}" if outs else call)
         forgotten = [names[v] for v in last.get(i, ()) if v in names]
         if forgotten:

@@ -87,6 +87,8 @@ def _reduced_size(x: Any, axes: Any) -> int:
 class ReduceProd(Reduction):
     """The product over `axes`."""
 
+    identity = True
+
     def eval(self, x: Any, *, axes: Any) -> Any:
         dtype = x.dtype
         if dtype.char in "fdFDilqILQ":
@@ -129,6 +131,8 @@ def _in_one_axis(x: Any, axes: Any) -> Any:
 
 class Extremum(Reduction, family=True):
     """The largest or smallest: NaN where there is one. Those that tie share the derivative."""
+
+    identity = True
 
     takes = NUMBER + "b"
     ufunc: ClassVar[Any]
@@ -305,6 +309,8 @@ argmin = Argmin()
 
 class Logical(Reduction, family=True):
     """Of bools, or of the bits of integers."""
+
+    identity = True
 
     takes = BITS
     weak_from = ()

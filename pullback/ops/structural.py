@@ -216,6 +216,8 @@ rev = Rev()
 class ReduceSum(LinearPrimitive):
     """The sum over `axes`."""
 
+    identity = True
+
     def typing(self, x: Any, *, axes: Any) -> ArrayType:
         check_axes(self.name, x, axes)
         return array_type(
