@@ -26,7 +26,37 @@ DIFFERENT: dict[str, str] = {
     },
 }
 
+_SPARSE_PRIMITIVES = (
+    "bcoo_dot_general bcoo_dot_general_sampled bcoo_extract bcoo_fromdense bcoo_sort_indices "
+    "bcoo_spdot_general bcoo_sum_duplicates bcoo_todense bcoo_transpose bcsr_dot_general "
+    "bcsr_extract bcsr_fromdense bcsr_todense coo_fromdense coo_matmat coo_matvec coo_todense csr_fromdense "
+    "csr_matmat csr_matvec csr_todense"
+)
+
 ABSENT: dict[str, str] = {
+    **{
+        f"jax.experimental.sparse.{name}_p": "a function here, made of other primitives"
+        for name in _SPARSE_PRIMITIVES.split()
+    },
+    "jax.experimental.sparse.SparseTracer": "sparsify runs a recorded program instead",
+    "jax.experimental.hijax": "values of types of one's own, an experiment that flax alone uses",
+    "jax.experimental.cur_qdd": "part of the experiment jax.experimental.hijax",
+    "jax.experimental.EArray": "a base of JAX's own classes of keys",
+    "jax._src.earray.EArray": "a base of JAX's own classes of keys",
+    "jax.experimental.primal_tangent_dtype": "dtypes of one's own do not exist here",
+    "jax.experimental.compilation_cache": "there is no compiler whose results could be kept",
+    "jax._src.state.types.AbstractRef": "a Ref is an object here and has no type in programs",
+    "jax._src.tree_util._registry": "the table of containers is inside optree",
+    "jax._src.interpreters.pxla.global_result_handlers": "there is no such table",
+    "jax.ad": "marks for gradients by reference, an experiment",
+    "jax.make_user_context": "a part of compilation caches of one's own",
+    "jax.no_execution": "a setting for JAX's own tests",
+    "jax.interpreters.ad.linearize": "it takes functions of JAX's core; use jax.linearize",
+    "jax.interpreters.batching.register_vmappable": "arguments of vmap are pytrees of arrays",
+    "jax.interpreters.batching.unregister_vmappable": "arguments of vmap are pytrees of arrays",
+    "jax.lax.ragged_all_to_all_p": "ragged_all_to_all is made of other primitives",
+    "jax.lax.select_and_scatter_p": "no function makes it",
+    "jax.random.random_gamma_p": "gamma draws are made of other primitives",
     **{
         f"jax.profiler.{name}": "it reads files of XLA's profiler"
         for name in ("ProfileData", "ProfileEvent", "ProfilePlane")

@@ -28,6 +28,11 @@ def to_complex_dtype(dtype: Any) -> np.dtype:
     return np.dtype("complex128" if np.dtype(dtype) in (np.float64, np.complex128) else "complex64")
 
 
+def supports_inf(dtype: Any) -> bool:
+    """Does this float dtype have an infinity?"""
+    return bool(issubdtype(dtype, np.floating) and np.isinf(np.array(np.inf).astype(dtype)))
+
+
 __all__ = [
     "DType",
     "ExtendedDType",
@@ -40,5 +45,6 @@ __all__ = [
     "iinfo",
     "issubdtype",
     "prng_key",
+    "supports_inf",
     "to_complex_dtype",
 ]
