@@ -29,8 +29,8 @@ DIFFERENT: dict[str, str] = {
 _SPARSE_PRIMITIVES = (
     "bcoo_dot_general bcoo_dot_general_sampled bcoo_extract bcoo_fromdense bcoo_sort_indices "
     "bcoo_spdot_general bcoo_sum_duplicates bcoo_todense bcoo_transpose bcsr_dot_general "
-    "bcsr_extract bcsr_fromdense bcsr_todense coo_fromdense coo_matmat coo_matvec coo_todense csr_fromdense "
-    "csr_matmat csr_matvec csr_todense"
+    "bcsr_extract bcsr_fromdense bcsr_todense coo_fromdense coo_matmat coo_matvec coo_todense "
+    "csr_fromdense csr_matmat csr_matvec csr_todense"
 )
 
 ABSENT: dict[str, str] = {
