@@ -267,6 +267,25 @@ def vmap_over_trees(j, n):
 
 
 @case
+def vmap_axes_in_a_class_of_the_user(j, n):
+    @j.tree_util.register_pytree_node_class
+    class Normal:
+        def __init__(self, mean, scale):
+            self.parts = (mean, scale)
+
+        def tree_flatten(self):
+            return self.parts, None
+
+        @classmethod
+        def tree_unflatten(cls, data, parts):
+            return cls(*parts)
+
+    made = j.vmap(Normal, (0, None), Normal(1, None))(M, 2.0)
+    drawn = j.vmap(lambda d: d.parts[0] * d.parts[1], (Normal(1, None),))(made)
+    return made.parts, drawn
+
+
+@case
 def vmap_nested_and_composed(j, n):
     f = j.vmap(j.vmap(lambda x, y: x * y, (None, 0)), (0, None))
     return (

@@ -325,6 +325,30 @@ def test_an_array_is_a_sequence_of_its_rows():
     assert jnp.concatenate(jnp.ones((2, 3))).shape == (6,)
 
 
+def test_numpy_arrays_stay_numpys_in_reshape():
+    x = np.arange(6.0)  # float64, and known while tracing: libraries count on both
+    got = jnp.reshape(x, (2, -1), order="F")
+    assert type(got) is np.ndarray and got.dtype == np.float64
+    assert got.tolist() == [[0, 2, 4], [1, 3, 5]]
+    assert pullback.jit(lambda: int(jnp.reshape(x, (3, 2)).argmax()))() == 5
+    assert jnp.reshape(np.float32(2), (1, 1)).tolist() == [[2]]
+    with pytest.raises(TypeError, match="an array of shape .6,. cannot be reshaped"):
+        jnp.reshape(x, 4)
+
+
+def test_axes_and_shapes_may_be_any_collection():
+    x = jnp.array(F)
+    assert jnp.sum(x, axis=range(2)) == F.sum() and jnp.max(x, axis={0, 1}) == F.max()
+    assert jnp.expand_dims(x, range(2)).shape == (1, 1, 3, 4)
+    assert jnp.reshape(x, range(3, 5)).shape == jnp.zeros(range(3, 5)).shape == (3, 4)
+    assert jnp.transpose(x, reversed((0, 1))).shape == (4, 3)
+    assert jnp.moveaxis(x, range(2), (1, 0)).shape == (4, 3)
+    with pytest.raises(TypeError, match="axis must be an integer"):
+        jnp.sum(x, axis=1.0)
+    with pytest.raises(TypeError, match="axis must be an integer"):
+        jnp.sum(x, axis="a")
+
+
 # ---- mistakes
 
 

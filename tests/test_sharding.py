@@ -112,6 +112,13 @@ def test_pickles_and_copies_are_equal(x):
 # ---- arrays that were put somewhere
 
 
+def test_device_get():
+    got = pb.device_get({"a": jnp.ones(2), "b": 1.5, "c": np.float32(2), "d": "text"})
+    assert type(got["a"]) is np.ndarray and got["a"].tolist() == [1, 1]
+    assert type(got["b"]) is float and got["c"] == 2 and got["d"] == "text"
+    assert pb.grad(lambda x: pb.device_get(x) ** 2)(3.0) == 6.0  # traced values stay as they are
+
+
 def test_device_put():
     s = NamedSharding(MESH, P("x"))
     x = pb.device_put(np.arange(8.0).reshape(4, 2), s)

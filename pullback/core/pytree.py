@@ -75,9 +75,9 @@ def _sorted_node(node: PyTreeDef) -> PyTreeDef:
     if node.type is dict:
         return optree.treespec_dict(dict.fromkeys(node.entries(), _LEAF), namespace=NAMESPACE)
     if node.type is defaultdict:
-        factory = node.unflatten([0] * node.num_leaves).default_factory
+        whole: Any = node.unflatten([0] * node.num_leaves)
         entries = dict.fromkeys(node.entries(), _LEAF)
-        return optree.treespec_defaultdict(factory, entries, namespace=NAMESPACE)
+        return optree.treespec_defaultdict(whole.default_factory, entries, namespace=NAMESPACE)
     return node
 
 
@@ -91,9 +91,11 @@ def prefix_leaves(what: str, prefix: Any, tree: Any) -> list[Any]:
 
     `prefix` has the structure of the upper part of `tree`: an entry holds for all leaves below it.
     """
-    if prefix is None or not isinstance(prefix, (tuple, list, dict)):
+    if prefix is None or type(prefix) is int:
         return [prefix] * len(flatten(tree)[0])
     entries, treedef = _flatten(prefix, lambda x: x is None, namespace=NAMESPACE)
+    if treedef.is_leaf():
+        return [prefix] * len(flatten(tree)[0])
     try:
         parts = treedef.flatten_up_to(tree)
     except ValueError as cause:

@@ -16,7 +16,7 @@ from ..core.trace import EvalTrace, state
 from ..core.types import Shape
 from ..ops.elementwise import convert_element_type, select_n
 from ..ops.structural import broadcast_in_dim
-from .promotion import as_array, broadcast_shapes, broadcast_to
+from .promotion import as_array, broadcast_shapes, broadcast_to, is_collection
 
 
 def no_out(name: str, out: Any) -> None:
@@ -70,6 +70,8 @@ def integer(value: Any, what: str) -> int:
 def integers(value: Any, what: str) -> tuple[int, ...]:
     """`value`, an integer or a sequence of them, as a tuple."""
     if isinstance(value, (tuple, list)) or (isinstance(value, (np.ndarray, Array)) and value.ndim):
+        return tuple(integer(v, what) for v in value)
+    if type(value) is not int and is_collection(value):
         return tuple(integer(v, what) for v in value)
     return (integer(value, what),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -272,7 +273,15 @@ def _rank_promotion(name: str, shapes: list[Shape]) -> None:
 
 def axis_number(axis: Any, ndim: int, name: str = "axis") -> int:
     """`axis` counted from 0; negative ones count from the end."""
-    i = axis.__index__()
+    try:
+        i = axis.__index__()
+    except AttributeError as cause:
+        raise error(
+            TypeError,
+            f"{name} must be an integer, or where several may be named a sequence of them.",
+            got=f"{_brief(axis)} of type {type(axis).__name__}",
+            fix="give an integer; convert with int(...) if that is meant.",
+        ) from cause
     if not -ndim <= i < ndim:
         raise error(
             ValueError,
@@ -284,10 +293,10 @@ def axis_number(axis: Any, ndim: int, name: str = "axis") -> int:
 
 
 def axis_numbers(axis: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
-    """`axis`, an integer, a tuple of them or None for all, counted from 0."""
+    """`axis`, an integer, some of them or None for all, counted from 0."""
     if axis is None:
         return tuple(range(ndim))
-    if isinstance(axis, (tuple, list)):
+    if isinstance(axis, (tuple, list)) or is_collection(axis):
         found = tuple(axis_number(a, ndim, name) for a in axis)
         if len(set(found)) != len(found):
             raise error(
@@ -298,6 +307,11 @@ def axis_numbers(axis: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
             )
         return found
     return (axis_number(axis, ndim, name),)
+
+
+def is_collection(x: Any) -> bool:
+    """Whether `x` is a range, a set or the like: not a number, an array or a string."""
+    return not hasattr(x, "__index__") and isinstance(x, Iterable) and not isinstance(x, str)
 
 
 def _brief(x: Any) -> str:

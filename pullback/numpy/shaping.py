@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..ops.slicing import concatenate, slice_along
 from ..ops.stacking import unstack
 from ..ops.structural import rev
 from .arguments import expand, integer, integers, shape_argument
-from .promotion import as_array, as_arrays, axis_number, axis_numbers
+from .promotion import as_array, as_arrays, axis_number, axis_numbers, is_collection
 from .promotion import broadcast_shapes as common_shape
 from .promotion import broadcast_to as broadcast
 
@@ -28,7 +29,7 @@ from .promotion import broadcast_to as broadcast
 def reshape(
     a: Any, shape: Any, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None
 ) -> Array:
-    """The elements of `a` in another shape.
+    """The elements of `a` in another shape. As JAX's, it leaves a NumPy array one of NumPy's.
 
     Args:
       a: an array.
@@ -45,6 +46,9 @@ def reshape(
       [[0 1 2]
        [3 4 5]]
     """
+    if isinstance(a, (np.ndarray, np.generic)):
+        with suppress(TypeError, ValueError):  # that says less than ours below
+            return a.reshape(shape, order=order)  # type: ignore[return-value, call-overload]
     x = a if isinstance(a, Array) else as_array(a, "reshape")
     return reshaped(x, shape, order)
 
@@ -64,7 +68,7 @@ def reshaped(x: Any, shape: Any, order: str = "C") -> Any:
 def _lengths(shape: Any) -> tuple[Any, ...]:
     if isinstance(shape, (list, np.ndarray)) and np.ndim(shape):
         return tuple(shape)
-    return (shape,)
+    return tuple(shape) if is_collection(shape) else (shape,)
 
 
 def _new_sizes(x: Any, shape: Any) -> Shape:
