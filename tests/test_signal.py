@@ -123,6 +123,15 @@ def test_detrend(kind, kind_of_trend, x64):
 
 # ---- spectra
 
+
+def _from_the_first(d):
+    return d - d[..., :1]
+
+
+def _shown(options):
+    return " ".join(f"{k}={getattr(v, '__name__', v)}" for k, v in options.items())
+
+
 SEGMENTS = [
     {},
     {"nperseg": 16},
@@ -135,7 +144,7 @@ SEGMENTS = [
     {"nperseg": 8, "detrend": "linear"},
     {"nperseg": 8, "detrend": "constant", "noverlap": 0},
     {"nperseg": 16, "detrend": False},
-    {"nperseg": 16, "detrend": lambda d: d - d[..., :1]},
+    {"nperseg": 16, "detrend": _from_the_first},
 ]
 DENSITIES = [
     *({"scaling": "spectrum", **more} for more in SEGMENTS[:3]),
@@ -158,7 +167,7 @@ def agree(name, args, options, eps=1e-12):
         close(g, w, eps)
 
 
-@pytest.mark.parametrize("options", [*SEGMENTS, *DENSITIES], ids=str)
+@pytest.mark.parametrize("options", [*SEGMENTS, *DENSITIES], ids=_shown)
 def test_welch_and_csd(options, x64):
     agree("welch", (values(50),), options)
     agree("csd", (values(50), values(41, seed=1)), options)
@@ -177,7 +186,7 @@ def test_spectra_of_several_signals(x64):
         close(got[i, :, j], want)
 
 
-@pytest.mark.parametrize("options", [*SEGMENTS[1:], *TRANSFORMS], ids=str)
+@pytest.mark.parametrize("options", [*SEGMENTS[1:], *TRANSFORMS], ids=_shown)
 def test_stft(options, x64):
     agree("stft", (values(50),), options)
 
@@ -202,7 +211,7 @@ INVERSES = [
 ]
 
 
-@pytest.mark.parametrize("options", INVERSES, ids=str)
+@pytest.mark.parametrize("options", INVERSES, ids=_shown)
 @pytest.mark.parametrize("onesided", [True, False])
 def test_istft(options, onesided, x64):
     x = values(3, 64, kind="float64" if onesided else "complex128")
