@@ -50,7 +50,7 @@ def checkpoint(
     static = Static(fun, static_argnums, static_argnames)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        static_values, dynamic, named = static.split(args, kwargs)
+        static_values, dynamic, named = static.split(args, kwargs, hashable=False)
         leaves, in_tree = flatten_call(tuple(dynamic), named)
         leaves = [
             x if isinstance(x, Array) else checks.input_array(x, "checkpoint") for x in leaves

@@ -374,18 +374,15 @@ class Static:
         """Whether positional argument `i` of so many is one of these."""
         return i in self.numbers or i - count in self.numbers
 
-    def split(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-        """The static values (hashable), and the other arguments."""
+    def split(self, args: Any, kwargs: Any, hashable: bool = True) -> tuple[Any, Any, Any]:
+        """The static values (hashable, if programs are kept by them), and the other arguments."""
+        boxed = _hashable if hashable else _boxed
         if not self:
             return ((), ()), args, kwargs
         numbers = {n % len(args) if n < 0 else n for n in self.numbers}
-        static = tuple(
-            (i, _hashable(x, f"argument {i}")) for i, x in enumerate(args) if i in numbers
-        )
+        static = tuple((i, boxed(x, f"argument {i}")) for i, x in enumerate(args) if i in numbers)
         named = tuple(
-            (k, _hashable(v, f"argument {k!r}"))
-            for k, v in sorted(kwargs.items())
-            if k in self.names
+            (k, boxed(v, f"argument {k!r}")) for k, v in sorted(kwargs.items()) if k in self.names
         )
         dynamic = tuple(x for i, x in enumerate(args) if i not in numbers)
         return (
@@ -436,6 +433,10 @@ class _Value:
 
     def __hash__(self) -> int:
         return hash(self.value)
+
+
+def _boxed(x: Any, name: str) -> _Value:
+    return _Value(x)
 
 
 def _hashable(x: Any, name: str) -> _Value:

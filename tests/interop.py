@@ -422,6 +422,22 @@ def an_interpreter():
 
 
 @case
+def an_interpreter_that_drops_rules():
+    @jax.custom_jvp
+    def f(x):
+        return jnp.sin(x)
+
+    f.defjvp(lambda p, t: (f(*p), 7.0 * t[0]))
+    closed = jax.make_jaxpr(lambda x: 2 * f(x))(1.0)
+    (call,) = [e for e in closed.eqns if e.primitive is primitives.custom_jvp_call_p]
+    bound = call.primitive.get_bind_params(call.params)
+    close(bound["subfuns"][0].call_wrapped(1.0)[0], np.sin(1.0))
+    outs, _ = interpret(closed, 1.0)
+    close(outs[0], 2 * np.sin(1.0))
+    close(jax.grad(lambda x: interpret(closed, x)[0][0])(1.0), 14.0)
+
+
+@case
 def writing_programs():
     info = jax.api_util.debug_info("test", jnp.sin, (1.0,), {})
     fun = lu.wrap_init(lambda x, y: [x * y, x + 1], debug_info=info)

@@ -48,6 +48,13 @@ class CustomCall(ProgramPrimitive, family=True):
     def called_program(self, params: Any) -> Any:
         return params["call"]
 
+    def get_bind_params(self, params: Any) -> Any:
+        return {**params, "subfuns": (Called(self, params),)}
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        params.pop("subfuns", None)
+        return super().bind(*args, **params)
+
     def enter_program(self, record: Any, args: Any, params: Any) -> tuple[Any, Any]:
         if isinstance(params["call"], ClosedProgram):
             return args, params
@@ -66,6 +73,17 @@ class CustomCall(ProgramPrimitive, family=True):
             return self.run(tracers, params)
 
     transpose: Any = Absent("on a tape the function itself is run, operation by operation")
+
+
+class Called:
+    """The function of such a call, for interpreters of programs that drop its rules."""
+
+    def __init__(self, primitive: CustomCall, params: Any) -> None:
+        self.primitive, self.params = primitive, params
+
+    def call_wrapped(self, *args: Any) -> list[Any]:
+        """Call it in the current trace."""
+        return self.primitive.run(args, self.params)
 
 
 class CustomJvpCall(CustomCall):
