@@ -356,3 +356,52 @@ def test_narrow_integers_wrap_around(name, dtype):
     assert got.dtype == x.dtype
     want = [by_definition(name, a, b, int(limits.bits), limits.min < 0) for a, b in pairs]
     assert np.asarray(got).astype(int).tolist() == want
+
+
+WEAK_RESULTS = {
+    "hypot": lambda j, x, w: j.hypot(x, w),
+    "logaddexp2": lambda j, x, w: j.logaddexp2(x, w),
+    "heaviside": lambda j, x, w: [j.heaviside(x, w), j.heaviside(w, x)],
+    "gcd": lambda j, x, w: [j.gcd(x, 2), j.lcm(x, 2), j.gcd(2, 2)],
+    "logical_and": lambda j, x, w: [j.logical_and(x, w), j.logical_and(w, w)],
+    "isin": lambda j, x, w: j.isin(x, w),
+    "dot": lambda j, x, w: [j.dot(x > 0, w), j.inner(x > 0, w), j.vdot(w, w)],
+    "polyval": lambda j, x, w: j.polyval(x, w),
+    "diagflat": lambda j, x, w: j.diagflat(w),
+    "insert": lambda j, x, w: j.insert(w, 0, x),
+    "sort_complex": lambda j, x, w: j.sort_complex(x),
+    "outer": lambda j, x, w: j.outer(x, x),
+}
+"""Functions of an array and a weak number: what their results are was once wrong."""
+
+
+@pytest.mark.skipif(not peer.INSTALLED, reason="the real JAX is not installed")
+@pytest.mark.parametrize("name", WEAK_RESULTS)
+def test_weak_numbers_beside_arrays(name):
+    import jax
+
+    def described(library, dtype, number):
+        numpy = library.numpy
+
+        def call(x):
+            return WEAK_RESULTS[name](numpy, x, number)
+
+        x = numpy.asarray(np.ones(3, dtype))
+        outs = library.tree.leaves(library.eval_shape(call, x))
+        return [(y.shape, y.dtype, y.weak_type) for y in outs]
+
+    for x64 in (False, True):
+        with jax.enable_x64(x64), pb.enable_x64(x64):
+            for dtype, number in itertools.product(["bool", "int32"], [2, 1.5]):
+                assert described(pb, dtype, number) == described(jax, dtype, number)
+
+
+def test_bools_in_products_are_the_same_under_jit():
+    x = jnp.array([True, False])
+    assert jnp.inner(jnp.ones(3, "int8"), 2).dtype == np.int8
+    for function in (jnp.outer, jnp.kron, jnp.polyval):
+        out = function(x, x)
+        np.testing.assert_array_equal(out, pb.jit(function)(x, x))
+        assert out.dtype == bool
+    z = jnp.array([1.0 + 1.0j, 2.0])
+    np.testing.assert_array_equal(pb.jit(jnp.digitize)(z, z), jnp.digitize(z, z))

@@ -154,6 +154,12 @@ def strong(x: Any) -> Any:
     return convert_element_type(x, new_dtype=x.dtype, weak_type=False)
 
 
+def strong_array(x: Any) -> Any:
+    """`x`, which may be weak only as a scalar: JAX's functions that meet constants of the shape of
+    their result have such results."""
+    return strong(x) if x.shape else x
+
+
 def half_to_single(dtype: np.dtype) -> np.dtype:
     """float32 for float16 and bfloat16: the dtype in which sums are formed."""
     if dtype.itemsize == 2 and dtypes.kind(dtype) == "f":

@@ -239,7 +239,7 @@ def heaviside(x: Any, y: Any, /) -> Array:
     """0 where x < 0, y where x is 0, 1 where x > 0."""
     x, y = promote_floats("heaviside", x, y)
     _real_only("heaviside", x)
-    if x.weak_type != y.weak_type:
+    if x.shape or x.weak_type != y.weak_type:
         x, y = strong(x), strong(y)
     zero = _number(x, 0)
     at_zero = compound.where(ne(x, x), x, y)
@@ -330,6 +330,8 @@ def _two_integers(name: str, x: Any, y: Any) -> list[Any]:
             got=f"{type_of(x).str_short()} and {type_of(y).str_short()}",
             fix="convert with .astype(int).",
         )
+    if x.shape or y.shape:
+        x, y = strong(x), strong(y)
     return broadcast_together(name, x, y)
 
 

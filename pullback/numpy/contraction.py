@@ -16,7 +16,6 @@ from ..core.errors import error
 from ..core.trace import type_of
 from ..core.types import Shape
 from ..ops.contraction import dot_general
-from ..ops.elementwise import mul
 from ..ops.precision import canonical_precision
 from ..ops.reduction import reduce_or
 from ..ops.stacking import stack, unstack
@@ -205,7 +204,7 @@ def outer(a: Any, b: Any, out: None = None) -> Array:
     x, y = promote_dtypes("outer", a, b)
     x, y = _flat(x), _flat(y)
     shape = (x.shape[0], y.shape[0])
-    return mul(
+    return multiply(
         broadcast_in_dim(x, shape=shape, broadcast_dimensions=(0,)),
         broadcast_in_dim(y, shape=shape, broadcast_dimensions=(1,)),
     )
@@ -298,7 +297,7 @@ def kron(a: Any, b: Any) -> Array:
     x = reshape(x, new_sizes=(1,) * (rank - len(x.shape)) + x.shape)
     y = reshape(y, new_sizes=(1,) * (rank - len(y.shape)) + y.shape)
     shape = tuple(n for pair in zip(x.shape, y.shape, strict=True) for n in pair)
-    product = mul(
+    product = multiply(
         broadcast_in_dim(x, shape=shape, broadcast_dimensions=tuple(range(0, 2 * rank, 2))),
         broadcast_in_dim(y, shape=shape, broadcast_dimensions=tuple(range(1, 2 * rank, 2))),
     )
@@ -363,7 +362,9 @@ def _operands(name: str, a: Any, b: Any, preferred: Any) -> tuple[Any, Any, np.d
     dtype = a.dtype
     if b.dtype != dtype:
         pair = ((a.dtype, a.weak_type), (b.dtype, b.weak_type))
-        dtype, _ = dtypes.promoted(pair, name)
+        dtype, weak = dtypes.promoted(pair, name)
+        if weak or a.weak_type or b.weak_type:
+            a, b = promote_dtypes(name, a, b)
     return a, b, dtype
 
 

@@ -14,7 +14,7 @@ from ..ops.comparison import eq, ge
 from ..ops.elementwise import add, like, select_n, sub
 from ..ops.slicing import pad, slice_along
 from ..ops.structural import broadcast_in_dim, iota, reshape, transpose, zero_like, zeros
-from .arguments import are_values, expand, integer
+from .arguments import are_values, expand, integer, strong
 from .arithmetic import power
 from .promotion import as_array, astype, axis_number, broadcast_to, requested_dtype
 
@@ -145,7 +145,7 @@ def diag(v: Any, k: int = 0) -> Array:
 def diagflat(v: Any, k: int = 0) -> Array:
     """The matrix that has the elements of `v`, flattened, on diagonal `k`."""
     v = as_array(v, "diagflat")
-    return diag(reshape(v, new_sizes=(v.size,)), k)
+    return diag(reshape(strong(v), new_sizes=(v.size,)), k)
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:

@@ -16,7 +16,7 @@ from ..ops.slicing import concatenate, pad, slice_along
 from ..ops.structural import move_axis, reduce_sum, reshape
 from .arguments import concrete, expand, from_host, integer, integers, known, shape_argument
 from .ordering import argsort, sort
-from .promotion import as_array, as_arrays, astype, axis_number, axis_numbers, broadcast_to
+from .promotion import as_array, as_arrays, axis_number, axis_numbers, broadcast_to
 from .reductions import filled_like, truth
 from .shaping import moveaxis, ravel
 from .taking import sized, taken
@@ -125,7 +125,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
     x, i = (ravel(x), 0) if axis is None else (x, axis_number(axis, x.ndim))
     n = x.shape[i]
     at = _insert_places(obj, n)
-    new = astype(new, x.dtype)
+    new = convert_element_type(new, new_dtype=x.dtype, weak_type=x.weak_type)
     new = expand(new, tuple(range(x.ndim - new.ndim))) if new.ndim < x.ndim else new
     if at.size == 1:
         if at.ndim == 0:

@@ -15,6 +15,7 @@ from ..core.trace import type_of
 from ..ops import compound, elementwise, functions, special
 from ..ops.comparison import lt
 from ..ops.rounding import abs_
+from .arguments import strong_array
 from .promotion import inexact, promote_floats
 
 # ---- roots
@@ -40,7 +41,7 @@ def hypot(x: Any, y: Any, /) -> Array:
             got=f"{type_of(x).str_short()} and {type_of(y).str_short()}",
             fix="convert to real values first, such as by using abs(x).",
         )
-    return compound.hypot(x, y)
+    return strong_array(compound.hypot(x, y))
 
 
 # ---- exponentials and logarithms
@@ -94,12 +95,14 @@ def _over_real(x: Any, divisor: float) -> Any:
 
 def logaddexp(x: Any, y: Any, /) -> Array:
     """log(exp(x) + exp(y)), also where the exponentials do not fit."""
-    return compound.logaddexp(*promote_floats("logaddexp", x, y))
+    x, y = promote_floats("logaddexp", x, y)
+    out = compound.logaddexp(x, y)
+    return strong_array(out) if out.dtype.kind == "c" else out
 
 
 def logaddexp2(x: Any, y: Any, /) -> Array:
     """log2(2^x + 2^y), also where the powers do not fit."""
-    return compound.logaddexp2(*promote_floats("logaddexp2", x, y))
+    return strong_array(compound.logaddexp2(*promote_floats("logaddexp2", x, y)))
 
 
 # ---- trigonometry

@@ -30,7 +30,7 @@ from ..ops.comparison import (
     xor,
 )
 from ..ops.structural import broadcast_in_dim
-from .arguments import are_values
+from .arguments import are_values, strong_array
 from .arithmetic import absolute, imag
 from .conversion import asarray
 from .promotion import (
@@ -105,19 +105,19 @@ def fmin(x1: Any, x2: Any) -> Array:
 def logical_and(x: Any, y: Any, /) -> Array:
     """Whether both x and y are true, or not 0."""
     x, y = promote("logical_and", x, y)
-    return and_(_truth(x), _truth(y))
+    return strong_array(and_(_truth(x), _truth(y)))
 
 
 def logical_or(x: Any, y: Any, /) -> Array:
     """Whether x or y is true, or not 0."""
     x, y = promote("logical_or", x, y)
-    return or_(_truth(x), _truth(y))
+    return strong_array(or_(_truth(x), _truth(y)))
 
 
 def logical_xor(x: Any, y: Any, /) -> Array:
     """Whether only one of x and y is true, or not 0."""
     x, y = promote("logical_xor", x, y)
-    return xor(_truth(x), _truth(y))
+    return strong_array(xor(_truth(x), _truth(y)))
 
 
 def logical_not(x: Any, /) -> Array:
@@ -127,7 +127,7 @@ def logical_not(x: Any, /) -> Array:
 
 
 def _truth(x: Any) -> Any:
-    return x if x.dtype.kind == "b" else ne(x, HostArray(x.dtype.type(0)))
+    return x if x.dtype.kind == "b" else ne(x, elementwise.like(x, 0))
 
 
 # ---- bits

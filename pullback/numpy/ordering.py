@@ -17,12 +17,14 @@ from ..ops.slicing import concatenate, slice_along
 from ..ops.structural import iota, reshape, rev
 from .arguments import are_values, integer
 from .joining import array_sequence
+from .logic import less_equal
 from .promotion import (
     as_array,
     as_arrays,
     astype,
     axis_number,
     broadcast_to,
+    inexact_dtype,
     promote_dtypes,
     promote_inexact,
     requested_dtype,
@@ -141,11 +143,9 @@ def lexsort(keys: Any, axis: int = -1) -> Array:
 def sort_complex(a: Any) -> Array:
     """`a` as complex numbers in ascending order along the last axis."""
     found = sort(a)
-    kind = dtypes.kind(found.dtype)
-    target = found.dtype if kind == "c" else dtypes.complex_dtype(found.dtype)
-    if kind in "biu":
-        target = dtypes.canonical(np.complex128)
-    return astype(found, target)
+    if found.dtype.kind == "c":
+        return astype(found, found.dtype)
+    return astype(found, dtypes.complex_dtype(inexact_dtype(found.dtype)))
 
 
 def partition(a: Any, kth: int, axis: int = -1) -> Array:
@@ -248,7 +248,7 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     up = searching.searchsorted(edges, x, side=side)
     down = searching.searchsorted(rev(edges, dimensions=(0,)), x, side=side)
     down = sub(broadcast_to(like(down, n), down.shape), down)
-    ascending = le(_first(edges), _last(edges))
+    ascending = less_equal(_first(edges), _last(edges))
     return select_n(ascending, down, up)
 
 

@@ -13,7 +13,9 @@ from ..ops.elementwise import add, div, like, mul, neg, sub
 from ..ops.slicing import concatenate, pad, slice_along
 from ..ops.stacking import unstack
 from ..ops.structural import reshape
-from .arguments import concrete, integer
+from .arguments import concrete, integer, strong
+from .arithmetic import add as plus
+from .arithmetic import multiply
 from .decompositions import eigvals
 from .editing import trim_zeros
 from .promotion import broadcast_shapes, broadcast_to, promote_dtypes, promote_inexact
@@ -43,8 +45,8 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
     total = filled_like(shape, HostArray(x.dtype.type(0)))
     for i, c in enumerate(coefficients):
         c = broadcast_to(c, shape)
-        total = c if i == 0 else add(mul(total, x), c)
-    return total
+        total = c if i == 0 else plus(multiply(total, x), c)
+    return strong(total)
 
 
 def _not_a_polynomial(name: str, p: Any) -> ValueError:

@@ -15,7 +15,7 @@ from ..ops.elementwise import convert_element_type, like, select_n, sub
 from ..ops.searching import searchsorted
 from ..ops.slicing import concatenate, slice_along
 from ..ops.structural import iota, reshape
-from .arguments import concrete, expand, from_host, integer, masked
+from .arguments import concrete, expand, from_host, integer, masked, strong
 from .nan_reductions import nan_mask
 from .promotion import as_array, as_arrays, astype, axis_number, broadcast_to, promote_dtypes
 from .reductions import any as any_of
@@ -252,7 +252,7 @@ def isin(
     at = searchsorted(of, x, side="left")
     at = select_n(lt(at, HostArray(np.int32(n), True)), broadcast_to(like(at, 0), at.shape), at)
     found = taken(of, at, 0)
-    return ne(x, found) if invert else eq(x, found)
+    return strong(ne(x, found) if invert else eq(x, found))
 
 
 def union1d(ar1: Any, ar2: Any, *, size: int | None = None, fill_value: Any = None) -> Array:
