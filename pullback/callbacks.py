@@ -62,6 +62,9 @@ def pure_callback(
             ValueError,
             f"vmap_method must be on of the allowed methods {[*VMAP_METHODS, None]}, but got: "
             f"{vmap_method}",
+            got=f"vmap_method={vmap_method!r}",
+            fix='use "sequential" for a function of single elements, "broadcast_all" for one that '
+            "takes all at once.",
         )
     flat, leaves, types, out_tree = _prepared(
         "pure_callback", callback, result_shape_dtypes, args, kwargs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class custom_vmap(CustomFunction):
         have the axis in front; `in_batched` is a list with the structure of the arguments, of bools
         that say which are; `out_batched` has the structure of the result and says the same of it.
         """
+        checks.callable_(vmap_rule, "def_vmap")
         self.vmap_rule = vmap_rule
         return vmap_rule
 
@@ -85,6 +87,7 @@ class custom_vmap(CustomFunction):
         assert self.vmap_rule is not None
         name = getattr(self.vmap_rule, "__name__", "vmap_rule")
         args, batched = in_tree.unflatten(leaves), list(in_tree.unflatten(mapped))
+        _check_takes(self.vmap_rule, name, len(args))
         pair = self.vmap_rule(size, batched, *args)
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
             raise error(
@@ -118,6 +121,21 @@ class custom_vmap(CustomFunction):
         return outs, [bool(m) for m in marks], tree
 
 
+def _check_takes(rule: Callable[..., Any], name: str, count: int) -> None:
+    try:
+        inspect.signature(rule).bind(*range(count + 2))
+    except TypeError as cause:
+        raise error(
+            TypeError,
+            f"custom vmap rule {name} must take the size of the axis, which arguments are mapped, "
+            "and the arguments.",
+            got=f"{name}{inspect.signature(rule)} for {count} arguments: {cause}",
+            fix="write def rule(axis_size, in_batched, *args).",
+        ) from None
+    except ValueError:
+        return  # its parameters are not known
+
+
 def sequential_vmap(f: Callable[..., Any]) -> custom_vmap:
     """`f`, which `vmap` maps with a loop: one element after the other, in the memory of one.
 
@@ -130,6 +148,7 @@ def sequential_vmap(f: Callable[..., Any]) -> custom_vmap:
       >>> print(pullback.vmap(f, in_axes=(0, None))(jnp.arange(3.0), 2.0))
       [0. 2. 4.]
     """
+    checks.callable_(f, "sequential_vmap")
     mapped_f = custom_vmap(f)
 
     def rule(axis_size: int, in_batched: list[Any], *args: Any) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from .core import dtypes
 from .core.array import Array, Tracer
 from .core.errors import ConcretizationTypeError, error
 from .core.trace import type_of
+from .numpy.arguments import integer
 from .numpy.conversion import asarray
 from .numpy.creation import arange, full
 from .numpy.reductions import max as max_
@@ -196,7 +197,7 @@ def _number_of_segments(ids: Any, given: Any) -> int:
             )
         largest: Any = max_(ids) if ids.size else -1
         return int(largest) + 1
-    count = given.__index__()
+    count = integer(given, "`num_segments` of a segment operation")
     if count < 0:
         raise error(
             ValueError,

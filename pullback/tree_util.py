@@ -228,6 +228,13 @@ def tree_reduce(
     """`functools.reduce` over the leaves."""
     leaves = tree_leaves(tree, is_leaf)
     if initializer is _MISSING:
+        if not leaves:
+            raise error(
+                TypeError,
+                "reduce() of empty iterable with no initial value",
+                got=f"{tree!r:.80}, which has no leaves",
+                fix="give initializer=, the result for a tree without leaves.",
+            )
         return functools.reduce(function, leaves)
     return functools.reduce(function, leaves, initializer)
 
@@ -351,10 +358,11 @@ def register_pytree_node(
     except (ValueError, TypeError) as cause:
         raise error(
             ValueError if isinstance(cause, ValueError) else TypeError,
-            f"{nodetype!r} cannot be registered as a pytree: {cause}",
-            got=repr(nodetype),
-            fix="register each class once; tuples, lists, dicts and namedtuples are registered "
-            "already.",
+            f"{nodetype!r} cannot be registered as a pytree"
+            + (f": {cause}" if isinstance(cause, ValueError) else "."),
+            got=f"flatten_func={flatten_func!r:.60}, unflatten_func={unflatten_func!r:.60}",
+            fix="give a class and two functions; register each class once; tuples, lists, dicts "
+            "and namedtuples are registered already.",
         ) from cause
 
 

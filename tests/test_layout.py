@@ -16,6 +16,7 @@ PACKAGE = "pullback"
 LAYERS = [
     "core/__init__",
     "core/errors",
+    "core/formats",
     "core/settings",
     "core/dtypes",
     "core/device",

@@ -80,7 +80,12 @@ class Array(ArrayMethods):
     def __len__(self) -> int:
         shape = self.shape
         if not shape:
-            raise TypeError("len() of unsized object")
+            raise error(
+                TypeError,
+                "len() of unsized object",
+                got=self.aval.str_short(),
+                fix="a scalar has no length; its number of elements is x.size.",
+            )
         return shape[0]
 
     def block_until_ready(self) -> Array:
@@ -177,7 +182,15 @@ class HostArray(Array):
 
     def item(self, *index: Any) -> Any:
         """The one element, or that at `index`, as a Python number."""
-        return np.asarray(self._value).item(*index)
+        try:
+            return np.asarray(self._value).item(*index)
+        except (ValueError, IndexError) as cause:
+            raise error(
+                type(cause),
+                str(cause),
+                got=f"{self.aval.str_short()}.item({', '.join(map(repr, index))})",
+                fix="index the array first; all elements as numbers are x.tolist().",
+            ) from None
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
@@ -189,10 +202,24 @@ class HostArray(Array):
 
     def _scalar(self) -> Any:
         value = self._value
-        if value.ndim and value.size == 1:
-            raise TypeError(
+        if value.ndim:
+            raise error(
+                TypeError,
                 "Only scalar arrays can be converted to Python scalars; "
-                f"got shape {value.shape}. Use .item() or index the array."
+                f"got arr.ndim={value.ndim}.",
+                got=self.aval.str_short(),
+                fix="index the array, or use .item() if it has one element.",
+            )
+        return value
+
+    def _real_scalar(self) -> Any:
+        value = self._scalar()
+        if value.dtype.kind == "c":
+            raise error(
+                TypeError,
+                "a complex number cannot be converted to an int or a float.",
+                got=self.aval.str_short(),
+                fix="take .real or .imag of it, or abs(x).",
             )
         return value
 
@@ -211,26 +238,33 @@ class HostArray(Array):
         )
 
     def __int__(self) -> int:
-        return int(self._scalar())
+        return int(self._real_scalar())
 
     def __float__(self) -> float:
-        return float(self._scalar())
+        return float(self._real_scalar())
 
     def __complex__(self) -> complex:
         return complex(self._scalar())
 
     def __index__(self) -> int:
         if dtypes.kind(self._value.dtype) not in "iu" or self._value.ndim:
-            raise TypeError(
-                "only integer scalar arrays can be converted to a scalar index; "
-                f"got {self.aval.str_short()}."
+            raise error(
+                TypeError,
+                "Only integer scalar arrays can be converted to a scalar index.",
+                got=self.aval.str_short(),
+                fix="convert a scalar with int(x), or index the array.",
             )
         return int(self._value)
 
     def __iter__(self) -> Iterator[Any]:
         value = self._value
         if value.ndim == 0:
-            raise TypeError("iteration over a 0-d array")
+            raise error(
+                TypeError,
+                "iteration over a 0-d array",
+                got=self.aval.str_short(),
+                fix="a scalar has no elements to go through; jnp.atleast_1d(x) has one.",
+            )
         weak = self._weak
         return iter([HostArray(row, weak) for row in value])
 

@@ -280,7 +280,9 @@ def promoted(types: tuple[tuple[np.dtype, bool], ...], what: str) -> tuple[np.dt
                 TypeError,
                 f"{what} does not take arrays of dtype {long_name(others[0])}.",
                 got=" and ".join(long_name(d) for d, _ in types),
-                fix="random keys are used with the functions of pullback.random.",
+                fix="random keys are used with the functions of pullback.random."
+                if any(map(is_key, others))
+                else "float0 is the dtype of tangents of integers: they are zero.",
             )
         names = " and ".join(long_name(d) + ("*" if weak else "") for d, weak in types)
         raise error(

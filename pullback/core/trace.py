@@ -329,12 +329,10 @@ def not_an_array(x: Any) -> TypeError:
     what = f"a value of type {type(x).__name__} is not a valid array."
     if isinstance(x, np.ndarray):
         what = f"a NumPy array of dtype {x.dtype} is not a valid array."
-    return error(
-        TypeError,
-        what,
-        got=_brief(x),
-        fix="give a number, a NumPy array or an Array; convert lists with jnp.array(...).",
-    )
+    fix = "give a number, a NumPy array or an Array; convert lists with jnp.array(...)."
+    if hasattr(x, "todense"):
+        fix = "convert it with .todense(), or use sparse.sparsify(f)(x) of the function."
+    return error(TypeError, what, got=_brief(x), fix=fix)
 
 
 def _brief(x: Any) -> str:

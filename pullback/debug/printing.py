@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import error
+from ..core.formats import AnyFormat
 from .callbacks import Arguments, call_back
 
 
@@ -100,7 +101,7 @@ def _call_with_text(
         )
     braces = _has_braces(fmt)
     if braces and not unchecked:
-        _UseAll().vformat(fmt, args, kwargs)
+        _UseAll().check(fmt, args, kwargs, name)
     elif not braces and kwargs:
         raise _unused(sorted(kwargs))
     options = np.get_printoptions()
@@ -117,14 +118,8 @@ def _has_braces(fmt: str) -> bool:
     return any(name is not None for _, name, _, _ in string.Formatter().parse(fmt))
 
 
-class _UseAll(string.Formatter):
-    """Formats nothing: only checks that each argument is used."""
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        return ""
-
-    def convert_field(self, value: Any, conversion: Any) -> Any:
-        return value
+class _UseAll(AnyFormat):
+    """Checks also that each argument is used."""
 
     def check_unused_args(self, used_args: Any, args: Any, kwargs: Any) -> None:
         unused = [str(i) for i in range(len(args)) if i not in used_args]

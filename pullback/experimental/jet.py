@@ -78,6 +78,12 @@ def jet(
 
 
 def _order(primals: Any, series: Any) -> int:
+    for name, value in (("primals", primals), ("series", series)):
+        if not isinstance(value, (tuple, list)):
+            raise _no_list(name, value)
+    for terms in series:
+        if not isinstance(terms, (tuple, list)):
+            raise _no_list("one of the series", terms)
     lengths = {len(terms) for terms in series}
     if len(lengths) != 1 or len(primals) != len(series):
         raise error(
@@ -87,6 +93,15 @@ def _order(primals: Any, series: Any) -> int:
             fix="give one list for each primal, all of one length; fill up with zeros.",
         )
     return lengths.pop()
+
+
+def _no_list(name: str, value: Any) -> TypeError:
+    return error(
+        TypeError,
+        f"jet takes tuples or lists, and {name} is none.",
+        got=f"{value!r:.80} of type {type(value).__name__}",
+        fix="write jet(f, (x,), ([first, second],)).",
+    )
 
 
 def _array(x: Any, what: str) -> Any:

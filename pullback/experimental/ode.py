@@ -13,7 +13,7 @@ import numpy as np
 from .. import lax
 from .. import numpy as jnp
 from ..api import vjp
-from ..checks import input_array
+from ..checks import callable_, input_array
 from ..core import dtypes
 from ..core.errors import error
 from ..core.pytree import flatten
@@ -99,8 +99,17 @@ def odeint(
       >>> print(end(1.0), pullback.grad(end)(1.0))  # both e
       2.718282 2.7182824
     """
+    callable_(func, "odeint")
     for leaf in flatten(args)[0]:
         input_array(leaf, "odeint")
+    for name, value in (("rtol", rtol), ("atol", atol), ("mxstep", mxstep), ("hmax", hmax)):
+        if np.ndim(value) or isinstance(value, str):
+            raise error(
+                TypeError,
+                f"the option {name} of odeint must be one number.",
+                got=f"{name}={value!r:.80}",
+                fix="scale the components of the state if they need other tolerances.",
+            )
     times = input_array(t, "odeint")
     if dtypes.kind(times.dtype) != "f" or times.ndim != 1 or not times.size:
         raise error(
@@ -111,6 +120,7 @@ def odeint(
         )
     converted, consts = closure_convert(func, y0, times[0], *args)
     start, unravel = ravel_pytree(y0)
+    structure = flatten(y0)[1]
     if not dtypes.is_inexact(start.dtype):
         raise error(
             TypeError,
@@ -120,7 +130,15 @@ def odeint(
         )
 
     def flat(y: Any, t: Any, *args: Any) -> Any:
-        slope = ravel_pytree(converted(unravel(y), t, *args))[0]
+        found = converted(unravel(y), t, *args)
+        slope = ravel_pytree(found)[0]
+        if slope.shape != y.shape or flatten(found)[1] != structure:
+            raise error(
+                TypeError,
+                "func of odeint must give a slope like the state: one number for each.",
+                got=f"{slope.size} numbers in {flatten(found)[1]} for {y.size} in {structure}",
+                fix="return dy/dt in the containers and shapes of y0.",
+            )
         return slope.astype(y.dtype)
 
     ys = _solution(flat, rtol, atol, mxstep, hmax, start, times, (*args, *consts))

@@ -96,7 +96,15 @@ def integers(values: Any, name: str) -> tuple[int, ...]:
 
 def axis_of(axis: Any, rank: int, name: str) -> int:
     """An axis counted from the front; negative ones count from the end."""
-    i = operator.index(axis)
+    try:
+        i = operator.index(axis)
+    except TypeError as cause:
+        raise error(
+            TypeError,
+            f"lax.{name} needs an integer as axis.",
+            got=f"axis {axis!r:.80}",
+            fix="give a Python integer; axes cannot depend on traced values.",
+        ) from cause
     if not -rank <= i < rank:
         raise error(
             ValueError,

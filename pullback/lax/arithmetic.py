@@ -126,7 +126,15 @@ def reciprocal(x: Any) -> Array:
 
 def integer_pow(x: Any, y: int) -> Array:
     """x to the power of a Python integer"""
-    y = operator.index(y)
+    try:
+        y = operator.index(y)
+    except TypeError as cause:
+        raise error(
+            TypeError,
+            "the exponent of lax.integer_pow must be an integer that is known.",
+            got=f"y={y!r:.80}",
+            fix="use lax.pow for other exponents.",
+        ) from cause
     return x if y == 1 and isinstance(x, Array) else apply(functions.integer_pow, x, y=y)
 
 

@@ -252,6 +252,13 @@ def conv_transpose(
     names = _TRANSPOSE_DEFAULTS[rank] if dimension_numbers is None else dimension_numbers
     numbers = conv_dimension_numbers(x.shape, w.shape, names)
     steps = integers(strides, "conv_transpose")
+    if len(steps) != rank - 2:
+        raise error(
+            ValueError,
+            f"conv_transpose needs one stride for each of the {rank - 2} spatial axes.",
+            got=f"strides={steps}",
+            fix="give a tuple of as many integers.",
+        )
     apart = (1,) * (rank - 2) if rhs_dilation is None else integers(rhs_dilation, "conv_transpose")
     pads: Any = padding
     if use_consistent_padding or (isinstance(padding, str) and padding in ("SAME", "VALID")):
@@ -335,6 +342,13 @@ def conv_general_dilated_patches(
     """
     name = "conv_general_dilated_patches"
     x, window = as_array(lhs, name), integers(filter_shape, name)
+    if len(window) != x.ndim - 2:
+        raise error(
+            ValueError,
+            f"{name} needs a window with one length for each of the {x.ndim - 2} spatial axes.",
+            got=f"filter_shape={window} for {type_of(x).str_short()}",
+            fix="give a tuple of as many integers.",
+        )
     numbers = conv_dimension_numbers(x.shape, (1, 1, *window), dimension_numbers)
     features = x.shape[numbers.lhs_spec[1]]
     kernel = [0] * len(x.shape)
@@ -403,6 +417,21 @@ def conv_general_dilated_local(
     _, kernel, out = numbers
     axes = sorted(zip(out[2:], kernel[2:], strict=True))
     spatial, kernel_spatial = tuple(i for i, _ in axes), tuple(i for _, i in axes)
+    features = patches.shape[out[1]]
+    places = tuple(patches.shape[i] for i in spatial)
+    if (
+        w.ndim != x.ndim
+        or w.shape[kernel[1]] != features
+        or any(w.shape[i] != n for i, n in zip(kernel_spatial, places, strict=True))
+    ):
+        raise error(
+            TypeError,
+            f"{name}: rhs has a kernel for each place of the result, as one vector.",
+            got=f"{type_of(w).str_short()}, for {features} features in a window and {places} "
+            "places",
+            fix="let rhs have the features of conv_general_dilated_patches as its in features, and "
+            "the places as its spatial axes.",
+        )
     product = dot_general(
         patches, w, (((out[1],), (kernel[1],)), (spatial, kernel_spatial)), precision
     )

@@ -68,6 +68,13 @@ def dot_product_attention(
     logits = logits * jnp.array(1 / math.sqrt(h) if scale is None else scale, wide)
     if bias is not None:
         logits = (logits + _by_heads(bias, k)).astype(wide)
+    if mask is not None and jnp.asarray(mask).dtype != np.bool_:
+        raise error(
+            ValueError,
+            f"mask dtype should be bool, but got {jnp.asarray(mask).dtype}.",
+            got=f"mask: {jnp.asarray(mask).aval.str_short()}",
+            fix="compare to get bools, such as mask != 0, or add it as bias.",
+        )
     masks = [] if mask is None else [_by_heads(mask, k)]
     masks += _seen(t, key.shape[1], is_causal, local_window_size)
     masks += _in_length(query_seq_lengths, key_value_seq_lengths, t, key.shape[1])

@@ -335,6 +335,13 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> A
              [1., 0., 0.]], dtype=float32)
     """
     n = integer(num_classes, "`num_classes` of nn.one_hot")
+    if n < 0:
+        raise error(
+            TypeError,
+            "nn.one_hot needs a number of classes of 0 or more.",
+            got=f"num_classes={n}",
+            fix="give the length of the vectors, such as int(x.max()) + 1.",
+        )
     x = jnp.asarray(x)
     if dtypes.kind(x.dtype) not in "iu":
         warn(f"jax.nn.one_hot input should be integer-typed; got dtype={x.dtype}")

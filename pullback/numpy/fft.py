@@ -23,13 +23,14 @@ from ..ops.fft import FftType
 from ..ops.fft import fft as fft_p
 from ..ops.slicing import pad
 from ..ops.structural import zero_like
-from .arguments import half_to_single
+from .arguments import half_to_single, integer
 from .conversion import asarray
 from .creation import arange
 from .promotion import (
     as_array,
     astype,
     axis_number,
+    axis_numbers,
     inexact,
     inexact_dtype,
     requested_dtype,
@@ -213,8 +214,8 @@ def _shifted(name: str, x: Any, axes: Any, sign: int) -> Any:
     x = as_array(x, name)
     if axes is None:
         axes = tuple(range(len(x.shape)))
-    elif not isinstance(axes, (tuple, list)):
-        axes = (operator.index(axes),)
+    else:
+        axes = axis_numbers(axes if isinstance(axes, (tuple, list)) else (axes,), len(x.shape))
     return roll(x, tuple(sign * (x.shape[axis] // 2) for axis in axes), tuple(axes))
 
 
@@ -228,6 +229,7 @@ def _frequency_dtype(name: str, n: Any, d: Any, dtype: Any) -> Any:
                 got=repr(value),
                 fix="give one number.",
             )
+    integer(n, f"`n` of jax.numpy.fft.{name}")
     return dtypes.default_float() if dtype is None else requested_dtype(dtype, name)
 
 

@@ -188,7 +188,7 @@ def promote_types(a: Any, b: Any) -> np.dtype:
 
 
 def _pair(x: Any) -> tuple[np.dtype, builtins.bool]:
-    return np.dtype(x), isinstance(x, type) and x in (int, float, complex)
+    return dtypes.as_dtype(x), isinstance(x, type) and x in (int, float, complex)
 
 
 def _is_64(x: Any) -> builtins.bool:

@@ -277,6 +277,10 @@ class AllToAll(Collective):
     def along(
         self, trace: Any, x: Any, *, split_axis: int, concat_axis: int, tiled: bool, **params: Any
     ) -> Any:
+        n = x.shape[split_axis + 1]
+        if n % trace.size or not (tiled or n == trace.size):
+            aval = x.aval.without_axis(0)
+            raise _bad_axis("all_to_all", aval, split_axis, trace.size, tiled)
         if tiled:
             x = _parted(x, split_axis + 1, trace.size)
         # The axis of the parts becomes the mapped one, the mapped one that of what is received.

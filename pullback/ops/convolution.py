@@ -176,6 +176,15 @@ conv_general_dilated = ConvGeneralDilated()
 # ---- shapes and dtypes
 
 
+def _given(strides: Any, padding: Any, dx: Any, dw: Any, feature: int, batch: int) -> str:
+    """The parameters, without those that change nothing."""
+    groups = {"feature_group_count": feature, "batch_group_count": batch}
+    lengths = {"window_strides": strides, "lhs_dilation": dx, "rhs_dilation": dw}
+    shown = {k: v for k, v in lengths.items() if any(n != 1 for n in v) or len(v) != len(strides)}
+    shown |= {k: n for k, n in groups.items() if n != 1}
+    return ", ".join(f"{k}={v}" for k, v in {**shown, "padding": padding}.items())
+
+
 @lru_cache(maxsize=4096)
 def make_plan(
     x_shape: Any,
@@ -197,9 +206,8 @@ def make_plan(
         raise error(
             kind,
             f"conv_general_dilated: {what}.",
-            got=f"shapes {tuple(x_shape)} and {tuple(w_shape)}, window_strides={strides}, "
-            f"padding={padding}, lhs_dilation={x_dilation}, rhs_dilation={w_dilation}, "
-            f"{numbers}, feature_group_count={feature_groups}, batch_group_count={batch_groups}",
+            got=f"shapes {tuple(x_shape)} and {tuple(w_shape)}, "
+            + _given(strides, padding, x_dilation, w_dilation, feature_groups, batch_groups),
             fix=fix,
         )
     axes = []

@@ -87,7 +87,9 @@ class Pad(Primitive):
     """`padding_config` gives (low, high, interior) of each axis; negative low and high cut off."""
 
     def typing(self, x: Any, value: Any, *, padding_config: Any) -> ArrayType:
-        if x.dtype != value.dtype or value.shape or len(padding_config) != len(x.shape):
+        rank = len(x.shape)
+        triples = len(padding_config) == rank and all(len(p) == 3 for p in padding_config)
+        if x.dtype != value.dtype or value.shape or not triples:
             raise error(
                 TypeError,
                 "pad needs a scalar of the array's dtype and one (low, high, interior) for each "

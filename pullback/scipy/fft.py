@@ -12,6 +12,7 @@ from .. import lax
 from .. import numpy as jnp
 from ..core.array import Array, HostArray
 from ..core.errors import error
+from ..numpy.arguments import integers
 from ..numpy.promotion import as_array, axis_number, axis_numbers, inexact
 from ..numpy.taking import taken
 from ..ops.elementwise import complex_
@@ -140,6 +141,14 @@ def _resized(name: str, x: Any, s: Any, axes: Any) -> Any:
             "s and axes must have the same length.",
             got=f"s={s} and axes={axes} in scipy.fft.{name}",
             fix="give one length for each axis.",
+        )
+    s = integers(s, f"`s` of scipy.fft.{name}")
+    if any(n < 1 for n in s):
+        raise error(
+            ValueError,
+            "Shape should be positive.",
+            got=f"{s} in scipy.fft.{name}",
+            fix="give lengths of 1 or more.",
         )
     ends = [0] * len(x.shape)
     for axis, n in zip(axes, s, strict=True):

@@ -57,6 +57,13 @@ class RegularGridInterpolator:
                 fix="leave it False: places outside of the grid give fill_value.",
             )
         values = inexact("RegularGridInterpolator", as_array(values, "RegularGridInterpolator"))
+        if not isinstance(points, (tuple, list)):
+            raise error(
+                TypeError,
+                "points must be a sequence of arrays, one for each axis of the grid.",
+                got=f"{points!r:.80} of type {type(points).__name__}",
+                fix="write (x,) for a grid of one axis.",
+            )
         if len(points) > len(values.shape):
             raise error(
                 ValueError,

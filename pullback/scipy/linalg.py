@@ -104,6 +104,13 @@ def cho_solve(
       b: an array of shape ``(n,)`` or ``(..., n, k)``.
       overwrite_b, check_finite: change nothing.
     """
+    if not (isinstance(c_and_lower, (tuple, list)) and len(c_and_lower) == 2):
+        raise error(
+            ValueError,
+            "linalg.cho_solve takes the factor and whether it is the lower one as a pair.",
+            got=f"{c_and_lower!r:.80} of type {type(c_and_lower).__name__}",
+            fix="give what cho_factor gives, or the pair (factor, True) of a lower one.",
+        )
     c, lower = c_and_lower
     c, b, vector = _system("cho_solve", c, b)
     b = _triangular(c, b, lower, adjoint=not lower)

@@ -42,6 +42,13 @@ def map_coordinates(
       [ 5. 25.  0.]
     """
     x = jnp.asarray(input)
+    if not isinstance(coordinates, (tuple, list)) and not jnp.ndim(coordinates):
+        raise error(
+            TypeError,
+            "coordinates must be a sequence of arrays.",
+            got=f"{coordinates!r:.80} of type {type(coordinates).__name__}",
+            fix="give one array of coordinates for each axis of the input.",
+        )
     places = [jnp.asarray(c) for c in coordinates]
     _check(x, places, order, mode)
     outside = jnp.asarray(cval, x.dtype)

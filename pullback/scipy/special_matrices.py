@@ -7,7 +7,6 @@ are computed exactly, and rounded once.
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from .. import numpy as jnp
 from ..core import dtypes
 from ..core.array import Array
 from ..core.errors import error
+from ..numpy.arguments import integer
 from ..numpy.promotion import (
     as_array,
     as_arrays,
@@ -177,7 +177,7 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
     Raises:
       ValueError: `a`, `n` or `mode` is another.
     """
-    n = operator.index(n)
+    n = integer(n, "`n` of scipy.linalg")
     if n <= 0:
         raise error(
             ValueError, "n must be a positive integer.", got=f"n={n}", fix="give a length of 1 on."
@@ -227,7 +227,7 @@ def hilbert(n: int) -> Array:
       [[1.         0.5       ]
        [0.5        0.33333334]]
     """
-    n = operator.index(n)
+    n = integer(n, "`n` of linalg.hilbert")
     if n < 0:
         raise error(
             TypeError, "the size of a matrix is not negative.", got=f"n={n}", fix="give n >= 0."
@@ -238,7 +238,7 @@ def hilbert(n: int) -> Array:
 
 def invhilbert(n: int) -> Array:
     """The inverse of the Hilbert matrix of size n: its elements are whole numbers."""
-    size = range(operator.index(n))
+    size = range(integer(n, "`n` of scipy.linalg"))
     rows = [
         [
             (-1) ** (i + j)
@@ -280,7 +280,7 @@ def _pascal(n: int, kind: str | None, sign: int) -> np.ndarray:
             got=f"kind={kind!r}",
             fix="use one of these.",
         )
-    size = range(operator.index(n))
+    size = range(integer(n, "`n` of scipy.linalg"))
     lower = np.array([[sign ** (i - j) * math.comb(i, j) if i >= j else 0 for j in size]
                       for i in size], object).reshape(len(size), len(size))  # fmt: skip
     if kind == "lower":
@@ -300,7 +300,7 @@ def helmert(n: int, full: bool = False) -> Array:
     Raises:
       ValueError: n is less than 1.
     """
-    n = operator.index(n)
+    n = integer(n, "`n` of scipy.linalg")
     if n < 1:
         raise error(
             ValueError, "n must be a positive integer.", got=f"n={n}", fix="give a size of 1 on."
@@ -362,7 +362,7 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
             got=f"dtype={dtype!r}",
             fix="use complex64 or complex128.",
         )
-    i = np.arange(operator.index(n))
+    i = np.arange(integer(n, "`n` of scipy.linalg"))
     # The angle is reduced exactly; cos and sin of eighths of a turn are left to their quadrants.
     turns = np.outer(i, i) % max(n, 1)
     matrix = np.exp(-2j * np.pi * (turns / max(n, 1)))

@@ -370,7 +370,15 @@ def _check_window(window: Any, n: int) -> None:
 def _named_window(window: Any, n: int) -> np.ndarray:
     if window == "hann":
         return np.sin(np.pi * np.arange(n) / n) ** 2 if n > 1 else np.ones(n)  # type: ignore[no-any-return]
-    return np.asarray(scipy_signal.get_window(window, n))
+    try:
+        return np.asarray(scipy_signal.get_window(window, n))
+    except (ValueError, TypeError) as cause:
+        raise error(
+            type(cause),
+            f"there is no such window: {cause}",
+            got=f"window={window!r}",
+            fix='use a name such as "hann", a tuple such as ("kaiser", 8.0), or an array.',
+        ) from None
 
 
 def _positive(name: str, value: Any) -> int:

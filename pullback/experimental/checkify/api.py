@@ -10,6 +10,7 @@ import numpy as np
 from ... import checks
 from ...core.array import Array, HostArray
 from ...core.errors import error, user_line
+from ...core.formats import AnyFormat
 from ...core.program import Equation, RecordTrace
 from ...core.pytree import PyTreeDef, flatten
 from ...core.trace import host_array, running, state, type_of
@@ -132,11 +133,24 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
         args, kwargs = tree.unflatten(values)
         return f"{msg.format(*args, **kwargs)} (`check` failed)"
 
+    _check_format(msg, fmt_args, fmt_kwargs, name)
     site = Site(FailedCheckError, key, text, user_line())
     zero, own = HostArray(np.int32(0)), HostArray(np.int32(site.code))
     failed = select_n(holds, own, zero)
     keys = (key,) if key else ()
     check_p(failed, *payload, keys=keys, sites=_Hashed({site.code: site}), debug=debug)
+
+
+def _check_format(msg: Any, args: Any, kwargs: Any, name: str) -> None:
+    if not isinstance(msg, str):
+        raise error(
+            TypeError,
+            f"{name} takes the message of its error as a string.",
+            got=f"{msg!r:.80} of type {type(msg).__name__}",
+            fix=f'write {name}(x > 0, "x must be positive").',
+        )
+    if args or kwargs or "{" in msg:
+        AnyFormat().check(msg, args, kwargs, f"checkify.{name}")
 
 
 def _scalar_bool(pred: Any, name: str) -> Any:

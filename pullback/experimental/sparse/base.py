@@ -67,6 +67,13 @@ class JAXSparse:
         return len(self.shape)
 
     def __len__(self) -> int:
+        if not self.shape:
+            raise error(
+                TypeError,
+                "len() of unsized object",
+                got=repr(self),
+                fix="an array without axes has no length.",
+            )
         return self.shape[0]
 
     def describe(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from ... import numpy as jnp
 from ...core.array import Array
 from ...core.errors import error
+from ...numpy.promotion import requested_dtype
 from .base import JAXSparse, missing_method
 from .bcoo.array import BCOO, beyond
 from .bcoo.dense import bcoo_fromdense, bcoo_todense
@@ -33,7 +34,7 @@ def _promoted(x: Any, y: Any) -> tuple[Any, Any]:
 
 def astype(mat: BCOO, dtype: Any) -> BCOO:
     """The array with elements of another dtype; equal places are added up before."""
-    if jnp.dtype(dtype) == mat.dtype:
+    if requested_dtype(dtype, "BCOO.astype") == mat.dtype:
         return mat
     return nonlinear(mat, lambda data: data.astype(dtype))
 
@@ -182,6 +183,13 @@ def _from_scipy_sparse(
             "BCOO.from_scipy_sparse with nonzero n_dense/n_batch.",
             got=f"n_dense={n_dense}, n_batch={n_batch}",
             fix="use .update_layout on the result.",
+        )
+    if not hasattr(mat, "tocoo"):
+        raise error(
+            TypeError,
+            "BCOO.from_scipy_sparse takes an array of scipy.sparse.",
+            got=f"{mat!r:.80} of type {type(mat).__name__}",
+            fix="use BCOO.fromdense for dense arrays.",
         )
     mat = mat.tocoo()
     indices = np.column_stack([mat.row, mat.col]).astype(index_dtype or np.int32)

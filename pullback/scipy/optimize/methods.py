@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -100,6 +101,8 @@ def minimize(
     if tol is not None:
         chosen.setdefault("gtol", tol)
 
+    _check_options(method, chosen)
+
     def of_x(x: Any) -> Any:
         return fun(x, *args)
 
@@ -119,3 +122,16 @@ def minimize(
         njev=found.evaluations,
         nit=found.k,
     )
+
+
+def _check_options(method: str, options: dict[str, Any]) -> None:
+    function = bfgs if method.lower() == "bfgs" else limited_bfgs
+    known = list(inspect.signature(function).parameters)[2:]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise error(
+            TypeError,
+            f"method {method} of scipy.optimize.minimize has no option {unknown[0]!r}.",
+            got=f"options={options!r:.80}",
+            fix=f"its options are {', '.join(known)}.",
+        )

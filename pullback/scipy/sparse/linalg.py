@@ -20,6 +20,7 @@ from ...core.array import Array
 from ...core.errors import error
 from ...flatten_util import ravel_pytree
 from ...numpy import linalg as dense
+from ...numpy.arguments import integer
 from ...tree_util import tree_leaves, tree_map, tree_structure
 from ..linalg import solve_triangular
 
@@ -132,6 +133,13 @@ def gmres(
             got=f"solve_method={solve_method!r}",
             fix="leave it out to get 'batched'.",
         )
+    if integer(restart, "`restart` of gmres") < 1:
+        raise error(
+            ValueError,
+            "gmres needs a Krylov space of at least one dimension.",
+            got=f"restart={restart}",
+            fix="leave restart out, or give 1 or more.",
+        )
     cycle = _incremental if solve_method == "incremental" else _batched
 
     def method(A: Any, b: Any, x0: Any, tol: Any, atol: Any, maxiter: int, M: Any) -> Any:
@@ -210,7 +218,18 @@ def _operator(f: Any, name: str) -> Operator:
             fix="give a square matrix, or a function.",
         )
     matrix = jnp.asarray(f) if isinstance(f, np.ndarray) else f
-    return lambda x: matrix @ x
+
+    def product(x: Any) -> Any:
+        if isinstance(x, (tuple, list, dict)):
+            raise error(
+                TypeError,
+                "a matrix can be multiplied by one array only, not by a container of several.",
+                got=f"{name} of shape {tuple(shape)}, and an operand of type {type(x).__name__}",
+                fix="give a function of such containers, or put all numbers into one array.",
+            )
+        return matrix @ x
+
+    return product
 
 
 def _identity(x: Any) -> Any:

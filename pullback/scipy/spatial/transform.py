@@ -44,24 +44,27 @@ class Rotation(NamedTuple):
     @classmethod
     def from_quat(cls, quat: Any) -> Rotation:
         """Of quaternions (x, y, z, w), which are divided by their length."""
-        q = inexact("Rotation.from_quat", quat)
+        q = _vectors("Rotation.from_quat", quat, 4)
         return cls(q / jnp.sqrt(jnp.sum(q * q, axis=-1, keepdims=True)))
 
     @classmethod
     def from_matrix(cls, matrix: Any) -> Rotation:
         """Of orthogonal matrices of determinant 1, of shape ``(..., 3, 3)``."""
-        return cls.from_quat(_of_matrix(inexact("Rotation.from_matrix", matrix)))
+        m = _vectors("Rotation.from_matrix", matrix, 3)
+        if m.shape[-2:-1] != (3,):
+            raise _wrong_shape("Rotation.from_matrix", m, "(..., 3, 3)")
+        return cls.from_quat(_of_matrix(m))
 
     @classmethod
     def from_rotvec(cls, rotvec: Any, degrees: bool = False) -> Rotation:
         """Of vectors along the axis of rotation whose length is the angle."""
-        v = inexact("Rotation.from_rotvec", rotvec)
+        v = _vectors("Rotation.from_rotvec", rotvec, 3)
         return cls(_of_rotvec(jnp.deg2rad(v) if degrees else v))
 
     @classmethod
     def from_mrp(cls, mrp: Any) -> Rotation:
         """Of modified Rodrigues parameters: along the axis, of the length tan(angle / 4)."""
-        p = inexact("Rotation.from_mrp", mrp)
+        p = _vectors("Rotation.from_mrp", mrp, 3)
         square = jnp.sum(p * p, axis=-1, keepdims=True)
         return cls(jnp.concatenate([2 * p, 1 - square], axis=-1) / (1 + square))
 
@@ -173,7 +176,7 @@ class Rotation(NamedTuple):
 
     def apply(self, vectors: Any, inverse: bool = False) -> Array:
         """The vectors of shape ``(..., 3)``, turned; or turned back if `inverse`."""
-        v = inexact("Rotation.apply", vectors)
+        v = _vectors("Rotation.apply", vectors, 3)
         matrix = self.as_matrix()
         if inverse:
             matrix = jnp.swapaxes(matrix, -1, -2)
@@ -409,4 +412,21 @@ def _single(what: str) -> Exception:
         f"Single rotation {what}.",
         got="quaternion of shape (4,)",
         fix="make a stack: Rotation(quat[None]).",
+    )
+
+
+def _vectors(name: str, x: Any, n: int) -> Any:
+    """Floats whose last axis has `n` elements."""
+    x = inexact(name, x)
+    if x.shape[-1:] != (n,):
+        raise _wrong_shape(name, x, f"(..., {n})")
+    return x
+
+
+def _wrong_shape(name: str, x: Any, shape: str) -> ValueError:
+    return error(
+        ValueError,
+        f"{name} takes arrays of shape {shape}.",
+        got=x.aval.str_short(),
+        fix="let the last axes run over the components; axes in front are a stack.",
     )

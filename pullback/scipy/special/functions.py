@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from ...core.array import Array
 from ...core.errors import error
 from ...core.trace import type_of
 from ...custom import custom_jvp
+from ...numpy.arguments import integer
 from ...numpy.promotion import as_array, promote_inexact
 from ...ops.harmonics import complex_loggamma
 from ...ops.incomplete import zero_over
@@ -100,7 +100,7 @@ def factorial(n: Any, exact: bool = False) -> Array:
 
 def multigammaln(a: Any, d: int) -> Array:
     """The logarithm of the gamma function of dimension `d`, at `a` > (d - 1) / 2."""
-    d = operator.index(d)
+    d = integer(d, "`d` of multigammaln")
     a = real("multigammaln", a)
     steps = jnp.arange(d, dtype=a.dtype) / 2
     total = jnp.sum(

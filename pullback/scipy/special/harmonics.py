@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -36,8 +35,8 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Array:
       >>> print(bessel_jn(1.0, v=1))
       [0.7651977  0.44005057]
     """
-    z, v = real("bessel_jn", z), operator.index(v)
-    operator.index(n_iter)
+    z, v = real("bessel_jn", z), integer(v, "`v` of bessel_jn")
+    integer(n_iter, "`n_iter` of bessel_jn")
     if v < 0:
         raise error(
             ValueError, "bessel_jn takes orders from 0.", got=f"v={v}", fix="J(-v) is (-1)**v J(v)."

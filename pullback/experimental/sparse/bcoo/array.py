@@ -59,6 +59,13 @@ class BCOO(JAXSparse):
         indices_sorted: bool = False,
         unique_indices: bool = False,
     ) -> None:
+        if len(args) != 2:
+            raise error(
+                ValueError,
+                "BCOO takes a pair: the stored elements, and their indices.",
+                got=f"{len(args)} arrays",
+                fix="write BCOO((data, indices), shape=shape), or BCOO.fromdense(x).",
+            )
         super().__init__(args, shape=shape)
         self.data, self.indices = (jnp.asarray(x) for x in args)
         self.indices_sorted, self.unique_indices = indices_sorted, unique_indices

@@ -9,6 +9,7 @@ import numpy as np
 from .... import lax
 from .... import numpy as jnp
 from ....core.errors import error
+from ....numpy.arguments import integer
 from ..base import concrete_size
 from .array import (
     BCOO,
@@ -71,6 +72,13 @@ def bcoo_fromdense(
             "n_batch and n_dense are more axes than the array has.",
             got=f"n_batch={n_batch}, n_dense={n_dense} for shape {mat.shape}",
             fix="let n_batch + n_dense be at most mat.ndim.",
+        )
+    if nse is not None and integer(nse, "`nse` of bcoo_fromdense") < 0:
+        raise error(
+            ValueError,
+            "nse is how many elements are stored: 0 or more.",
+            got=f"nse={nse}",
+            fix="leave it out to store all that are not zero.",
         )
     mask = mat != 0
     if n_dense:
