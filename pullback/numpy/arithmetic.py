@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,16 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray, Tracer
 from ..core.errors import error
-from ..core.trace import type_of
+from ..core.trace import EVAL, state, type_of
 from ..ops import compound, elementwise, functions, rounding
 from ..ops.comparison import and_, eq, gt, lt, max_, min_, ne, or_
-from ..ops.structural import zeros
+from ..ops.elementwise import select_n
+from ..ops.structural import zeros, zeros_of
 from .arguments import strong
 from .promotion import (
     as_array,
+    broadcast_shapes,
+    broadcast_to,
     broadcast_together,
     inexact,
     numeric,
@@ -43,9 +47,33 @@ def subtract(x: Any, y: Any, /) -> Array:
 
 
 def multiply(x: Any, y: Any, /) -> Array:
-    """x * y; of bools, whether both hold."""
-    x, y = promote("multiply", x, y)
-    return and_(x, y) if x.dtype.kind == "b" else elementwise.mul(x, y)
+    """x * y; of bools, whether both hold. False times a float is 0, also if that is an infinity or
+    nan, as in JAX."""
+    a, b = promote("multiply", x, y)
+    if a.dtype.kind == "b":
+        return and_(a, b)
+    if a is not x and _is_mask(x, b):
+        return _masked(x, b)
+    if b is not y and _is_mask(y, a):
+        return _masked(y, a)
+    return elementwise.mul(a, b)
+
+
+def _is_mask(mask: Any, x: Any) -> bool:
+    """Whether `mask` was an array of bools, and `x` is one of floats."""
+    is_array = isinstance(mask, (Array, np.ndarray))
+    return is_array and mask.dtype == dtypes.bool_ and x.dtype.kind not in "iu"
+
+
+def _masked(mask: Any, x: Any) -> Any:
+    """`x` times bools."""
+    mask = as_array(mask, "multiply")
+    if state.trace is EVAL and type(mask) is type(x) is HostArray:
+        with suppress(ValueError):  # of shapes: the error below says more
+            return HostArray(np.where(mask._value, x._value, x.dtype.type(0)), x._weak)
+    shape = broadcast_shapes("multiply", mask.shape, x.shape)
+    x = broadcast_to(x, shape)
+    return select_n(broadcast_to(mask, shape), zeros_of(x), x)
 
 
 def true_divide(x: Any, y: Any, /) -> Array:
