@@ -317,6 +317,18 @@ def collectives(j, n):
     return j.vmap(f, axis_name="i")(X), g(X), j.jit(j.vmap(f, axis_name="i"))(X)
 
 
+@case
+def attributes_of_functions(j, n):
+    def f(x):
+        """square"""
+        return x * x
+
+    f.tag, f.__wrapped__, f._cache = "mine", None, {}
+    made = [j.jit(f), j.grad(f), j.vmap(f), j.jit(j.grad(f)), j.checkpoint(f)]
+    found = [(g.tag, g.__name__, g.__wrapped__ is f) for g in made]
+    return [repr(found), [g(2.0) for g in (made[0], made[1], made[3], made[4])]]
+
+
 # ---- jit
 
 

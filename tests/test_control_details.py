@@ -77,6 +77,24 @@ def test_cond_takes_all_its_forms():
     assert lax.cond(True, lambda h, x: h(x), lambda h, x: x, pb.tree_util.Partial(f), 1) == 2
 
 
+def test_a_branch_that_is_given_twice_is_traced_once():
+    seen = []
+
+    def f(x):
+        seen.append("f")
+        return x**2
+
+    def g(x):
+        seen.append("g")
+        return x + 1
+
+    assert lax.cond(False, f, f, 3) == 9
+    assert seen == ["f"]
+    seen.clear()
+    assert lax.switch(2, [f, g, f, g], 3) == 9
+    assert seen == ["f", "g"]
+
+
 def test_switch_clamps_its_index():
     branches = [lambda x: x, lambda x: 10 * x, lambda x: 100 * x]
     assert [int(lax.switch(i, branches, 1)) for i in (-5, 0, 1, 2, 9)] == [1, 1, 10, 100, 100]

@@ -232,6 +232,19 @@ def test_what_is_64_bits_wide_by_itself_is_cut_silently():
         assert jnp.array([1.5]).dtype == np.float64 and jnp.zeros(1).dtype == np.float64
 
 
+def test_new_scalars_are_not_shared():
+    for make in (
+        jnp.zeros,
+        jnp.ones,
+        lambda s: jnp.full(s, 2.0),
+        lambda s: jnp.ones_like(1.0, shape=s),
+    ):
+        first, second = make(()), make(())
+        assert first is not second
+        first.delete()
+        assert second == make(())
+
+
 def test_an_array_is_itself_or_a_copy():
     x = jnp.ones(3)
     assert jnp.asarray(x) is x and jnp.asarray(x, dtype=x.dtype) is x

@@ -153,7 +153,7 @@ RANKS = [
 def test_rank_promotion(call):
     want = call()
     with pb.numpy_rank_promotion("raise"):
-        with pytest.raises(ValueError, match="would promote the rank"):
+        with pytest.raises(ValueError, match=r"not be broadcast together: .* promote"):
             call()
         assert (jnp.ones((2, 3)) + 1.0).shape == (2, 3)
         assert (jnp.ones((2, 3)) * jnp.ones((1, 3))).shape == (2, 3)

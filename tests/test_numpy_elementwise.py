@@ -570,9 +570,7 @@ def test_rank_promotion_can_be_refused():
     assert (x + y).shape == (2, 3)
     with pullback.numpy_rank_promotion("raise"):
         assert (x + 1.0).shape == (2, 3)
-        with pytest.raises(
-            ValueError, match="could not be broadcast together: .* promote the rank"
-        ):
+        with pytest.raises(ValueError, match=r"not be broadcast together: .* promote"):
             x + y
     with pullback.numpy_rank_promotion("warn"), pytest.warns(UserWarning, match="rank"):
         x + y

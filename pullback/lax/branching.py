@@ -195,7 +195,11 @@ def _branch(
     leaves, in_tree = flatten(tuple(operands))
     leaves = [checks.input_array(x, name) for x in leaves]
     types = [type_of(x) for x in leaves]
-    bodies = [trace_function(f, in_tree, types, name) for f in functions]
+    traced: dict[int, Body] = {}  # a function that is given twice is traced once
+    for f in functions:
+        if id(f) not in traced:
+            traced[id(f)] = trace_function(f, in_tree, types, name)
+    bodies = [traced[id(f)] for f in functions]
     # Messages speak of the first function that the user gave.
     order = range(len(bodies)) if name == "switch" else range(len(bodies) - 1, -1, -1)
     first, *others = order

@@ -141,8 +141,10 @@ def _scalar(value: int, dtype: np.dtype) -> HostArray:
 _SCALARS: dict[Any, HostArray] = {}
 
 
-def _filled(value: Any, shape: Shape) -> Any:
-    return broadcast_in_dim(value, shape=shape, broadcast_dimensions=()) if shape else value
+def _filled(value: HostArray, shape: Shape) -> Any:
+    if not shape:  # an array of its own: users may delete it
+        return HostArray(value._value)
+    return broadcast_in_dim(value, shape=shape, broadcast_dimensions=())
 
 
 def _broadcast(name: str, x: Any, shape: Shape) -> Any:

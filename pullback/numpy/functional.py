@@ -273,7 +273,7 @@ def _check_ranks(ranks: set[int], loops: list[Shape]) -> None:
     if values.jax_numpy_rank_promotion == "raise":
         raise error(
             ValueError,
-            what,
+            f"operands could not be broadcast together: {what}",
             got='setting jax_numpy_rank_promotion="raise"',
             fix="reshape the arguments to one rank, or use numpy_rank_promotion('allow').",
         )

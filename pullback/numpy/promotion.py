@@ -264,7 +264,7 @@ def _rank_promotion(name: str, shapes: list[Shape]) -> None:
     if values.jax_numpy_rank_promotion == "raise":
         raise error(
             ValueError,
-            what,
+            f"operands could not be broadcast together: {what}",
             got='setting jax_numpy_rank_promotion="raise"',
             fix="reshape the operands to one rank, or use numpy_rank_promotion('allow').",
         )
