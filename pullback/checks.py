@@ -25,8 +25,17 @@ def callable_(fun: Any, name: str) -> None:
             TypeError,
             f"{name} takes a function as its first argument.",
             got=f"a value of type {type(fun).__name__}",
-            fix=f"write {name}(f)(x), not {name}(f(x)).",
+            fix=f"write {name}(f, ...), not {name}(f(x), ...)."
+            if name in _TOGETHER
+            else f"write {name}(f)(x), not {name}(f(x)).",
         )
+
+
+_TOGETHER = {
+    *("jvp", "vjp", "linearize", "eval_shape", "jet", "odeint", "linear_call", "def_vmap"),
+    *("pure_callback", "io_callback", "saved_residuals"),
+}
+"""Functions that take the arguments of a function together with it."""
 
 
 def positions(argnums: int | Sequence[int]) -> tuple[int, ...]:

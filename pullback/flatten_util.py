@@ -26,7 +26,8 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     Returns:
       ``(vector, unravel)``: a vector of shape ``(n,)`` in the common dtype of the leaves, and a
-      function from such a vector to a tree of the same structure, shapes and dtypes.
+      function from such a vector to a tree of the same structure, shapes and dtypes. If all leaves
+      are of one dtype, `unravel` takes vectors of others too, and gives leaves of theirs.
 
     Example:
       >>> import pullback.numpy as jnp
@@ -49,10 +50,11 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
     ]
     vector = concatenate(*parts, dimension=0) if len(parts) > 1 else parts[0]
     total = sum(t.size for t in types)
+    uniform = all(t.dtype == common for t in types)
 
     def unravel(flat: Any) -> Any:
         flat = checks.input_array(flat, "unravel")
-        if flat.shape != (total,) or flat.dtype != common:
+        if flat.shape != (total,) or not (uniform or flat.dtype == common):
             raise error(
                 ValueError if flat.shape != (total,) else TypeError,
                 "the vector does not fit the tree that was ravelled.",
@@ -63,7 +65,9 @@ def ravel_pytree(pytree: Any) -> tuple[Any, Callable[[Any], Any]]:
         for t in types:
             piece = slice_along(flat, 0, start, start + t.size)
             piece = reshape(piece, new_sizes=t.shape)
-            found.append(convert_element_type(piece, new_dtype=t.dtype, weak_type=t.weak_type))
+            if not uniform:
+                piece = convert_element_type(piece, new_dtype=t.dtype, weak_type=False)
+            found.append(piece)
             start += t.size
         return tree.unflatten(found)
 

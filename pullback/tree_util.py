@@ -283,11 +283,19 @@ def tree_transpose(
       >>> tree_transpose(tree_structure([0, 0]), tree_structure({"a": 0}), [{"a": 1}, {"a": 2}])
       {'a': [1, 2]}
     """
-    parts = _up_to(outer_treedef, pytree_to_transpose)
     if inner_treedef is None:
-        inner_treedef = flatten(parts[0])[1]
-    rows = [_up_to(inner_treedef, part) for part in parts]
-    return inner_treedef.unflatten([outer_treedef.unflatten(c) for c in zip(*rows, strict=True)])
+        inner_treedef = flatten(_up_to(outer_treedef, pytree_to_transpose)[0])[1]
+    leaves, tree = flatten(pytree_to_transpose)
+    inner, outer = inner_treedef.num_leaves, outer_treedef.num_leaves
+    if len(leaves) != inner * outer:
+        raise error(
+            TypeError,
+            "tree_transpose: the tree does not have the inner structure at each leaf of the outer.",
+            got=f"{tree}, for {outer_treedef} of {inner_treedef}",
+            fix="give all parts the same containers, or call tree_map on them first.",
+        )
+    columns = [leaves[i::inner] for i in range(inner)]
+    return inner_treedef.unflatten([outer_treedef.unflatten(c) for c in columns])
 
 
 def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -> Any:

@@ -392,8 +392,8 @@ LISTS = ([1, 2], [1, 2, 3])
         ),
         (
             lambda: tree.transpose(tree.structure([0, 0]), tree.structure({"a": 0}), [{"a": 1}]),
-            ValueError,
-            "same structure",
+            TypeError,
+            "the tree does not have the inner structure",
         ),
     ],
     ids=lambda v: v if isinstance(v, str) else None,
@@ -438,3 +438,21 @@ def test_a_function_sees_dicts_in_the_order_of_their_leaves(transform):
         {"b": jnp.ones(2), "a": jnp.ones(2)}
     )
     assert seen == [["a", "b"]]
+
+
+@needs_jax
+@pytest.mark.parametrize("vector", [np.arange(3), np.ones(3, np.float16), np.ones(3, np.complex64)])
+def test_unravel_keeps_the_dtype_of_the_vector_where_all_leaves_have_one(vector):
+    import jax.flatten_util
+    from jax.tree_util import tree_leaves
+
+    from pullback.flatten_util import ravel_pytree
+
+    tree = {"a": np.ones(2, np.float32), "b": 3.0}
+    ours = tree_util.tree_leaves(ravel_pytree(tree)[1](vector))
+    theirs = tree_leaves(jax.flatten_util.ravel_pytree(tree)[1](vector))
+    for x, y in zip(ours, theirs, strict=True):
+        assert (x.dtype, x.weak_type) == (y.dtype, y.weak_type)
+        np.testing.assert_array_equal(x, y)
+    with pytest.raises(TypeError, match="does not fit the tree"):
+        ravel_pytree({"a": np.ones(2, np.float32), "b": 3})[1](np.ones(3, np.complex64))

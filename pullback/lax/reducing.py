@@ -6,6 +6,8 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import checks
 from ..control.reducing import on_all, reduce_p
 from ..core import dtypes
@@ -72,7 +74,16 @@ def combined(pair: Sequence[Any], computation: Any, tree: Any, name: str) -> lis
     outs, out_tree = flatten(computation(tree.unflatten(pair[:n]), tree.unflatten(pair[n:])))
     what = f"the result of lax.{name}'s computation"
     checks.structure(what, out_tree, tree, "the operands", ValueError)
-    return [as_array(y, name) for y in outs]
+    outs = [as_array(y, name) for y in outs]
+    for y, a, b in zip(outs, pair[:n], pair[n:], strict=True):
+        if len(y.shape) > max(len(np.shape(a)), len(np.shape(b))):
+            raise error(
+                ValueError,
+                f"{what} must be a scalar for two scalars.",
+                got=type_of(y).str_short(),
+                fix="give a function of two elements, such as lax.add.",
+            )
+    return outs
 
 
 def element_program(scalar: Any, xs: list[Any]) -> ClosedProgram | None:

@@ -114,8 +114,9 @@ def _check_like(
         t.shape == w.shape and t.dtype == w.dtype for t, w in zip(types, want, strict=True)
     )
     if not same:
+        shapes = [t.shape for t in types] != [t.shape for t in want]
         raise error(
-            TypeError,
+            ValueError if tree == want_tree and shapes else TypeError,
             f"{name}() output must have the structure, shapes and dtypes of {like}.",
             got=f"{', '.join(t.str_short() for t in types)} in {tree}, for "
             f"{', '.join(t.str_short() for t in want)} in {want_tree}",

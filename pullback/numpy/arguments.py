@@ -62,7 +62,9 @@ def integer(value: Any, what: str) -> int:
         raise error(
             TypeError,
             f"the argument {what} must be an integer.",
-            got=f"{_brief(value)} of type {type(value).__name__}",
+            got=value.aval.str_short()
+            if isinstance(value, Array)
+            else f"{_brief(value)} of type {type(value).__name__}",
             fix="give an integer; convert with int(...) if that is meant.",
         ) from cause
 

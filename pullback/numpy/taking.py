@@ -370,7 +370,7 @@ def put_along_axis(
 def _not_in_place(name: str, inplace: bool) -> None:
     if inplace:
         raise error(
-            ValueError,
+            NotImplementedError if name == "fill_diagonal" else ValueError,
             f"jnp.{name} cannot modify arrays in-place, because arrays are immutable.",
             got="inplace=True",
             fix="pass inplace=False and use the array that is returned.",

@@ -176,13 +176,11 @@ conv_general_dilated = ConvGeneralDilated()
 # ---- shapes and dtypes
 
 
-def _given(strides: Any, padding: Any, dx: Any, dw: Any, feature: int, batch: int) -> str:
-    """The parameters, without those that change nothing."""
-    groups = {"feature_group_count": feature, "batch_group_count": batch}
-    lengths = {"window_strides": strides, "lhs_dilation": dx, "rhs_dilation": dw}
-    shown = {k: v for k, v in lengths.items() if any(n != 1 for n in v) or len(v) != len(strides)}
-    shown |= {k: n for k, n in groups.items() if n != 1}
-    return ", ".join(f"{k}={v}" for k, v in {**shown, "padding": padding}.items())
+def _given(spatial: int, *lengths: Any) -> str:
+    """The parameters of windows that are not ones, each with a comma behind it."""
+    names = ("window_strides", "lhs_dilation", "rhs_dilation")
+    pairs = zip(names, lengths, strict=True)
+    return "".join(f"{k}={v}, " for k, v in pairs if tuple(v) != (1,) * spatial)
 
 
 @lru_cache(maxsize=4096)
@@ -207,7 +205,9 @@ def make_plan(
             kind,
             f"conv_general_dilated: {what}.",
             got=f"shapes {tuple(x_shape)} and {tuple(w_shape)}, "
-            + _given(strides, padding, x_dilation, w_dilation, feature_groups, batch_groups),
+            + _given(len(x_shape) - 2, strides, x_dilation, w_dilation)
+            + f"padding={padding}, feature_group_count={feature_groups}, "
+            f"batch_group_count={batch_groups}",
             fix=fix,
         )
     axes = []

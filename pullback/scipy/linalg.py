@@ -108,7 +108,7 @@ def cho_solve(
         raise error(
             ValueError,
             "linalg.cho_solve takes the factor and whether it is the lower one as a pair.",
-            got=f"{c_and_lower!r:.80} of type {type(c_and_lower).__name__}",
+            got="one value" if isinstance(c_and_lower, Array) else repr(c_and_lower)[:80],
             fix="give what cho_factor gives, or the pair (factor, True) of a lower one.",
         )
     c, lower = c_and_lower
