@@ -14,6 +14,7 @@ from pullback import grad, jit, jvp, random, vmap
 from pullback import numpy as jnp
 from pullback.core.dtypes import KEY_TYPES
 from pullback.core.settings import enable_x64, override, threefry_partitionable
+from pullback.ops.threefry import threefry
 
 RECORDED = json.loads(Path(__file__).with_name("draws").joinpath("numbers.json").read_text())
 TOLERANCE = {"float16": 4e-3, "bfloat16": 1e-2, "float64": 1e-12, "complex128": 1e-12}
@@ -335,6 +336,19 @@ def test_without_replacement_all_are_different(key):
         random.permutation(key, 4),
     ):
         assert sorted(drawn.tolist()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 63, 64])
+def test_few_counters_are_hashed_as_many_are(n):
+    edges = np.array([0, 1, 2**31, 2**32 - 1], np.uint32)
+    draw = np.random.default_rng(n).integers(0, 2**32, (4, n), np.uint32)
+    for words in (draw, np.resize(edges, (4, n)), np.full((4, n), edges[3])):
+        few = words[2].copy(), words[3].copy()
+        many = np.resize(words, (4, 4096))  # NumPy does these, Python's integers those
+        many[:, :n] = words
+        threefry(words[0], words[1], *few)
+        threefry(many[0], many[1], many[2], many[3])
+        np.testing.assert_array_equal(few, many[2:, :n])
 
 
 def test_large_and_empty_shapes(key):
