@@ -13,13 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .core.errors import error
 from .core.lazy import lazy
 
-gzip, json = lazy("gzip"), lazy("json")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+gzip, json, pathlib = lazy("gzip"), lazy("json"), lazy("pathlib")
 
 
 class _Session:
@@ -94,7 +96,7 @@ def start_trace(
             got=f"a profile for {_running[0].folder}",
             fix="call stop_trace first.",
         )
-    _running.append(_Session(Path(log_dir)))
+    _running.append(_Session(pathlib.Path(log_dir)))
 
 
 def stop_trace() -> None:

@@ -6,6 +6,7 @@ Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (20
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,11 @@ class RngBitGenerator(Primitive):
 
 rng_bit_generator = RngBitGenerator()
 
-_GENERATOR = np.random.default_rng()
+
+@cache
+def _generator() -> np.random.Generator:
+    """Made when it is first used: numpy.random is slow to load."""
+    return np.random.default_rng()
 
 
 class RngUniform(Primitive):
@@ -161,11 +166,11 @@ class RngUniform(Primitive):
 
     def eval(self, low: Any, high: Any, *, shape: Any) -> Any:
         if dtypes.kind(low.dtype) == "f":
-            wide = _GENERATOR.uniform(float(low), float(high), shape)
+            wide = _generator().uniform(float(low), float(high), shape)
             return np.asarray(wide).astype(low.dtype)
         if dtypes.kind(low.dtype) == "b":
-            return np.asarray(_GENERATOR.random(shape) < 0.5) & bool(high) | bool(low)
-        numbers = _GENERATOR.integers(int(low), int(high), shape, np.int64)
+            return np.asarray(_generator().random(shape) < 0.5) & bool(high) | bool(low)
+        numbers = _generator().integers(int(low), int(high), shape, np.int64)
         return np.asarray(numbers).astype(low.dtype)
 
     def vmap(self, size: int, args: Any, axes: Any, *, shape: Any) -> Any:
