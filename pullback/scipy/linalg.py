@@ -37,6 +37,7 @@ from .matrix_functions import expm_frechet as expm_frechet
 from .matrix_functions import funm as funm
 from .matrix_functions import solve_sylvester as solve_sylvester
 from .matrix_functions import sqrtm as sqrtm
+from .matrix_functions import square_matrices
 from .special_matrices import circulant as circulant
 from .special_matrices import companion as companion
 from .special_matrices import convolution_matrix as convolution_matrix
@@ -82,7 +83,7 @@ def cholesky(
       [[2. 0.]
        [1. 2.]]
     """
-    a = _square("cholesky", inexact("linalg.cholesky", a))
+    a = square_matrices("cholesky", inexact("linalg.cholesky", a))
     factor = lax.linalg.cholesky(a if lower else _adjoint(a), symmetrize_input=False)
     return factor if lower else _adjoint(factor)
 
@@ -90,7 +91,16 @@ def cholesky(
 def cho_factor(
     a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> tuple[Array, bool]:
-    """``(cholesky(a, lower), lower)``, for `cho_solve`."""
+    """``(cholesky(a, lower), lower)``, for `cho_solve`.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import cho_factor
+      >>> factor, lower = cho_factor(jnp.array([[4.0, 2.0], [2.0, 3.0]]), lower=True)
+      >>> print(jnp.tril(factor))
+      [[2.        0.       ]
+       [1.        1.4142135]]
+    """
     return cholesky(a, lower), lower
 
 
@@ -148,6 +158,12 @@ def solve(
 
     Raises:
       ValueError: `assume_a` is none of these, or the shapes do not fit.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import solve
+      >>> print(solve(jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 2.0])))
+      [1.  0.5]
     """
     if assume_a not in ("gen", "sym", "her", "pos"):
         raise error(
@@ -222,12 +238,27 @@ def solve_triangular(
 
 
 def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Array:
-    """The inverse of each square matrix: see `numpy.linalg.inv`."""
+    """The inverse of each square matrix: see `numpy.linalg.inv`.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import inv
+      >>> print(inv(jnp.array([[2.0, 0.0], [0.0, 4.0]])))
+      [[0.5  0.  ]
+       [0.   0.25]]
+    """
     return jnp.linalg.inv(a)
 
 
 def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Array:
-    """The determinant of each square matrix: see `numpy.linalg.det`."""
+    """The determinant of each square matrix: see `numpy.linalg.det`.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import det
+      >>> print(det(jnp.array([[4.0, 2.0], [2.0, 3.0]])).round(4))
+      8.0
+    """
     return jnp.linalg.det(a)
 
 
@@ -286,6 +317,14 @@ def lu(
       a: an array of shape ``(..., m, n)``.
       permute_l: multiply the permutation into L.
       overwrite_a, check_finite: change nothing.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import lu
+      >>> p, l, u = lu(jnp.array([[1.0, 2.0], [2.0, 2.0]]))
+      >>> print(p @ l @ u)
+      [[1. 2.]
+       [2. 2.]]
     """
     a = inexact("linalg.lu", a)
     factors, _, order = lax.linalg.lu(a)
@@ -319,6 +358,12 @@ def svd(
       full_matrices: make `u` and `vh` square. They have derivatives only if False, or if m = n.
       compute_uv: return the vectors too.
       overwrite_a, check_finite, lapack_driver: change nothing.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import svd
+      >>> print(svd(jnp.diag(jnp.array([3.0, 2.0])), compute_uv=False))
+      [3. 2.]
     """
     a = inexact("linalg.svd", a)
     out = spectral.svd(a, full_matrices=bool(full_matrices), compute_uv=bool(compute_uv))
@@ -336,6 +381,14 @@ def block_diag(*arrs: Any) -> Array:
 
     Raises:
       ValueError: an array has more than two axes.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import block_diag
+      >>> print(block_diag(jnp.eye(2), 5.0 * jnp.ones((1, 1))))
+      [[1. 0. 0.]
+       [0. 1. 0.]
+       [0. 0. 5.]]
     """
     if not arrs:
         return jnp.zeros((1, 0))
@@ -388,18 +441,6 @@ def toeplitz(c: Any, r: Any = None) -> Array:
 # ---- arguments
 
 
-def _square(name: str, a: Any) -> Any:
-    """`a`, checked to be square matrices."""
-    if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
-        raise error(
-            ValueError,
-            f"linalg.{name} takes square matrices: shape [..., n, n].",
-            got=type_of(a).str_short(),
-            fix="check the last two axes.",
-        )
-    return a
-
-
 def _adjoint(a: Any) -> Any:
     return jnp.conj(jnp.matrix_transpose(a))
 
@@ -407,7 +448,7 @@ def _adjoint(a: Any) -> Any:
 def _system(name: str, a: Any, b: Any) -> tuple[Any, Any, bool]:
     """Matrices and right-hand sides of one stack, and whether the latter were vectors."""
     a, b = promote_inexact(f"linalg.{name}", a, b)
-    _square(name, a)
+    square_matrices(name, a)
     n = a.shape[-1]
     vector = len(b.shape) == 1
     if not vector and len(a.shape) == len(b.shape) + 1 and n == b.shape[-1]:

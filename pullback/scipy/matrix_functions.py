@@ -36,7 +36,7 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> 
       [[1. 1.]
        [0. 1.]]
     """
-    a = _square("expm", inexact("linalg.expm", A))
+    a = square_matrices("expm", inexact("linalg.expm", A))
     return apply(matrix_functions.expm, a, max_squarings=int(max_squarings))
 
 
@@ -50,9 +50,17 @@ def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: boo
 
     Raises:
       ValueError: the matrices are not square, or not of one shape.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import expm_frechet
+      >>> value, derivative = expm_frechet(jnp.zeros((2, 2)), jnp.eye(2))
+      >>> print(derivative)
+      [[1. 0.]
+       [0. 1.]]
     """
     a, e = promote_inexact("linalg.expm_frechet", A, E)
-    _square("expm_frechet", a)
+    square_matrices("expm_frechet", a)
     if a.shape != e.shape:
         raise error(
             ValueError,
@@ -88,7 +96,8 @@ def sqrtm(A: Any, blocksize: int = 1) -> Array:
             got=f"blocksize={blocksize}",
             fix="leave it out.",
         )
-    return apply(matrix_functions.sqrtm, _square("sqrtm", inexact("linalg.sqrtm", A)))  # type: ignore[no-any-return]
+    a = square_matrices("sqrtm", inexact("linalg.sqrtm", A))
+    return apply(matrix_functions.sqrtm, a)  # type: ignore[no-any-return]
 
 
 def funm(A: Any, func: Callable[[Array], Array], disp: bool = True) -> Any:
@@ -104,8 +113,15 @@ def funm(A: Any, func: Callable[[Array], Array], disp: bool = True) -> Any:
 
     Raises:
       ValueError: `A` is not a square matrix.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import funm
+      >>> print(funm(jnp.diag(jnp.array([1.0, 4.0])), jnp.sqrt).real)
+      [[1. 0.]
+       [0. 2.]]
     """
-    a = _square("funm", inexact("linalg.funm", A))
+    a = square_matrices("funm", inexact("linalg.funm", A))
     if len(a.shape) != 2:
         raise error(
             ValueError,
@@ -184,7 +200,8 @@ def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float
     return apply(matrix_functions.sylvester, a, b, c, tol=float(tol))  # type: ignore[no-any-return]
 
 
-def _square(name: str, a: Any) -> Any:
+def square_matrices(name: str, a: Any) -> Any:
+    """`a`, checked to be square matrices."""
     if len(a.shape) < 2 or a.shape[-1] != a.shape[-2]:
         raise error(
             ValueError,
