@@ -139,6 +139,17 @@ def test_large_windows_go_in_parts():
     np.testing.assert_allclose(got, want, 1e-4, 1e-4)
 
 
+def test_a_broadcast_array_gives_what_its_copy_gives():
+    w = jnp.array(rng.normal(size=(3, 3, 2, 32)), "float32")
+    x = jnp.ones((2, 64, 64, 2))
+    numbers = ("NHWC", "HWIO", "NHWC")
+    got, want = (
+        lax.conv_general_dilated(a, w, (2, 2), "VALID", dimension_numbers=numbers)
+        for a in (x, jnp.array(np.ones(x.shape, "float32")))
+    )
+    np.testing.assert_array_equal(got, want)
+
+
 def test_integers_wrap_around():
     x = np.full((1, 1, 4), 2**31 - 1, np.int32)
     w = np.full((1, 1, 3), 2**30 + 3, np.int32)

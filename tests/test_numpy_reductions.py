@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import peer
 import pytest
@@ -10,6 +12,7 @@ from calls import Call, check, check_types_of_jax, check_values_of_jax, message
 import pullback
 import pullback.numpy as jnp
 from pullback.core.settings import enable_x64
+from pullback.ops.structural import reduce_sum
 
 rng = np.random.default_rng(0)
 F = rng.normal(size=(3, 4)).astype("f4")
@@ -353,6 +356,34 @@ def test_a_sum_of_many_floats_keeps_its_digits():
     x = jnp.full(1_000_000, 0.1, "float32")
     assert abs(float(x.sum()) - 100_000) < 0.1
     assert abs(float(jnp.cumsum(x)[-1]) - 100_000) < 0.1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "float64", "float16"])
+@pytest.mark.parametrize("shape", [(3000, 2), (1000, 33), (5, 40, 8, 9), (33, 65, 1, 17), (0, 300)])
+def test_sums_over_all_axes_and_layouts_keep_their_digits(shape, dtype):
+    x = (1 + np.random.default_rng(1).random(shape)).astype(dtype)
+    eps = np.finfo(np.float16 if dtype == "float16" else x.real.dtype).eps
+    views = [x, np.asfortranarray(x), x[::-1], x[..., ::2], np.broadcast_to(x[..., :1], shape)]
+    for view in views:
+        with enable_x64(dtype == "float64"):
+            for n in range(1, x.ndim + 1):
+                for axes in itertools.combinations(range(x.ndim), n):
+                    want = view.sum(axes, np.clongdouble if dtype == "complex64" else np.longdouble)
+                    got = np.asarray(reduce_sum(jnp.asarray(view), axes=axes))
+                    assert got.shape == want.shape and got.dtype == dtype
+                    if dtype == "float16":  # sums beyond its range are infinite
+                        want = np.where(want > 65519, np.inf, want)
+                    np.testing.assert_allclose(got, want.astype("c16"), rtol=5 * eps)
+
+
+def test_variances_and_norms_of_many_rows_keep_their_digits():
+    x = np.full((200_000, 2), 1.7, "float32")
+    x[::2] = 2.3
+    exact = x.astype("float64")
+    np.testing.assert_allclose(jnp.var(x, 0), exact.var(0), rtol=1e-6)
+    np.testing.assert_allclose(jnp.var(x, 0, keepdims=True), exact.var(0, keepdims=True), rtol=1e-6)
+    np.testing.assert_allclose(jnp.mean(x, 0), exact.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(jnp.linalg.norm(x, axis=0), np.linalg.norm(exact, axis=0), rtol=1e-6)
 
 
 def test_quantile_beside_infinity():

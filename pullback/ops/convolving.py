@@ -59,6 +59,8 @@ def convolve(x: Any, w: Any, plan: Plan) -> Any:
     """The convolution of arrays of one dtype that NumPy multiplies and adds in."""
     if 0 in plan.out_shape or not w.size or not x.size:
         return np.zeros(plan.out_shape, x.dtype)
+    if 0 in x.strides:  # what follows goes by the order in memory: an array broadcast has none
+        x = np.ascontiguousarray(x)
     fg, bg = plan.feature_groups, plan.batch_groups
     groups = fg * bg
     x, w = x.transpose(plan.x_order), w.transpose(plan.w_order)

@@ -36,6 +36,7 @@ from .elementwise import (
 from .functions import sqrt, square
 from .slicing import concatenate, slice_along
 from .structural import broadcast_in_dim, reduce_sum, reshape, transpose, zeros_of
+from .summing import add_up
 
 
 class Reduction(Primitive, family=True):
@@ -247,7 +248,7 @@ def _root_of_squares(x: Any, axes: Any) -> Any:
     if len(axes) == x.ndim and x.flags.c_contiguous:
         flat = x.reshape(-1)
         return np.sqrt(flat.dot(flat))
-    return np.sqrt(np.add.reduce(np.square(x), axes))
+    return np.sqrt(add_up(np.square(x), axes))
 
 
 # ---- reductions without derivatives
