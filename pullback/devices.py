@@ -32,12 +32,24 @@ def devices(backend: str | None = None) -> list[Device]:
 def local_devices(
     process_index: int | None = None, backend: str | None = None, host_id: int | None = None
 ) -> list[Device]:
-    """The devices of this process."""
+    """The devices of this process.
+
+    Example:
+      >>> import pullback
+      >>> print(pullback.local_devices())
+      [CpuDevice(id=0)]
+    """
     return devices(backend)
 
 
 def device_count(backend: str | None = None) -> int:
-    """The number of devices."""
+    """The number of devices.
+
+    Example:
+      >>> import pullback
+      >>> print(pullback.device_count())
+      1
+    """
     return len(devices(backend))
 
 
@@ -97,7 +109,13 @@ def default_device(new_val: Any) -> Any:
 
 
 def default_backend() -> str:
-    """The name of the platform: "cpu"."""
+    """The name of the platform: "cpu".
+
+    Example:
+      >>> import pullback
+      >>> print(pullback.default_backend())
+      cpu
+    """
     return "cpu"
 
 

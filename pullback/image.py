@@ -138,6 +138,13 @@ def scale_and_translate(
 
     Raises:
       ValueError: the method is "nearest", or lengths do not fit.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.image import scale_and_translate
+      >>> x = jnp.arange(4.0).reshape(1, 4)
+      >>> print(scale_and_translate(x, (1, 4), (1,), jnp.ones(1), jnp.ones(1), 'linear'))
+      [[0. 0. 1. 2.]]
     """
     x, sizes, kind = _arguments("scale_and_translate", image, shape, method)
     if kind is ResizeMethod.NEAREST:

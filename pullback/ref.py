@@ -135,6 +135,14 @@ def new_ref(init_val: Any, *, memory_space: Any = None, kind: str | None = None)
     Args:
       init_val: an array or a number.
       memory_space, kind: accepted for compatibility.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> counter = pullback.new_ref(jnp.zeros(2))
+      >>> counter[0] = 5.0
+      >>> print(counter[...])
+      [5. 0.]
     """
     return Ref(array(init_val))
 

@@ -171,7 +171,15 @@ def override(name: str, value: Any) -> Iterator[None]:
 
 
 def enable_x64(new_val: bool = True) -> Any:
-    """Keep 64-bit types while the `with` lasts: `with enable_x64(): ...`."""
+    """Keep 64-bit types while the `with` lasts: `with enable_x64(): ...`.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> with pullback.enable_x64(True):
+      ...     print(jnp.arange(2).dtype)
+      int64
+    """
     return override("jax_enable_x64", bool(new_val))
 
 
@@ -181,12 +189,26 @@ def threefry_partitionable(new_val: bool = True) -> Any:
 
 
 def numpy_dtype_promotion(new_val: str) -> Any:
-    """`"standard"` or `"strict"` promotion while the `with` lasts."""
+    """`"standard"` or `"strict"` promotion while the `with` lasts.
+
+    Example:
+      >>> import pullback
+      >>> with pullback.numpy_dtype_promotion("strict"):
+      ...     print(pullback.config.jax_numpy_dtype_promotion)
+      strict
+    """
     return override("jax_numpy_dtype_promotion", new_val)
 
 
 def numpy_rank_promotion(new_val: str) -> Any:
-    """`"allow"`, `"warn"` or `"raise"` on rank promotion while the `with` lasts."""
+    """`"allow"`, `"warn"` or `"raise"` on rank promotion while the `with` lasts.
+
+    Example:
+      >>> import pullback
+      >>> with pullback.numpy_rank_promotion("raise"):
+      ...     print(pullback.config.jax_numpy_rank_promotion)
+      raise
+    """
     return override("jax_numpy_rank_promotion", new_val)
 
 
@@ -196,17 +218,38 @@ def debug_nans(new_val: bool = True) -> Any:
 
 
 def debug_infs(new_val: bool = True) -> Any:
-    """Raise at the first infinity while the `with` lasts."""
+    """Raise at the first infinity while the `with` lasts.
+
+    Example:
+      >>> import pullback
+      >>> with pullback.debug_infs(True):
+      ...     print(pullback.config.jax_debug_infs)
+      True
+    """
     return override("jax_debug_infs", bool(new_val))
 
 
 def disable_jit(disable: bool = True) -> Any:
-    """Run jitted functions operation by operation while the `with` lasts."""
+    """Run jitted functions operation by operation while the `with` lasts.
+
+    Example:
+      >>> import pullback
+      >>> with pullback.disable_jit(True):
+      ...     print(pullback.config.jax_disable_jit)
+      True
+    """
     return override("jax_disable_jit", bool(disable))
 
 
 def default_matmul_precision(new_val: str | None) -> Any:
-    """Accepted for compatibility: this engine always multiplies in full precision."""
+    """Accepted for compatibility: this engine always multiplies in full precision.
+
+    Example:
+      >>> import pullback
+      >>> with pullback.default_matmul_precision("float32"):
+      ...     print(pullback.config.jax_default_matmul_precision)
+      float32
+    """
     return override("jax_default_matmul_precision", new_val)
 
 

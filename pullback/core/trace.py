@@ -270,7 +270,14 @@ class inside:
 
 
 def type_of(x: Any) -> ArrayType:
-    """The type of anything an operation takes: an Array, a NumPy array or a Python number."""
+    """The type of anything an operation takes: an Array, a NumPy array or a Python number.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> print(pullback.typeof(jnp.ones(3)))
+      f32[3]
+    """
     if isinstance(x, Array):
         return x.aval
     if type(x) in _SCALARS:

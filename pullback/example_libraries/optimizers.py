@@ -143,6 +143,13 @@ def sgd(step_size: float | Schedule) -> Any:
 
     Args:
       step_size: a positive number, or a function from the step's number to one.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.example_libraries.optimizers import sgd
+      >>> init, update, get = sgd(0.5)
+      >>> print(get(update(0, jnp.ones(2), init(jnp.zeros(2)))))
+      [-0.5 -0.5]
     """
     rate = make_schedule(step_size)
     return Optimizer(lambda x: x, lambda i, g, x: x - rate(i) * g, lambda x: x)
@@ -228,6 +235,13 @@ def adam(step_size: float | Schedule, b1: float = 0.9, b2: float = 0.999, eps: f
       step_size: a positive number, or a function from the step's number to one.
       b1, b2: what the running means of gradients and of their squares keep of themselves.
       eps: is added to the root of the mean square.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.example_libraries.optimizers import adam
+      >>> init, update, get = adam(0.5)
+      >>> print(get(update(0, jnp.ones(2), init(jnp.zeros(2)))).round(3))
+      [-0.5 -0.5]
     """
     rate = make_schedule(step_size)
 
@@ -338,6 +352,12 @@ def piecewise_constant(boundaries: Any, values: Any) -> Schedule:
 
     Raises:
       ValueError: these are not sequences, or `boundaries` is not one shorter than `values`.
+
+    Example:
+      >>> from pullback.example_libraries.optimizers import piecewise_constant
+      >>> step = piecewise_constant([10], [1.0, 0.1])
+      >>> print(step(5), step(10))
+      1.0 1.0
     """
     boundaries, values = jnp.array(boundaries), jnp.array(values)
     if not boundaries.ndim == values.ndim == 1:
@@ -380,7 +400,14 @@ def l2_norm(tree: Any) -> Any:
 
 
 def clip_grads(grad_tree: Any, max_norm: Any) -> Any:
-    """The gradients, scaled down to `max_norm` if their `l2_norm` is larger."""
+    """The gradients, scaled down to `max_norm` if their `l2_norm` is larger.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.example_libraries.optimizers import clip_grads
+      >>> print(clip_grads(jnp.array([3.0, 4.0]), 1.0).round(3))
+      [0.6 0.8]
+    """
     norm = l2_norm(grad_tree)
 
     def clipped(g: Any) -> Any:

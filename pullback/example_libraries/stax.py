@@ -335,7 +335,16 @@ def _keys(kwargs: dict[str, Any], n: int) -> Any:
 
 
 def serial(*layers: Layer) -> Layer:
-    """Layers one after another: the parameters are a list of theirs."""
+    """Layers one after another: the parameters are a list of theirs.
+
+    Example:
+      >>> from pullback import random
+      >>> from pullback.example_libraries import stax
+      >>> init, apply = stax.serial(stax.Dense(8), stax.Relu, stax.Dense(2))
+      >>> shape, params = init(random.key(0), (-1, 4))
+      >>> print(shape)
+      (-1, 2)
+    """
 
     def init(rng: Any, input_shape: Any) -> Any:
         params = []

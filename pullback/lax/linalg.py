@@ -85,7 +85,15 @@ def _refused(name: str, value: Any) -> Any:
 
 
 def cholesky(x: Any, *, symmetrize_input: bool = True) -> Array:
-    """The lower triangular L with L L^H = x; nan for a matrix that is not positive definite."""
+    """The lower triangular L with L L^H = x; nan for a matrix that is not positive definite.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import cholesky
+      >>> print(cholesky(jnp.array([[4.0, 2.0], [2.0, 3.0]])).round(4))
+      [[2.     0.    ]
+       [1.     1.4142]]
+    """
     a = as_array(x, "linalg.cholesky")
     cholesky_p.typing(a.aval)
     if symmetrize_input:
@@ -99,6 +107,13 @@ def cholesky_update(r_matrix: Any, w_vector: Any) -> Array:
     Args:
       r_matrix: R, real, of shape ``(..., n, n)``; the triangle below the diagonal is not read.
       w_vector: w, of shape ``(..., n)``.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import cholesky_update
+      >>> print(cholesky_update(jnp.eye(2), jnp.array([1.0, 0.0])).round(4))
+      [[1.4142 0.    ]
+       [0.     1.    ]]
     """
     return apply(cholesky_update_p, r_matrix, w_vector)
 
@@ -114,6 +129,13 @@ def symmetric_product(
     """``alpha a a^T + beta c``, for real a of shape ``(..., m, n)`` and c of ``(..., m, m)``.
 
     With `symmetrize_output`, the upper triangle is a copy of the lower one.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import symmetric_product
+      >>> print(symmetric_product(jnp.ones((2, 3)), jnp.eye(2)))
+      [[3. 3.]
+       [3. 3.]]
     """
     out = apply(symmetric_product_p, a_matrix, c_matrix, alpha=float(alpha), beta=float(beta))
     return add(tril(out), flip(tril(out, -1))) if symmetrize_output else out
@@ -199,6 +221,13 @@ def tridiagonal(a: Any, *, lower: bool = True) -> tuple[Array, Array, Array, Arr
     Returns:
       ``(a, d, e, taus)``: T with the reflections that make Q, as LAPACK stores them; the diagonal
       of T, and the numbers beside it; and the reflections' factors.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import tridiagonal
+      >>> a, d, e, taus = tridiagonal(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+      >>> print(d, jnp.abs(e))
+      [2. 3.] [1.]
     """
     packed, d, e, taus = apply(tridiagonal_p, a, lower=bool(lower))
     return packed, d, e, taus
@@ -208,13 +237,29 @@ def tridiagonal(a: Any, *, lower: bool = True) -> tuple[Array, Array, Array, Arr
 
 
 def lu(x: Any) -> tuple[Array, Array, Array]:
-    """L and U in one matrix, the swaps of rows, and the permutation that they make."""
+    """L and U in one matrix, the swaps of rows, and the permutation that they make.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import lu
+      >>> factors, pivots, permutation = lu(jnp.array([[1.0, 2.0], [2.0, 2.0]]))
+      >>> print(factors, permutation)
+      [[2.  2. ]
+       [0.5 1. ]] [1 0]
+    """
     lu_, pivots, permutation = apply(lu_p, x)
     return lu_, pivots, permutation
 
 
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Array:
-    """The permutation that these swaps of rows make."""
+    """The permutation that these swaps of rows make.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import lu_pivots_to_permutation
+      >>> print(lu_pivots_to_permutation(jnp.array([1, 1]), 2))
+      [1 0]
+    """
     size = operator.index(permutation_size)
     return apply(lu_pivots_to_permutation_p, pivots, permutation_size=size)
 
@@ -231,6 +276,14 @@ def qr(
       use_magma: accepted for compatibility.
 
     Where the first min(m, n) columns are linearly dependent, derivatives are infinite or nan.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import qr
+      >>> q, r = qr(jnp.array([[3.0, 0.0], [4.0, 5.0]]))
+      >>> print((q @ r).round(4))
+      [[3. 0.]
+       [4. 5.]]
     """
     return tuple(apply(qr_p, x, pivoting=bool(pivoting), full_matrices=bool(full_matrices)))
 
@@ -247,6 +300,13 @@ def householder_product(a: Any, taus: Any) -> Array:
     Args:
       a: an array of shape ``(..., m, n)``, m >= n, with the reflections below the diagonal.
       taus: their factors, of shape ``(..., k)``, k <= n.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import householder_product
+      >>> print(householder_product(jnp.zeros((2, 2)), jnp.zeros(2)) + 0.0)
+      [[1. 0.]
+       [0. 1.]]
     """
     return apply(householder_product_p, a, taus)
 
@@ -298,6 +358,13 @@ def eigh(
       sort_eigenvalues: values never fall, whatever this is.
       subset_by_index: (start, end): only the values and vectors of these places.
       implementation: None or ``EighImplementation.QR``.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import eigh
+      >>> vectors, values = eigh(jnp.diag(jnp.array([2.0, 1.0])))
+      >>> print(values)
+      [1. 2.]
     """
     if implementation not in (None, EighImplementation.QR):
         raise _refused("eigh", implementation)
@@ -372,6 +439,13 @@ def svd(
       compute_uv: return the vectors too.
       subset_by_index: (start, end): only the values and vectors of these places.
       algorithm: DEFAULT, QR and DIVIDE_AND_CONQUER are the same; others are refused.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import svd
+      >>> u, s, vt = svd(jnp.diag(jnp.array([3.0, 2.0])))
+      >>> print(s)
+      [3. 2.]
     """
     if algorithm in (SvdAlgorithm.JACOBI, SvdAlgorithm.POLAR):
         raise _refused("svd", algorithm)
@@ -402,6 +476,14 @@ def schur(
 
     Raises:
       NotImplementedError: `sort_eig_vals` is true.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import schur
+      >>> t, z = schur(jnp.array([[2.0, 1.0], [0.0, 3.0]]))
+      >>> print((z @ t @ z.T).round(4))
+      [[2. 1.]
+       [0. 3.]]
     """
     out = apply(
         schur_p,
@@ -414,7 +496,15 @@ def schur(
 
 
 def hessenberg(a: Any) -> tuple[Array, Array]:
-    """(h, taus): Hessenberg's form, the reflections that lead to it below, and their factors."""
+    """(h, taus): Hessenberg's form, the reflections that lead to it below, and their factors.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import hessenberg
+      >>> print(hessenberg(jnp.array([[1.0, 2.0], [3.0, 4.0]]))[0])
+      [[1. 2.]
+       [3. 4.]]
+    """
     packed, taus = apply(hessenberg_p, a)
     return packed, taus
 
@@ -440,6 +530,14 @@ def qdwh(
     Raises:
       ValueError: `x` is not a matrix, or has more columns than rows.
       NotImplementedError: `dynamic_shape` is another shape.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.lax.linalg import qdwh
+      >>> u, h, steps, converged = qdwh(jnp.array([[2.0, 0.0], [0.0, 3.0]]))
+      >>> print(h.round(4))
+      [[2. 0.]
+       [0. 3.]]
     """
     a = as_array(x, "linalg.qdwh")
     if len(a.shape) != 2 or a.shape[0] < a.shape[1]:

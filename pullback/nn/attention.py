@@ -49,6 +49,13 @@ def dot_product_attention(
       implementation: None or "xla"; accepted for compatibility.
       return_residual: whether to return the logsumexp of the products too, shape (batch, queries,
         heads).
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import dot_product_attention
+      >>> x = jnp.ones((1, 4, 2, 8))  # batch, length, heads, features
+      >>> print(dot_product_attention(x, x, x, is_causal=True).shape)
+      (1, 4, 2, 8)
     """
     if implementation not in (None, "xla"):
         raise error(

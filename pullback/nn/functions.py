@@ -22,7 +22,14 @@ from ..ops.structural import broadcast_in_dim, iota
 
 
 def identity(x: Any) -> Array:
-    """x"""
+    """x
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import identity
+      >>> print(identity(jnp.array([-1.0, 0.0, 2.0])))
+      [-1.  0.  2.]
+    """
     return as_array(x, "identity")
 
 
@@ -39,18 +46,39 @@ def relu(x: Any) -> Array:
 
 
 def relu6(x: Any) -> Array:
-    """min(max(x, 0), 6). Its derivative at 0 and at 6 is 0."""
+    """min(max(x, 0), 6). Its derivative at 0 and at 6 is 0.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import relu6
+      >>> print(relu6(jnp.array([-1.0, 0.0, 2.0])))
+      [0. 0. 2.]
+    """
     return jnp.where(as_array(x, "relu6") >= 6.0, 6.0, relu(x))
 
 
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Array:
-    """x where x >= 0, else negative_slope * x."""
+    """x where x >= 0, else negative_slope * x.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import leaky_relu
+      >>> print(leaky_relu(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.01  0.    2.  ]
+    """
     x = as_array(x, "leaky_relu")
     return jnp.where(x >= 0, x, negative_slope * x)
 
 
 def elu(x: Any, alpha: Any = 1.0) -> Array:
-    """x where x > 0, else alpha * (exp(x) - 1)."""
+    """x where x > 0, else alpha * (exp(x) - 1).
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import elu
+      >>> print(elu(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.63212055  0.          2.        ]
+    """
     x = as_array(x, "elu")
     # exp is not asked for what is chosen away: it might be inf there, and its derivative inf * 0.
     return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0.0, x)))
@@ -60,32 +88,73 @@ def selu(x: Any) -> Array:
     """scale * elu(x, alpha), with the constants that keep mean 0 and variance 1 through layers.
 
     Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks" (2017).
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import selu
+      >>> print(selu(jnp.array([-1.0, 0.0, 2.0])))
+      [-1.1113307  0.         2.101402 ]
     """
     return 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717)
 
 
 def celu(x: Any, alpha: Any = 1.0) -> Array:
-    """x where x > 0, else alpha * (exp(x / alpha) - 1)."""
+    """x where x > 0, else alpha * (exp(x / alpha) - 1).
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import celu
+      >>> print(celu(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.63212055  0.          2.        ]
+    """
     return jnp.maximum(x, 0.0) + alpha * jnp.expm1(jnp.minimum(x, 0.0) / alpha)
 
 
 def sigmoid(x: Any) -> Array:
-    """1 / (1 + exp(-x))"""
+    """1 / (1 + exp(-x))
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import sigmoid
+      >>> print(sigmoid(jnp.array([-1.0, 0.0, 2.0])))
+      [0.2689414 0.5       0.880797 ]
+    """
     return lax.logistic(inexact("sigmoid", x))
 
 
 def log_sigmoid(x: Any) -> Array:
-    """log(sigmoid(x)), right also where sigmoid(x) is 0."""
+    """log(sigmoid(x)), right also where sigmoid(x) is 0.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import log_sigmoid
+      >>> print(log_sigmoid(jnp.array([-1.0, 0.0, 2.0])))
+      [-1.3132617 -0.6931472 -0.126928 ]
+    """
     return -softplus(-as_array(x, "log_sigmoid"))
 
 
 def softplus(x: Any) -> Array:
-    """log(1 + exp(x)), right also where exp(x) is inf."""
+    """log(1 + exp(x)), right also where exp(x) is inf.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import softplus
+      >>> print(softplus(jnp.array([-1.0, 0.0, 2.0])))
+      [0.3132617 0.6931472 2.126928 ]
+    """
     return jnp.logaddexp(x, 0)
 
 
 def silu(x: Any) -> Array:
-    """x * sigmoid(x)"""
+    """x * sigmoid(x)
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import silu
+      >>> print(silu(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.2689414  0.         1.761594 ]
+    """
     x = as_array(x, "silu")
     return x * sigmoid(x)
 
@@ -94,7 +163,14 @@ swish = silu
 
 
 def mish(x: Any) -> Array:
-    """x * tanh(softplus(x))"""
+    """x * tanh(softplus(x))
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import mish
+      >>> print(mish(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.30340147  0.          1.943959  ]
+    """
     x = as_array(x, "mish")
     return x * jnp.tanh(softplus(x))
 
@@ -105,6 +181,12 @@ def gelu(x: Any, approximate: bool = True) -> Array:
     Args:
       x: an array.
       approximate: whether Phi is the approximation by tanh, as in the first networks that used it.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import gelu
+      >>> print(gelu(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.158808   0.         1.9545978]
     """
     x = inexact("gelu", x)
     if approximate:
@@ -116,13 +198,27 @@ def gelu(x: Any, approximate: bool = True) -> Array:
 
 
 def soft_sign(x: Any) -> Array:
-    """x / (abs(x) + 1)"""
+    """x / (abs(x) + 1)
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import soft_sign
+      >>> print(soft_sign(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.5        0.         0.6666667]
+    """
     x = as_array(x, "soft_sign")
     return x / (jnp.abs(x) + 1)
 
 
 def squareplus(x: Any, b: Any = 4) -> Array:
-    """(x + sqrt(x**2 + b)) / 2"""
+    """(x + sqrt(x**2 + b)) / 2
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import squareplus
+      >>> print(squareplus(jnp.array([-1.0, 0.0, 2.0])))
+      [0.618034  1.        2.4142137]
+    """
     # Below 0 the sum cancels; it is b / (sqrt(x**2 + b) - x), which does not.
     x, b = promote_inexact("squareplus", x, b)
     root = jnp.hypot(x, jnp.sqrt(b))
@@ -130,29 +226,64 @@ def squareplus(x: Any, b: Any = 4) -> Array:
 
 
 def sparse_plus(x: Any) -> Array:
-    """0 to -1, (x + 1)**2 / 4 to 1, then x."""
+    """0 to -1, (x + 1)**2 / 4 to 1, then x.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import sparse_plus
+      >>> print(sparse_plus(jnp.array([-1.0, 0.0, 2.0])))
+      [0.   0.25 2.  ]
+    """
     x = as_array(x, "sparse_plus")
     return jnp.where(x <= -1.0, 0.0, jnp.where(x >= 1.0, x, jnp.square(x + 1.0) / 4))
 
 
 def sparse_sigmoid(x: Any) -> Array:
-    """0 to -1, (x + 1) / 2 to 1, then 1."""
+    """0 to -1, (x + 1) / 2 to 1, then 1.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import sparse_sigmoid
+      >>> print(sparse_sigmoid(jnp.array([-1.0, 0.0, 2.0])))
+      [0.  0.5 1. ]
+    """
     return 0.5 * jnp.clip(as_array(x, "sparse_sigmoid") + 1.0, 0.0, 2.0)
 
 
 def hard_tanh(x: Any) -> Array:
-    """x, cut off at -1 and 1."""
+    """x, cut off at -1 and 1.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import hard_tanh
+      >>> print(hard_tanh(jnp.array([-1.0, 0.0, 2.0])))
+      [-1.  0.  1.]
+    """
     x = as_array(x, "hard_tanh")
     return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
 
 
 def hard_sigmoid(x: Any) -> Array:
-    """relu6(x + 3) / 6"""
+    """relu6(x + 3) / 6
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import hard_sigmoid
+      >>> print(hard_sigmoid(jnp.array([-1.0, 0.0, 2.0])))
+      [0.33333334 0.5        0.8333333 ]
+    """
     return relu6(as_array(x, "hard_sigmoid") + 3.0) / 6.0
 
 
 def hard_silu(x: Any) -> Array:
-    """x * hard_sigmoid(x)"""
+    """x * hard_sigmoid(x)
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import hard_silu
+      >>> print(hard_silu(jnp.array([-1.0, 0.0, 2.0])))
+      [-0.33333334  0.          1.6666666 ]
+    """
     x = as_array(x, "hard_silu")
     return x * hard_sigmoid(x)
 
@@ -161,7 +292,14 @@ hard_swish = hard_silu
 
 
 def log1mexp(x: Any) -> Array:
-    """log(1 - exp(-x)) for x > 0, with all its digits."""
+    """log(1 - exp(-x)) for x > 0, with all its digits.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import log1mexp
+      >>> print(log1mexp(jnp.array([1.0, 2.0])))
+      [-0.4586751  -0.14541346]
+    """
     # Mächler, "Accurately computing log(1 - exp(-|a|))" (2012). Each formula is asked only for its
     # own numbers, so that the other's derivative, which may be inf, is not multiplied by 0.
     x = inexact("log1mexp", x)
@@ -174,7 +312,14 @@ def log1mexp(x: Any) -> Array:
 
 
 def glu(x: Any, axis: int = -1) -> Array:
-    """The first half along `axis` times the sigmoid of the second half."""
+    """The first half along `axis` times the sigmoid of the second half.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import glu
+      >>> print(glu(jnp.array([1.0, 2.0, 0.0, 0.0])))
+      [0.5 1. ]
+    """
     x = as_array(x, "glu")
     axis = axis_number(axis, len(x.shape))
     if x.shape[axis] % 2:
@@ -239,7 +384,14 @@ def _log_of_sum(total: Any, largest: Any, signed: bool, return_sign: bool) -> An
 
 
 def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Array:
-    """log(mean(exp(x))), also where the exponentials do not fit."""
+    """log(mean(exp(x))), also where the exponentials do not fit.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import logmeanexp
+      >>> print(logmeanexp(jnp.array([-1.0, 0.0, 2.0])))
+      1.0712337
+    """
     total = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
     ones = jnp.ones(jnp.shape(x), total.dtype)
     count = jnp.sum(ones, axis=axis, where=where, keepdims=keepdims)
@@ -253,6 +405,12 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Array:
       x: an array.
       axis: the axis or axes to sum over.
       where: a mask of the elements to count in; others give 0.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import softmax
+      >>> print(softmax(jnp.array([-1.0, 0.0, 2.0])))
+      [0.04201007 0.1141952  0.8437947 ]
     """
     shifted = _shifted("softmax", x, axis, where)
     unnormalized = jnp.exp(shifted)
@@ -261,7 +419,14 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Array:
 
 
 def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Array:
-    """log(softmax(x)), right also where softmax(x) is 0; -inf where the mask `where` is False."""
+    """log(softmax(x)), right also where softmax(x) is 0; -inf where the mask `where` is False.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import log_softmax
+      >>> print(log_softmax(jnp.array([-1.0, 0.0, 2.0])))
+      [-3.169846   -2.169846   -0.16984603]
+    """
     shifted = _shifted("log_softmax", x, axis, where)
     total = jnp.sum(jnp.exp(shifted), axis, where=where, keepdims=True)
     out = shifted - jnp.log(total)
@@ -297,6 +462,12 @@ def standardize(
       epsilon: keeps the divisor away from 0.
       where: a mask of the elements to count in.
       algorithm: how the variance is taken: "fast", as mean(x**2) - mean**2, or "stable".
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.nn import standardize
+      >>> print(standardize(jnp.array([-1.0, 0.0, 2.0])))
+      [-1.0690416 -0.2672604  1.3363019]
     """
     x = as_array(x, "standardize")
     if mean is None:

@@ -145,7 +145,14 @@ def _hermitian_svd(a: Any, compute_uv: bool, subset: Any) -> Any:
 
 
 def svdvals(x: Any, /) -> Array:
-    """The singular values of each matrix, in descending order."""
+    """The singular values of each matrix, in descending order.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.linalg import svdvals
+      >>> print(svdvals(jnp.diag(jnp.array([3.0, 2.0]))))
+      [3. 2.]
+    """
     out = svd(x, compute_uv=False, hermitian=False)
     return out  # type: ignore[no-any-return]
 
@@ -161,6 +168,12 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
 
     Raises:
       ValueError: both names are given.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.linalg import matrix_rank
+      >>> print(matrix_rank(jnp.ones((2, 2))))
+      1
     """
     x = as_array(M, "linalg.matrix_rank")
     if tol is not None:
@@ -264,7 +277,14 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
 
 
 def eigvalsh(a: Any, UPLO: str | None = "L", *, symmetrize_input: bool = True) -> Array:
-    """The eigenvalues of Hermitian matrices, which do not fall: see `eigh`."""
+    """The eigenvalues of Hermitian matrices, which do not fall: see `eigh`.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.linalg import eigvalsh
+      >>> print(eigvalsh(jnp.array([[2.0, 1.0], [1.0, 2.0]])).round(4))
+      [1. 3.]
+    """
     return eigh(a, UPLO, symmetrize_input).eigenvalues
 
 
@@ -289,7 +309,14 @@ def eig(a: Any) -> EigResult:
 
 
 def eigvals(a: Any) -> Array:
-    """The eigenvalues of square matrices, complex and in no particular order: see `eig`."""
+    """The eigenvalues of square matrices, complex and in no particular order: see `eig`.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.linalg import eigvals
+      >>> print(jnp.sort(eigvals(jnp.array([[0.0, 1.0], [1.0, 0.0]])).real).round(4))
+      [-1.  1.]
+    """
     out = eigen.eig(
         _square("eigvals", a), compute_left_eigenvectors=False, compute_right_eigenvectors=False
     )

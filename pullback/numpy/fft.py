@@ -71,12 +71,28 @@ def fftn(a: Any, s: Lengths = None, axes: Lengths = None, norm: str | None = Non
 
 
 def ifftn(a: Any, s: Lengths = None, axes: Lengths = None, norm: str | None = None) -> Array:
-    """The inverse of `fftn`, with the same arguments."""
+    """The inverse of `fftn`, with the same arguments.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import ifftn
+      >>> print(ifftn(jnp.ones((2, 2))).real)
+      [[1. 0.]
+       [0. 0.]]
+    """
     return _transform("ifftn", FftType.IFFT, a, s, axes, norm)
 
 
 def rfftn(a: Any, s: Lengths = None, axes: Lengths = None, norm: str | None = None) -> Array:
-    """`fftn` of real numbers: of the last axis, which is real, the first n // 2 + 1 elements."""
+    """`fftn` of real numbers: of the last axis, which is real, the first n // 2 + 1 elements.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import rfftn
+      >>> print(rfftn(jnp.ones((2, 2))).real)
+      [[4. 0.]
+       [0. 0.]]
+    """
     return _transform("rfftn", FftType.RFFT, a, s, axes, norm)
 
 
@@ -88,14 +104,30 @@ def irfftn(a: Any, s: Lengths = None, axes: Lengths = None, norm: str | None = N
 def fft2(
     a: Any, s: Lengths = None, axes: Sequence[int] = (-2, -1), norm: str | None = None
 ) -> Array:
-    """`fftn` along two axes, the last two by default."""
+    """`fftn` along two axes, the last two by default.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import fft2
+      >>> print(fft2(jnp.ones((2, 2))).real)
+      [[4. 0.]
+       [0. 0.]]
+    """
     return _transform("fft2", FftType.FFT, a, s, _two("fft2", axes), norm)
 
 
 def ifft2(
     a: Any, s: Lengths = None, axes: Sequence[int] = (-2, -1), norm: str | None = None
 ) -> Array:
-    """`ifftn` along two axes, the last two by default."""
+    """`ifftn` along two axes, the last two by default.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import ifft2
+      >>> print(ifft2(jnp.ones((2, 2))).real)
+      [[1. 0.]
+       [0. 0.]]
+    """
     return _transform("ifft2", FftType.IFFT, a, s, _two("ifft2", axes), norm)
 
 
@@ -130,17 +162,38 @@ def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -
 
 
 def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
-    """The inverse of `fft`, with the same arguments."""
+    """The inverse of `fft`, with the same arguments.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import ifft
+      >>> print(ifft(jnp.array([4.0, 0.0])))
+      [2.+0.j 2.+0.j]
+    """
     return _along_one("ifft", FftType.IFFT, a, n, axis, norm)
 
 
 def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
-    """`fft` of real numbers: its first n // 2 + 1 elements; the others are their conjugates."""
+    """`fft` of real numbers: its first n // 2 + 1 elements; the others are their conjugates.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import rfft
+      >>> print(rfft(jnp.array([1.0, 1.0, 1.0, 1.0])))
+      [4.+0.j 0.+0.j 0.+0.j]
+    """
     return _along_one("rfft", FftType.RFFT, a, n, axis, norm)
 
 
 def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Array:
-    """The inverse of `rfft`; `n` is the length of the result, by default even: 2 (m - 1)."""
+    """The inverse of `rfft`; `n` is the length of the result, by default even: 2 (m - 1).
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import irfft
+      >>> print(irfft(jnp.array([4.0, 0.0, 0.0])))
+      [1. 1. 1. 1.]
+    """
     return _along_one("irfft", FftType.IRFFT, a, n, axis, norm)
 
 
@@ -189,7 +242,13 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
 
 
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
-    """The frequencies that belong to the elements of `rfft`; the arguments are `fftfreq`'s."""
+    """The frequencies that belong to the elements of `rfft`; the arguments are `fftfreq`'s.
+
+    Example:
+      >>> from pullback.numpy.fft import rfftfreq
+      >>> print(rfftfreq(4))
+      [0.   0.25 0.5 ]
+    """
     wanted = _frequency_dtype("rfftfreq", n, d, dtype)
     return arange(n // 2 + 1, dtype=wanted) / astype(as_array(d * n), wanted)
 
@@ -206,7 +265,14 @@ def fftshift(x: Any, axes: Any = None) -> Array:
 
 
 def ifftshift(x: Any, axes: Any = None) -> Array:
-    """The inverse of `fftshift`: the zero frequency comes back to the front."""
+    """The inverse of `fftshift`: the zero frequency comes back to the front.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.fft import ifftshift
+      >>> print(ifftshift(jnp.arange(3)))
+      [1 2 0]
+    """
     return _shifted("ifftshift", x, axes, -1)
 
 

@@ -184,7 +184,14 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
 
 
 def det(a: Any) -> Array:
-    """The determinant of each square matrix. Its derivative holds for singular matrices too."""
+    """The determinant of each square matrix. Its derivative holds for singular matrices too.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.linalg import det
+      >>> print(det(jnp.diag(jnp.array([4.0, 2.0]))))
+      8.0
+    """
     a = inexact("linalg.det", a)
     _check_square("det", a)
     return determinants.det(a)
@@ -313,6 +320,12 @@ def cond(x: Any, p: int | float | str | None = None) -> Array:
 
     Raises:
       ValueError: the shape does not fit, or the matrix is empty.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.numpy.linalg import cond
+      >>> print(cond(jnp.diag(jnp.array([4.0, 2.0]))))
+      2.0
     """
     x = inexact("linalg.cond", x)
     square = len(x.shape) >= 2 and (p in (None, 2, -2) or x.shape[-1] == x.shape[-2])

@@ -41,6 +41,12 @@ def poisson(
       shape: the shape of the result; by default that of `lam`.
       dtype: an integer dtype; int32 by default (int64 with x64).
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.poisson(key, 3.0, (4,)).dtype)
+      int32
     """
     key = single_key("poisson", key)
     dtype = integer_dtype("poisson", dtype)
@@ -122,6 +128,12 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
       p: the probability of success. It has no derivative.
       shape: the shape of the result; by default that of the parameters together.
       dtype: a float dtype; float32 by default (float64 with x64).
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.binomial(key, 10, 0.5).dtype)
+      float32
     """
     key = single_key("binomial", key)
     dtype = float_dtype("binomial", dtype)
@@ -239,6 +251,13 @@ def multinomial(
       shape: the shape of the result, with the axis of categories last; by default that of `p`.
       dtype: a float dtype; float32 by default (float64 with x64).
       unroll: accepted for compatibility.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.multinomial(key, 10.0, jnp.array([0.5, 0.5])).sum())
+      10.0
     """
     key = single_key("multinomial", key)
     dtype = float_dtype("multinomial", dtype)

@@ -170,6 +170,13 @@ def multivariate_normal(
         matrices too. Where eigenvalues of `cov` are equal, their derivatives with respect to it are
         infinite or nan: use "cholesky" there.
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.multivariate_normal(key, jnp.zeros(2), jnp.eye(2)).shape)
+      (2,)
     """
     name = "multivariate_normal"
     key = single_key(name, key)

@@ -39,6 +39,12 @@ def gamma(
       shape: the shape of the result; by default that of `a`.
       dtype: a float dtype; float32 by default (float64 with x64).
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.gamma(key, 2.0, (2,)).shape)
+      (2,)
     """
     return _sampled("gamma", key, a, shape, dtype, log_space=False)
 
@@ -77,6 +83,12 @@ def beta(
       shape: the shape of the result; by default that of the parameters together.
       dtype: a float dtype; float32 by default (float64 with x64).
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.beta(key, 1.0, 2.0).shape)
+      ()
     """
     key = single_key("beta", key)
     dtype = float_dtype("beta", dtype)
@@ -100,6 +112,13 @@ def dirichlet(
       shape: the shape of the result without its last axis; by default that of `alpha`.
       dtype: a float dtype; float32 by default (float64 with x64).
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.dirichlet(key, jnp.ones(3)).sum().round(3))
+      1.0
     """
     key = single_key("dirichlet", key)
     dtype = float_dtype("dirichlet", dtype)
@@ -153,7 +172,14 @@ def f(
 
 
 def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers of Student's t distribution of `df` degrees of freedom."""
+    """Numbers of Student's t distribution of `df` degrees of freedom.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.t(key, 3.0, (2,)).shape)
+      (2,)
+    """
     key = single_key("t", key)
     dtype = float_dtype("t", dtype)
     shape = parameter_shape("t", shape, df)
@@ -195,7 +221,14 @@ def ball(
     *,
     out_sharding: Any = None,
 ) -> Any:
-    """Vectors of length `d`, evenly spread over the unit ball of the `p`-norm."""
+    """Vectors of length `d`, evenly spread over the unit ball of the `p`-norm.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.ball(key, 2, shape=(4,)).shape)
+      (4, 2)
+    """
     key = single_key("ball", key)
     dtype = float_dtype("ball", dtype)
     shape = sample_shape("ball", shape)

@@ -120,7 +120,14 @@ def key_impl(keys: Any) -> str:
 
 
 def key_data(keys: Any) -> Any:
-    """The words of keys, along a new last axis: an array of uint32."""
+    """The words of keys, along a new last axis: an array of uint32.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.key_data(key))
+      [0 0]
+    """
     typed, _ = typed_key("key_data", keys)
     return random_unwrap(typed)
 

@@ -56,6 +56,12 @@ def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = No
       shape: the shape of the result.
       dtype: an unsigned dtype; uint32 by default (uint64 with x64).
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.bits(key, (2,)).dtype)
+      uint32
     """
     key = single_key("bits", key)
     dtype = dtypes.canonical(np.uint64) if dtype is None else requested_dtype(dtype, "random.bits")
@@ -165,6 +171,12 @@ def truncated_normal(
       shape: the shape of the result; by default that of the limits together.
       dtype: a float dtype; float32 by default (float64 with x64).
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.truncated_normal(key, -1.0, 1.0, (2,)).shape)
+      (2,)
     """
     key = single_key("truncated_normal", key)
     dtype = float_dtype("truncated_normal", dtype)
@@ -288,6 +300,12 @@ def bernoulli(
       shape: the shape of the result; by default that of `p`.
       mode: "high" draws twice as many bits, which is right also for p below 1e-7.
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.bernoulli(key, 0.5, (3,)).dtype)
+      bool
     """
     key = single_key("bernoulli", key)
     if mode not in ("high", "low"):
@@ -325,7 +343,14 @@ def _two(x: Any) -> list[Any]:
 
 
 def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """-1 or 1, each with probability 1/2; integers by default."""
+    """-1 or 1, each with probability 1/2; integers by default.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.rademacher(key, (2,)).dtype)
+      int32
+    """
     key = single_key("rademacher", key)
     dtype = dtypes.default_int() if dtype is None else requested_dtype(dtype, "random.rademacher")
     drawn = bernoulli(key, 0.5, sample_shape("rademacher", shape))
@@ -344,6 +369,12 @@ def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: A
       shape: the shape of the result.
       dtype: a float dtype; float32 by default (float64 with x64).
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.exponential(key, (2,)).shape)
+      (2,)
     """
     key, shape, dtype = _plain("exponential", key, shape, dtype)
     return neg(log1p(neg(unit_uniform(key, shape, dtype))))
@@ -370,6 +401,12 @@ def gumbel(
       mode: "low", the default; "high" and "highest" draw twice as many bits and reach further
         into the tails.
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.gumbel(key, (2,)).shape)
+      (2,)
     """
     key, shape, dtype = _plain("gumbel", key, shape, dtype)
     mode = "low" if mode is None else mode
@@ -418,7 +455,14 @@ def _fixed_to_float(high: Any, low: Any) -> Any:
 
 
 def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers of the Laplace distribution of mean 0 and scale 1."""
+    """Numbers of the Laplace distribution of mean 0 and scale 1.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.laplace(key, (2,)).shape)
+      (2,)
+    """
     key, shape, dtype = _plain("laplace", key, shape, dtype)
     u = unit_uniform(key, shape, dtype, -1.0 + float(dtypes.finfo(dtype).epsneg))
     return mul(sign(u), log1p(neg(abs_(u))))
@@ -432,7 +476,14 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any 
 
 
 def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
-    """Numbers of the Cauchy distribution of location 0 and scale 1."""
+    """Numbers of the Cauchy distribution of location 0 and scale 1.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.cauchy(key, (2,)).shape)
+      (2,)
+    """
     key, shape, dtype = _plain("cauchy", key, shape, dtype)
     u = unit_uniform(key, shape, dtype, float(dtypes.finfo(dtype).eps))
     return tan(mul(scalar(dtype, math.pi), sub(u, scalar(dtype, 0.5))))

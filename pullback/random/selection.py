@@ -96,6 +96,12 @@ def choice(
       p: the probability of each element along `axis`; by default all have the same.
       axis: the axis along which to choose.
       mode: how many bits are drawn where `p` is given and `replace` is False: see `gumbel`.
+
+    Example:
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.choice(key, 5, (3,), replace=False).shape)
+      (3,)
     """
     key = single_key("choice", key)
     shape = sample_shape("choice", shape)
@@ -181,6 +187,13 @@ def categorical(
       replace: False draws different indices along the leading axes of `shape`.
       mode: how many bits are drawn: see `gumbel`.
       out_sharding: accepted for compatibility.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback import random
+      >>> key = random.key(0)
+      >>> print(random.categorical(key, jnp.zeros(4), shape=(3,)).shape)
+      (3,)
     """
     key = single_key("categorical", key)
     logits = as_array(logits, "random.categorical")

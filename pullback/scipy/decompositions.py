@@ -48,6 +48,14 @@ def qr(
 
     Raises:
       ValueError: there is no such mode.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import qr
+      >>> q, r = qr(jnp.array([[0.0, 2.0], [3.0, 4.0]]))
+      >>> print(jnp.abs(q @ r).round(4))
+      [[0. 2.]
+       [3. 4.]]
     """
     if mode not in ("full", "r", "economic"):
         raise error(
@@ -301,6 +309,14 @@ def schur(a: Any, output: str = "real") -> tuple[Array, Array]:
 
     Raises:
       ValueError: `output` is something else.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import schur
+      >>> t, z = schur(jnp.array([[2.0, 1.0], [0.0, 3.0]]))
+      >>> print((z @ t @ z.T).round(4))
+      [[2. 1.]
+       [0. 3.]]
     """
     if output not in ("real", "complex"):
         raise error(
@@ -350,6 +366,14 @@ def hessenberg(
       a: an array of shape ``(..., n, n)``.
       calc_q: return the unitary Q too.
       overwrite_a, check_finite: change nothing.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import hessenberg
+      >>> h, q = hessenberg(jnp.array([[1.0, 2.0], [3.0, 4.0]]), calc_q=True)
+      >>> print((q @ h @ q.T).round(4))
+      [[1. 2.]
+       [3. 4.]]
     """
     a = inexact("linalg.hessenberg", a)
     packed, taus = lax.linalg.hessenberg(a)

@@ -55,7 +55,15 @@ def dct(
 def idct(
     x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str | None = None
 ) -> Array:
-    """The inverse of `dct`, with the same arguments."""
+    """The inverse of `dct`, with the same arguments.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.fft import idct
+      >>> from pullback.scipy.fft import dct
+      >>> print(idct(dct(jnp.array([1.0, 2.0]))))
+      [1. 2.]
+    """
     return _along_axes("idct", _idct, x, type, None if n is None else (n,), (axis,), norm)
 
 
@@ -66,7 +74,15 @@ def dctn(
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Array:
-    """`dct` along several axes, all by default, cut or padded to lengths `s` first."""
+    """`dct` along several axes, all by default, cut or padded to lengths `s` first.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.fft import dctn
+      >>> print(dctn(jnp.ones((2, 2))))
+      [[16.  0.]
+       [ 0.  0.]]
+    """
     return _along_axes("dctn", _dct, x, type, s, axes, norm)
 
 

@@ -97,6 +97,12 @@ def convolve(
 
     Raises:
       ValueError: the shapes do not fit, or there is no such mode or method.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.signal import convolve
+      >>> print(convolve(jnp.array([1.0, 2.0]), jnp.array([1.0, 10.0])))
+      [ 1. 12. 20.]
     """
     if method == "fft":
         return fftconvolve(in1, in2, mode)
@@ -113,7 +119,14 @@ def convolve(
 def correlate(
     in1: Any, in2: Any, mode: str = "full", method: str = "auto", precision: Any = None
 ) -> Array:
-    """The cross-correlation: `convolve` with `in2` in reverse and conjugated."""
+    """The cross-correlation: `convolve` with `in2` in reverse and conjugated.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.signal import correlate
+      >>> print(correlate(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 1.0]), mode='valid'))
+      [3. 5.]
+    """
     _, y = as_arrays("correlate", in1, in2)
     return convolve(in1, jnp.flip(jnp.conj(y)), mode, method, precision)
 
@@ -126,7 +139,15 @@ def convolve2d(
     fillvalue: float = 0,
     precision: Any = None,
 ) -> Array:
-    """`convolve` of two arrays of two axes. `boundary` and `fillvalue` cannot be changed."""
+    """`convolve` of two arrays of two axes. `boundary` and `fillvalue` cannot be changed.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.signal import convolve2d
+      >>> print(convolve2d(jnp.eye(2), jnp.ones((1, 2))))
+      [[1. 1. 0.]
+       [0. 1. 1.]]
+    """
     x, y = _images("convolve2d", in1, in2, boundary, fillvalue)
     return _directly("convolve2d", x, y, mode, precision)
 
@@ -143,6 +164,13 @@ def correlate2d(
 
     As in SciPy, "same" takes the other middle than `correlate` where that is between two elements,
     and "valid" of a smaller `in1` is the conjugate.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.signal import correlate2d
+      >>> print(correlate2d(jnp.eye(2), jnp.ones((1, 2)), mode='valid'))
+      [[1.]
+       [1.]]
     """
     x, y = _images("correlate2d", in1, in2, boundary, fillvalue)
     if mode == "same":

@@ -60,6 +60,14 @@ def hankel(c: Any, r: Any = None) -> Array:
 
     Raises:
       ValueError: one of them is a scalar.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import hankel
+      >>> print(hankel(jnp.array([1, 2, 3])))
+      [[1 2 3]
+       [2 3 0]
+       [3 0 0]]
     """
     c = as_array(c, "hankel")
     c, r = promote_dtypes("hankel", c, jnp.zeros_like(c) if r is None else r)
@@ -85,6 +93,13 @@ def leslie(f: Any, s: Any) -> Array:
 
     Raises:
       ValueError: the lengths are others.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import leslie
+      >>> print(leslie(jnp.array([0.1, 2.0]), jnp.array([0.5])))
+      [[0.1 2. ]
+       [0.5 0. ]]
     """
     f, s = promote_dtypes("leslie", *(jnp.atleast_1d(x) for x in as_arrays("leslie", f, s)))
     n = f.shape[-1]
@@ -114,6 +129,13 @@ def companion(a: Any) -> Array:
 
     Raises:
       ValueError: n is less than 2.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import companion
+      >>> print(companion(jnp.array([1.0, -3.0, 2.0])))
+      [[ 3. -2.]
+       [ 1.  0.]]
     """
     (a,) = promote_inexact("companion", a)
     a = jnp.atleast_1d(a)
@@ -132,7 +154,16 @@ def _with_first_row(row: Any, below: Any) -> Any:
 
 
 def fiedler(a: Any) -> Array:
-    """The matrix of the distances between any two of the numbers `a`, of shape ``(..., n)``."""
+    """The matrix of the distances between any two of the numbers `a`, of shape ``(..., n)``.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import fiedler
+      >>> print(fiedler(jnp.array([1, 4, 6])))
+      [[0 3 5]
+       [3 0 2]
+       [5 2 0]]
+    """
     a = jnp.atleast_1d(as_array(a, "fiedler"))
     return jnp.abs(a[..., :, None] - a[..., None, :])
 
@@ -176,6 +207,15 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
 
     Raises:
       ValueError: `a`, `n` or `mode` is another.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.linalg import convolution_matrix
+      >>> print(convolution_matrix(jnp.array([1, 2]), 3))
+      [[1 0 0]
+       [2 1 0]
+       [0 2 1]
+       [0 0 2]]
     """
     n = integer(n, "`n` of scipy.linalg")
     if n <= 0:
@@ -237,7 +277,14 @@ def hilbert(n: int) -> Array:
 
 
 def invhilbert(n: int) -> Array:
-    """The inverse of the Hilbert matrix of size n: its elements are whole numbers."""
+    """The inverse of the Hilbert matrix of size n: its elements are whole numbers.
+
+    Example:
+      >>> from pullback.scipy.linalg import invhilbert
+      >>> print(invhilbert(2))
+      [[ 4. -6.]
+       [-6. 12.]]
+    """
     size = range(integer(n, "`n` of scipy.linalg"))
     rows = [
         [
@@ -262,6 +309,13 @@ def pascal(n: int, kind: str | None = None) -> Array:
 
     Raises:
       ValueError: `kind` is another.
+
+    Example:
+      >>> from pullback.scipy.linalg import pascal
+      >>> print(pascal(3))
+      [[1. 1. 1.]
+       [1. 2. 3.]
+       [1. 3. 6.]]
     """
     return jnp.asarray(_pascal(n, kind, 1), jnp.float32)
 
@@ -299,6 +353,11 @@ def helmert(n: int, full: bool = False) -> Array:
 
     Raises:
       ValueError: n is less than 1.
+
+    Example:
+      >>> from pullback.scipy.linalg import helmert
+      >>> print(helmert(3).shape)
+      (2, 3)
     """
     n = integer(n, "`n` of scipy.linalg")
     if n < 1:
@@ -320,6 +379,12 @@ def hadamard(n: int, dtype: Any = int) -> Array:
 
     Raises:
       ValueError: n is no power of 2.
+
+    Example:
+      >>> from pullback.scipy.linalg import hadamard
+      >>> print(hadamard(2))
+      [[ 1  1]
+       [ 1 -1]]
     """
     if n < 1 or not math.log2(n).is_integer():
         raise error(

@@ -143,6 +143,13 @@ def stft(
 
     Raises:
       ValueError: an argument is none of these, or lengths do not fit.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.signal import stft
+      >>> f, t, z = stft(jnp.ones(8), nperseg=4)
+      >>> print(f, z.shape)
+      [0.   0.25 0.5 ] (3, 5)
     """
     call = _Call("stft", fs, window, nperseg, noverlap, nfft, detrend, return_onesided, axis)
     return _spectra(call, x, None, "spectrum", boundary, padded)

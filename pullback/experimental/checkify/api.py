@@ -182,7 +182,16 @@ def _shown(x: Any, name: str) -> Any:
 
 
 def debug_check(pred: Any, msg: str, *fmt_args: Any, **fmt_kwargs: Any) -> None:
-    """`check`, which does nothing unless `checkify` is asked for it."""
+    """`check`, which does nothing unless `checkify` is asked for it.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental.checkify import debug_check
+      >>> from pullback.experimental import checkify
+      >>> checked = checkify.checkify(lambda x: debug_check(x > 0, 'negative'))
+      >>> print(checked(jnp.float32(-1.0))[0].get())
+      negative (`check` failed)
+    """
     check(pred, msg, *fmt_args, debug=True, **fmt_kwargs)
 
 

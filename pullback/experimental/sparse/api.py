@@ -84,6 +84,12 @@ def empty(
 
     Raises:
       ValueError: there is no such format, or the layout does not fit the shape.
+
+    Example:
+      >>> from pullback.experimental import sparse
+      >>> print(sparse.empty((2, 2)).todense())
+      [[0. 0.]
+       [0. 0.]]
     """
     kind = _format(sparse_format)
     return kind._empty(tuple(shape), dtype=dtype, index_dtype=index_dtype, **kwds)  # type: ignore[no-any-return]
@@ -108,6 +114,12 @@ def eye(
       index_dtype: the dtype of the coordinates.
       sparse_format: "bcoo", "bcsr", "coo", "csr" or "csc".
       **kwds: `n_batch` and `n_dense` for "bcoo".
+
+    Example:
+      >>> from pullback.experimental import sparse
+      >>> print(sparse.eye(2).todense())
+      [[1. 0.]
+       [0. 1.]]
     """
     kind = _format(sparse_format)
     rows = operator.index(N)

@@ -66,7 +66,13 @@ def _where(mask: Any, *pairs: tuple[Any, float]) -> list[Any]:
 
 
 def poch(z: Any, m: Any) -> Array:
-    """Pochhammer's symbol gamma(z + m) / gamma(z): z (z + 1) ... (z + m - 1) for whole m."""
+    """Pochhammer's symbol gamma(z + m) / gamma(z): z (z + 1) ... (z + m - 1) for whole m.
+
+    Example:
+      >>> from pullback.scipy.special import poch
+      >>> print(poch(2.0, 3.0))
+      24.0
+    """
     return special_integrals.poch(*reals("poch", z, m))
 
 

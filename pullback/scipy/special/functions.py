@@ -28,7 +28,13 @@ from .arguments import arrays, real, reals
 
 
 def erf(x: Any) -> Array:
-    """2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x."""
+    """2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.
+
+    Example:
+      >>> from pullback.scipy.special import erf
+      >>> print(erf(0.0))
+      0.0
+    """
     return lax.erf(real("erf", x))
 
 
@@ -38,7 +44,13 @@ def erfc(x: Any) -> Array:
 
 
 def erfinv(x: Any) -> Array:
-    """The number whose erf is x."""
+    """The number whose erf is x.
+
+    Example:
+      >>> from pullback.scipy.special import erfinv
+      >>> print(erfinv(0.0))
+      0.0
+    """
     return lax.erf_inv(real("erfinv", x))
 
 
@@ -72,6 +84,11 @@ def gamma(x: Any) -> Array:
     """The gamma function, of real or complex numbers: (x - 1)! for whole x > 0.
 
     It is nan at the poles -1, -2, ...
+
+    Example:
+      >>> from pullback.scipy.special import gamma
+      >>> print(gamma(5.0))
+      24.0
     """
     (x,) = promote_inexact("gamma", x)
     if dtypes.kind(x.dtype) == "c":
@@ -85,6 +102,11 @@ def factorial(n: Any, exact: bool = False) -> Array:
     Args:
       n: an array.
       exact: must be False: integers would overflow.
+
+    Example:
+      >>> from pullback.scipy.special import factorial
+      >>> print(factorial(4))
+      24.0
     """
     if exact:
         raise error(
@@ -99,7 +121,13 @@ def factorial(n: Any, exact: bool = False) -> Array:
 
 
 def multigammaln(a: Any, d: int) -> Array:
-    """The logarithm of the gamma function of dimension `d`, at `a` > (d - 1) / 2."""
+    """The logarithm of the gamma function of dimension `d`, at `a` > (d - 1) / 2.
+
+    Example:
+      >>> from pullback.scipy.special import multigammaln
+      >>> print(multigammaln(3.0, 2))
+      1.550195
+    """
     d = integer(d, "`d` of multigammaln")
     a = real("multigammaln", a)
     steps = jnp.arange(d, dtype=a.dtype) / 2
@@ -110,7 +138,13 @@ def multigammaln(a: Any, d: int) -> Array:
 
 
 def digamma(x: Any) -> Array:
-    """The derivative of gammaln."""
+    """The derivative of gammaln.
+
+    Example:
+      >>> from pullback.scipy.special import digamma
+      >>> print(digamma(1.0))
+      -0.5772157
+    """
     return lax.digamma(real("digamma", x))
 
 
@@ -128,7 +162,13 @@ def polygamma(n: Any, x: Any) -> Array:
 
 
 def gammainc(a: Any, x: Any) -> Array:
-    """The integral of t**(a-1) exp(-t) from 0 to `x`, over gamma(a)."""
+    """The integral of t**(a-1) exp(-t) from 0 to `x`, over gamma(a).
+
+    Example:
+      >>> from pullback.scipy.special import gammainc
+      >>> print(gammainc(1.0, 2.0))
+      0.86466473
+    """
     return lax.igamma(*reals("gammainc", a, x))
 
 
@@ -138,7 +178,13 @@ def gammaincc(a: Any, x: Any) -> Array:
 
 
 def betaln(a: Any, b: Any) -> Array:
-    """log(abs(beta(a, b)))"""
+    """log(abs(beta(a, b)))
+
+    Example:
+      >>> from pullback.scipy.special import betaln
+      >>> print(betaln(1.0, 2.0))
+      -0.6931472
+    """
     return _betaln(*reals("betaln", a, b))
 
 
@@ -152,6 +198,11 @@ def betainc(a: Any, b: Any, x: Any) -> Array:
     """The integral of t**(a-1) (1-t)**(b-1) from 0 to `x`, over beta(a, b).
 
     It has first and second derivatives with respect to all three.
+
+    Example:
+      >>> from pullback.scipy.special import betainc
+      >>> print(betainc(1.0, 1.0, 0.25))
+      0.25
     """
     return lax.betainc(*reals("betainc", a, b, x))
 
@@ -160,6 +211,11 @@ def zeta(x: Any, q: Any = None) -> Array:
     """The Hurwitz zeta function: the sum of (q + n)**-x over n = 0, 1, 2, ...
 
     With respect to `x`, its derivatives are computed for x > 1 and q > 0.
+
+    Example:
+      >>> from pullback.scipy.special import zeta
+      >>> print(zeta(2.0, 1.0))
+      1.644934
     """
     if q is None:
         raise error(
@@ -210,13 +266,25 @@ def _stirling_rest(x: Any) -> Any:
 
 
 def expit(x: Any) -> Array:
-    """1 / (1 + exp(-x)): the inverse of logit."""
+    """1 / (1 + exp(-x)): the inverse of logit.
+
+    Example:
+      >>> from pullback.scipy.special import expit
+      >>> print(expit(0.0))
+      0.5
+    """
     (x,) = promote_inexact("expit", x)
     return lax.logistic(x)
 
 
 def logit(x: Any) -> Array:
-    """log(x / (1 - x))"""
+    """log(x / (1 - x))
+
+    Example:
+      >>> from pullback.scipy.special import logit
+      >>> print(logit(0.5))
+      0.0
+    """
     (x,) = promote_inexact("logit", x)
     return _logit(x)
 
@@ -262,7 +330,13 @@ def _xlogy_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def xlog1py(x: Any, y: Any) -> Array:
-    """x log(1 + y), and 0 where x is 0."""
+    """x log(1 + y), and 0 where x is 0.
+
+    Example:
+      >>> from pullback.scipy.special import xlog1py
+      >>> print(xlog1py(0.0, -1.0))
+      0.0
+    """
     return _xlog1py(*arrays("xlog1py", x, y))
 
 
@@ -279,7 +353,13 @@ def _xlog1py_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def entr(x: Any) -> Array:
-    """-x log(x): 0 at 0, where the derivative is inf, and -inf for negative x."""
+    """-x log(x): 0 at 0, where the derivative is inf, and -inf for negative x.
+
+    Example:
+      >>> from pullback.scipy.special import entr
+      >>> print(entr(0.5))
+      0.34657359
+    """
     x = real("entr", x)
     return jnp.where(x < 0, -np.inf, _entropy(jnp.where(x < 0, 1, x)))
 
@@ -296,7 +376,13 @@ def _entropy_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def rel_entr(p: Any, q: Any) -> Array:
-    """p log(p / q): 0 where p is 0 and q is not negative, inf outside. There it is constant."""
+    """p log(p / q): 0 where p is 0 and q is not negative, inf outside. There it is constant.
+
+    Example:
+      >>> from pullback.scipy.special import rel_entr
+      >>> print(rel_entr(2.0, 1.0))
+      1.3862944
+    """
     p, q = reals("rel_entr", p, q)
     inside = (p > 0) & (q > 0)
     found = _relative_entropy(jnp.where(inside, p, 1), jnp.where(inside, q, 1))
@@ -304,7 +390,13 @@ def rel_entr(p: Any, q: Any) -> Array:
 
 
 def kl_div(p: Any, q: Any) -> Array:
-    """p log(p / q) - p + q, which is 0 only where p = q; q where p is 0, inf outside."""
+    """p log(p / q) - p + q, which is 0 only where p = q; q where p is 0, inf outside.
+
+    Example:
+      >>> from pullback.scipy.special import kl_div
+      >>> print(kl_div(2.0, 2.0))
+      0.0
+    """
     p, q = reals("kl_div", p, q)
     inside = (p > 0) & (q > 0)
     found = _divergence(jnp.where(inside, p, 1), jnp.where(inside, q, 1))
@@ -367,7 +459,13 @@ def ndtr(x: Any) -> Array:
 
 
 def ndtri(p: Any) -> Array:
-    """The number whose ndtr is `p`: -inf for 0, inf for 1 and nan outside."""
+    """The number whose ndtr is `p`: -inf for 0, inf for 1 and nan outside.
+
+    Example:
+      >>> from pullback.scipy.special import ndtri
+      >>> print(ndtri(0.5))
+      0.0
+    """
     return _in_single("ndtri", normal.ndtri, p)
 
 
@@ -403,7 +501,13 @@ def i1e(x: Any) -> Array:
 
 
 def i0(x: Any) -> Array:
-    """The modified Bessel function of the first kind, of order 0."""
+    """The modified Bessel function of the first kind, of order 0.
+
+    Example:
+      >>> from pullback.scipy.special import i0
+      >>> print(i0(0.0))
+      1.0
+    """
     return _i0(real("i0", x))
 
 

@@ -140,6 +140,12 @@ def sem(
       ddof: the standard deviation divides by the number of them less `ddof`.
       nan_policy: "propagate", or "omit" to leave nan out.
       keepdims: whether the axis is kept, with length 1.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.scipy.stats import sem
+      >>> print(sem(jnp.array([1.0, 2.0, 3.0])))
+      0.57735026
     """
     (x,) = promote_inexact("sem", a)
     if nan_policy == "propagate":

@@ -26,7 +26,16 @@ from .array import (
 
 
 def bcoo_todense(mat: BCOO) -> Any:
-    """The dense array: elements stored for one place are added, those outside are left out."""
+    """The dense array: elements stored for one place are added, those outside are left out.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_todense(m))
+      [[0. 2.]
+       [1. 0.]]
+    """
     data, n_batch = mat.data, mat.n_batch
     where = coordinates(mat.indices, mat.shape)
     if not mat.n_sparse:
@@ -140,6 +149,14 @@ def bcoo_extract(sparr: BCOO, arr: Any, *, assume_unique: bool | None = None) ->
     Raises:
       TypeError: `sparr` is no BCOO.
       ValueError: the shapes differ.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_extract(m, jnp.array([[5.0, 6.0], [7.0, 8.0]])).todense())
+      [[0. 6.]
+       [7. 0.]]
     """
     if not isinstance(sparr, BCOO):
         raise error(

@@ -15,7 +15,15 @@ from .dense import out_of_bounds_to_shape, sorted_rows
 
 
 def bcoo_sort_indices(mat: BCOO) -> BCOO:
-    """The same array with its coordinates in lexicographic order; nothing is added up."""
+    """The same array with its coordinates in lexicographic order; nothing is added up.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_sort_indices(m).indices_sorted)
+      True
+    """
     if not mat.n_sparse:
         return mat
     rows, order, _ = sorted_rows(mat.indices)

@@ -24,6 +24,14 @@ def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
     Raises:
       TypeError: `permutation` is none of the array's axes.
       NotImplementedError: it mixes batch, sparse and dense axes.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_transpose(m, permutation=(1, 0)).todense())
+      [[0. 1.]
+       [2. 0.]]
     """
     batch, sparse, dense = _permutation(mat, permutation)
     n = mat.n_batch
@@ -207,6 +215,13 @@ def bcoo_broadcast_in_dim(
     Raises:
       ValueError: the dimensions mix batch, sparse and dense axes.
       NotImplementedError: a new sparse axis is longer than 1.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_broadcast_in_dim(m, shape=(1, 2, 2), broadcast_dimensions=(1, 2)).shape)
+      (1, 2, 2)
     """
     shape, dims = tuple(shape), [operator.index(d) for d in broadcast_dimensions]
     a, n_sparse, n_dense, nse = mat.layout
@@ -258,6 +273,14 @@ def bcoo_concatenate(operands: Sequence[BCOO], *, dimension: int) -> BCOO:
     Raises:
       ValueError: an operand is not a BCOO, or the layouts differ.
       NotImplementedError: the axis is dense, or batches are broadcast.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_concatenate([m, m], dimension=1).todense())
+      [[0. 2. 0. 2.]
+       [1. 0. 1. 0.]]
     """
     operands, dimension = list(operands), operator.index(dimension)
     if not operands or not all(isinstance(op, BCOO) for op in operands):
@@ -352,6 +375,13 @@ def bcoo_reshape(
 
     Raises:
       ValueError: the sizes differ, or the new shape mixes axes of different kinds.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_reshape(m, new_sizes=(4,)).todense())
+      [0. 2. 1. 0.]
     """
     sizes = tuple(map(operator.index, new_sizes))
     if math.prod(sizes) != mat.size:
@@ -415,6 +445,13 @@ def bcoo_squeeze(arr: BCOO, *, dimensions: Sequence[int]) -> BCOO:
 
     Raises:
       ValueError: an axis is not of length 1.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_squeeze(m[:1], dimensions=(0,)).todense())
+      [0. 2.]
     """
     dims = {d + arr.ndim if d < 0 else d for d in map(operator.index, dimensions)}
     if any(not 0 <= d < arr.ndim or arr.shape[d] != 1 for d in dims):

@@ -308,6 +308,13 @@ def bcoo_multiply_dense(sp_mat: BCOO, v: Any) -> Any:
 
     Raises:
       NotImplementedError: the product would be larger than the sparse array.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_multiply_dense(m, jnp.array([1.0, 10.0])))
+      [20.  1.]
     """
     v = jnp.asarray(v)
     shape = sp_mat.shape
@@ -339,6 +346,14 @@ def bcoo_multiply_sparse(lhs: BCOO, rhs: BCOO) -> BCOO:
     Raises:
       TypeError: the arrays have different numbers of axes.
       NotImplementedError: they have different numbers of dense axes.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_multiply_sparse(m, m).todense())
+      [[0. 4.]
+       [1. 0.]]
     """
     if lhs.ndim != rhs.ndim:
         raise error(
@@ -383,6 +398,13 @@ def bcoo_reduce_sum(mat: BCOO, *, axes: Sequence[int]) -> BCOO:
 
     Raises:
       ValueError: an axis is out of bounds.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_reduce_sum(m, axes=(0,)).todense())
+      [1. 2.]
     """
     n_batch, n_sparse, n_dense, _ = mat.layout
     if any(not 0 <= a < mat.ndim for a in axes):

@@ -39,6 +39,13 @@ def bcoo_slice(
     Raises:
       TypeError: `mat` is no BCOO.
       ValueError: the indices do not fit the shape.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_slice(m, start_indices=(0, 0), limit_indices=(1, 2)).todense())
+      [[0. 2.]]
     """
     if not isinstance(mat, BCOO):
         raise error(
@@ -99,6 +106,14 @@ def bcoo_dynamic_slice(mat: BCOO, start_indices: Sequence[Any], slice_sizes: Seq
 
     Raises:
       TypeError: `mat` is no BCOO, the starts are no integers, or a size is larger than its axis.
+
+    Example:
+      >>> import pullback.numpy as jnp
+      >>> from pullback.experimental import sparse
+      >>> m = sparse.BCOO.fromdense(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
+      >>> print(sparse.bcoo_dynamic_slice(m, (0, 1), (2, 1)).todense())
+      [[2.]
+       [0.]]
     """
     if not isinstance(mat, BCOO):
         raise error(
