@@ -300,6 +300,58 @@ def test_the_same_function_is_traced_once(runs):
     assert runs() == 11
 
 
+last_seen = None
+
+
+def test_a_function_that_changes_what_it_closes_over_is_traced_at_each_call():
+    def appends(x):
+        shapes = []
+
+        def body(c, _):
+            shapes.append(c.shape)
+            return 2 * c, None
+
+        lax.scan(body, x, None, length=3)
+        return shapes
+
+    def counts(x):
+        n = 0
+
+        def body(c):
+            nonlocal n
+            n += 1
+            return 2 * c
+
+        lax.while_loop(lambda c: jnp.all(c < 9), body, x)
+        return n
+
+    def sets_a_key(x):
+        found = {}
+
+        def branch(y):
+            found["shape"] = y.shape
+            return y
+
+        lax.cond(True, branch, lambda y: y, x)
+        return found
+
+    def sets_a_global(x):
+        global last_seen
+        last_seen = None
+
+        def body(c, _):
+            global last_seen
+            last_seen = c.shape
+            return c, None
+
+        lax.scan(body, x, None, length=3)
+        return last_seen
+
+    for function in (appends, counts, sets_a_key, sets_a_global):
+        first = function(jnp.ones(3))
+        assert first and function(jnp.ones(3)) == first
+
+
 def test_derived_programs_are_kept(monkeypatch):
     from pullback.transforms import stage
 

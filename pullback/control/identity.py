@@ -159,10 +159,10 @@ def _is_ours(module: str | None) -> bool:
 
 @lru_cache(maxsize=4096)
 def _global_names(code: CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The globals that `code` reads, with the functions inside it, and the attributes."""
+    """The globals that `code` reads or sets, with the functions inside it, and the attributes."""
     names, attributes = set(), set()
     for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"):
             names.add(step.argval)
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             attributes.add(step.argval)

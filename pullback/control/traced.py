@@ -55,10 +55,10 @@ def trace_function(
     """The program of `function` for arguments of this structure and these types.
 
     It is kept for the next call with a function that does the same, if that can be known: the same
-    code, closing over the same immutable objects, and traced values of the same types, at whose
-    values, where they are known, it did not look. Of each code only the last is kept. `of` is the
-    user's function, where `function` calls it, with the structure of its arguments if these are
-    the same leaves.
+    code, closing over the same immutable objects, none of which it changed, and traced values of
+    the same types, at whose values, where they are known, it did not look. Of each code only the
+    last is kept. `of` is the user's function, where `function` calls it, with the structure of its
+    arguments if these are the same leaves.
     """
     depends_on = fingerprint(function)
     if depends_on is None:
@@ -73,13 +73,21 @@ def trace_function(
     looks = state.looks
     body = _trace(function, in_tree, types, verb, of)
     places = {id(x): i for i, x in enumerate(depends_on.traced)}
-    if state.looks == looks and all(id(c) in places for c in body.consts):
+    kept_apart = state.looks == looks and all(id(c) in places for c in body.consts)
+    if kept_apart and _is_unchanged(function, depends_on):
         consts = [places[id(c)] for c in body.consts]
         depends_on.traced.clear()  # they belong to this call only
         _kept[key] = _Kept(depends_on, body.closed, body.out_tree, consts)
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
     return body
+
+
+def _is_unchanged(function: Callable[..., Any], before: Fingerprint) -> bool:
+    """Whether the call changed nothing that the function closes over: it would have to be changed
+    at each call, as by `shapes.append(x.shape)`."""
+    after = fingerprint(function)
+    return after is not None and same(before, after)
 
 
 def forget() -> None:
