@@ -30,7 +30,7 @@ def segment_sum(
     """The sum of the rows of `data` in each segment; 0 for a segment without rows.
 
     Args:
-      data: an array of at least one axis.
+      data: an array; one row, or a scalar, stands for as many as there are numbers.
       segment_ids: the segment of each row, integers of shape `(len(data),)`. What is not in
         0 to num_segments - 1 takes no part.
       num_segments: the length of the result; by default the largest number plus 1, which must then
@@ -42,7 +42,7 @@ def segment_sum(
       out_sharding: accepted for compatibility.
 
     Raises:
-      ValueError: num_segments is negative.
+      ValueError: num_segments is negative, or there is not one number for each row.
       ConcretizationTypeError: num_segments is needed, as `segment_ids` is traced.
 
     Example:
@@ -153,9 +153,16 @@ def _reduced(
     count = _number_of_segments(ids, num_segments)
     options = {"mode": mode, "unique_indices": unique_indices, "wrap_negative_indices": False}
     shape, first = data.shape[1:], start(data.dtype)
-    if bucket_size is None or bucket_size >= len(ids):
+    if bucket_size is None or bucket_size >= ids.size:
         out = full((count, *shape), first, data.dtype)
         return getattr(out.at[ids], update)(data, indices_are_sorted=indices_are_sorted, **options)
+    if ids.ndim != 1:
+        raise error(
+            ValueError,
+            "segments are added up in buckets only if segment_ids has one axis.",
+            got=f"segment_ids {type_of(ids).str_short()} and bucket_size={bucket_size}",
+            fix="leave bucket_size out, or flatten segment_ids and data.",
+        )
     if bucket_size < 1:
         raise error(
             ValueError,
@@ -170,7 +177,9 @@ def _reduced(
 
 
 def _check(update: str, data: Any, ids: Any) -> None:
-    if not data.ndim or ids.shape != data.shape[:1]:
+    wanted = ids.shape + data.shape[1:]
+    pairs = zip(reversed(data.shape), reversed(wanted))  # as indexed updates, they are broadcast
+    if data.ndim > len(wanted) or any(n not in (1, m) for n, m in pairs):
         raise error(
             ValueError,
             "there must be one segment number for each row of the data.",

@@ -58,6 +58,18 @@ def test_the_number_of_segments_is_that_of_the_largest(name):
     assert reduce(data[:0], ids[:0], 3).tolist() == expected(name, data[:0], ids[:0], 3).tolist()
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_one_row_stands_for_all(name):
+    reduce = getattr(segments, f"segment_{name}")
+    for one, rows in ((2.0, (8,)), (jnp.full(1, 3.0), (8,)), (draw("float32", (1, 3)), (8, 3))):
+        want = expected(name, np.broadcast_to(np.float32(one), rows), IDS, 4)
+        np.testing.assert_allclose(reduce(one, IDS, 4), want, rtol=1e-6)
+        np.testing.assert_allclose(reduce(one, IDS, 4, bucket_size=3), want, rtol=1e-6)
+        np.testing.assert_allclose(reduce(one, IDS.reshape(2, 4), 4), want, rtol=1e-6)
+    with pytest.raises(ValueError, match="one axis"):
+        reduce(2.0, IDS.reshape(2, 4), 4, bucket_size=3)
+
+
 def test_modes_and_promises():
     data, ids = jnp.arange(1.0, 4.0), jnp.array([0, 1, 7])
     assert segments.segment_sum(data, ids, 2, mode="clip").tolist() == [1, 5]
@@ -110,7 +122,12 @@ def test_signatures_are_those_of_jax():
     ("call", "kind", "text"),
     [
         (lambda: segments.segment_sum(jnp.ones(3), jnp.zeros(2, int)), ValueError, "each row"),
-        (lambda: segments.segment_sum(jnp.ones(()), jnp.zeros(0, int)), ValueError, "each row"),
+        (lambda: segments.segment_sum(jnp.ones(3), jnp.zeros((), int)), ValueError, "each row"),
+        (
+            lambda: segments.segment_sum(jnp.ones((2, 3)), jnp.zeros((2, 3), int)),
+            ValueError,
+            "each row",
+        ),
         (lambda: segments.segment_sum(jnp.ones(2), jnp.ones(2)), TypeError, "must be integers"),
         (
             lambda: segments.segment_sum(jnp.ones(2), jnp.zeros(2, int), -1),
