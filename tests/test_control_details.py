@@ -591,3 +591,15 @@ def test_a_body_that_looks_at_values_is_traced_again(runs):
 
     assert [float(pb.grad(loss)(k)) for k in (2.0, -2.0, 3.0)] == [12.0, -3.0, 27.0]
     assert runs() == 3
+
+
+def test_fori_loop_with_floats_as_bounds():
+    got = lax.fori_loop(0.0, 3.0, lambda i, x: x + i, 1.0)
+    assert got == 4.0 and got.weak_type
+    assert not lax.fori_loop(jnp.float32(0), jnp.float32(3), lambda i, x: x + i, 1.0).weak_type
+    assert pb.grad(lambda x: lax.fori_loop(1.0, 4.0, lambda i, y: y * x * i, 1.0))(2.0) == 72.0
+    loop = pb.jit(lambda n: lax.fori_loop(0.5, n, lambda i, x: x + i, 0.0))
+    assert [loop(n).item() for n in (0.0, 2.0, 3.0, 2.5)] == [0.0, 2.0, 4.5, 2.0]
+    assert lax.fori_loop(0.0, 2.5, lambda i, x: x + 1, 0) == 3
+    with pb.disable_jit():
+        assert lax.fori_loop(0.0, 3.0, lambda i, x: x + i, 1.0) == 4.0

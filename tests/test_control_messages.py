@@ -163,12 +163,19 @@ MISTAKES = {
         "a value of type int",
         CALLABLE_FIX,
     ),
-    "fori_loop of floats": (
-        lambda: lax.fori_loop(0.0, 3, lambda i, x: x, X),
+    "fori_loop of arrays": (
+        lambda: lax.fori_loop(jnp.zeros(2), 3, lambda i, x: x, X),
         TypeError,
         "lower and upper arguments to fori_loop must be integer scalars.",
-        "f32[] and i32[]",
+        "f32[2] and i32[]",
         "give integers: Python's, or integer arrays of shape ().",
+    ),
+    "fori_loop of a float and an integer": (
+        lambda: lax.fori_loop(0.0, 3, lambda i, x: x, X),
+        TypeError,
+        "lower and upper arguments to fori_loop must have equal types, got float32 and int32.",
+        "f32[] and i32[]",
+        "convert one of them with .astype(...).",
     ),
     "fori_loop of two dtypes": (
         lambda: pb.jit(lambda a, b: lax.fori_loop(a, b, lambda i, x: x, 0))(

@@ -381,7 +381,7 @@ def fori_loop(
 
     Args:
       lower: an integer, the first `i`.
-      upper: an integer, one more than the last `i`.
+      upper: an integer, one more than the last `i`. Both may be floats: `i` then is one, too.
       body_fun: a function of `i` and the carry that gives the next carry, of the same types.
       init_val: the first carry: a pytree of arrays.
       unroll: accepted for compatibility, where the number of rounds is known.
@@ -397,9 +397,11 @@ def fori_loop(
     """
     check_callable("lax.fori_loop: body_fun argument should be callable.", body_fun)
     low, high = _known_int(lower), _known_int(upper)
+    if low is None or high is None:
+        lower, upper = _same_dtype(lower, upper)
+        low, high = _known_float(lower), _known_float(upper)
     if low is not None and high is not None:
         return _fori_by_scan(low, high, body_fun, init_val, 1 if unroll is None else unroll)
-    lower, upper = _same_dtype(lower, upper)
     if unroll is not None and unroll is not False and unroll != 1:
         raise error(
             ValueError,
@@ -421,11 +423,11 @@ def fori_loop(
     return _while(goes_on, step, carry, tree, (body_fun, None))[2]
 
 
-def _fori_by_scan(low: int, high: int, body_fun: Any, init_val: Any, unroll: Any) -> Any:
-    length = max(high - low, 0)
+def _fori_by_scan(low: Any, high: Any, body_fun: Any, init_val: Any, unroll: Any) -> Any:
+    length = max(int(high) - int(low), 0)
     if values.jax_disable_jit:
-        for i in range(low, high):
-            init_val = body_fun(host_array(i), init_val)
+        for i in range(length):
+            init_val = body_fun(host_array(low + i), init_val)
         return init_val
     _check_unroll(unroll)
     leaves, in_tree = flatten(((low, init_val), None))
@@ -452,12 +454,19 @@ def _known_int(x: Any) -> int | None:
     return as_integer(x)
 
 
+def _known_float(x: Any) -> Any:
+    """A bound of a loop that is a float, where its value is known and whole."""
+    x = x.known() if isinstance(x, Tracer) else x
+    whole = x is not None and x.dtype.kind == "f" and float(x).is_integer()
+    return x if whole else None
+
+
 def _same_dtype(lower: Any, upper: Any) -> tuple[Any, Any]:
-    """The bounds as integers of one dtype; a Python integer takes that of the other."""
+    """The bounds as numbers of one dtype; a Python integer takes that of another integer."""
     lower, upper = checks.input_array(lower, "fori_loop"), checks.input_array(upper, "fori_loop")
     a, b = type_of(lower), type_of(upper)
     for t in (a, b):
-        if t.shape or dtypes.kind(t.dtype) not in "iu":
+        if t.shape or dtypes.kind(t.dtype) not in "iuf":
             raise error(
                 TypeError,
                 "lower and upper arguments to fori_loop must be integer scalars.",
@@ -466,9 +475,10 @@ def _same_dtype(lower: Any, upper: Any) -> tuple[Any, Any]:
             )
     if a.dtype == b.dtype:
         return lower, upper
-    if a.weak_type and not b.weak_type:
+    are_integers = a.dtype.kind in "iu" and b.dtype.kind in "iu"
+    if are_integers and a.weak_type and not b.weak_type:
         return convert_element_type(lower, new_dtype=b.dtype, weak_type=False), upper
-    if b.weak_type and not a.weak_type:
+    if are_integers and b.weak_type and not a.weak_type:
         return lower, convert_element_type(upper, new_dtype=a.dtype, weak_type=False)
     raise error(
         TypeError,
