@@ -293,6 +293,16 @@ def test_samples_follow_their_law(name, args, law, parameters):
     assert found.pvalue > 1e-3, found
 
 
+@pytest.mark.parametrize("name", ["int8", "uint8", "uint16", "uint32"])
+def test_poisson_of_every_integer_dtype(name):
+    drawn = random.poisson(random.key(3), 3.0, (5,), jnp.dtype(name))
+    assert drawn.dtype == name
+    np.testing.assert_array_equal(drawn, random.poisson(random.key(3), 3.0, (5,)))
+    for sampler in (random.poisson, random.geometric):
+        with pytest.raises(ValueError, match="only accepts integer dtypes"):
+            sampler(random.key(3), 0.5, (5,), jnp.float32)
+
+
 def test_counts_follow_their_law():
     for name, args, mean, variance in (
         ("poisson", (3.0,), 3, 3),

@@ -347,3 +347,9 @@ def test_complex_numbers_are_refused():
         special.fresnel(1j)
     with pytest.raises(TypeError, match="int32 is not supported by spence"):
         special.spence(1)
+
+
+def test_i0_is_flat_at_0(x64):
+    for i0 in (jnp.i0, special.i0):
+        assert grad(i0)(0.0) == 0 and grad(grad(i0))(0.0) == 0.5
+        np.testing.assert_allclose(grad(i0)(-1.5), -scipy.special.i1(1.5), 1e-12)

@@ -328,6 +328,8 @@ def test_kinks_and_inflections(x64):
     np.testing.assert_allclose(grad(stats.gennorm.cdf)(0.0, 2.0), np.pi**-0.5)
     assert grad(grad(stats.logistic.logpdf))(0.0) == -0.5
     assert grad(grad(stats.vonmises.logpdf))(0.0, 3.0) == -3
+    np.testing.assert_allclose(grad(stats.cauchy.logcdf)(0.0), 2 / np.pi, 1e-12)
+    np.testing.assert_allclose(grad(stats.cauchy.logsf)(0.0), -2 / np.pi, 1e-12)
 
 
 def test_infinite_bounds_of_truncnorm_change_nothing(x64):

@@ -14,7 +14,7 @@ from ..core.errors import error
 from ..core.trace import type_of
 from ..ops import compound, elementwise, functions, special
 from ..ops.comparison import lt
-from ..ops.rounding import abs_
+from ..ops.rounding import sign as sign_
 from .arguments import strong_array
 from .promotion import inexact, promote_floats
 
@@ -255,4 +255,6 @@ def i0(x: Any) -> Array:
             got=type_of(x).str_short(),
             fix="take the real part first.",
         )
-    return elementwise.mul(functions.exp(abs_(x)), special.bessel_i0e(x))
+    # x sign(x) and not |x|, whose derivative at 0 is 1: that of i0 is 0.
+    size = elementwise.mul(x, sign_(x))
+    return elementwise.mul(functions.exp(size), special.bessel_i0e(x))

@@ -231,16 +231,24 @@ def broadcast_together(name: str, *xs: Any) -> list[Any]:
     ]
 
 
+_OF_MANY = ("where", "select", "broadcast_arrays", "full", "full_like")
+"""Functions that bring any number of arrays, or one, to a shape: their errors are ValueErrors."""
+
+
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
-    """The common shape, or a TypeError that names the function and the shapes."""
+    """The common shape, or an error that names the function and the shapes.
+
+    As in JAX, it is a TypeError only where two operands have one rank.
+    """
     rank = max(map(len, shapes), default=0)
     result = [1] * rank
     for shape in shapes:
         for i, n in enumerate(shape, rank - len(shape)):
             if n != 1:
                 if result[i] not in (1, n):
+                    one_rank = {*map(len, shapes)} == {rank} and name not in _OF_MANY
                     raise error(
-                        TypeError,
+                        TypeError if one_rank else ValueError,
                         f"{name} got incompatible shapes for broadcasting: "
                         + ", ".join(map(str, shapes))
                         + ".",

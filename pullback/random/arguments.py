@@ -149,14 +149,14 @@ def float_dtype(name: str, dtype: Any, also_complex: bool = False) -> np.dtype:
     return found
 
 
-def integer_dtype(name: str, dtype: Any) -> np.dtype:
-    """The dtype of a result: integers by default."""
+def integer_dtype(name: str, dtype: Any, refusal: type[Exception] = TypeError) -> np.dtype:
+    """The dtype of a result: integers by default. Others raise `refusal`."""
     if dtype is None:
         return dtypes.default_int()
     found = requested_dtype(dtype, f"random.{name}")
     if dtypes.kind(found) not in "iu":
         raise error(
-            TypeError,
+            refusal,
             f"{name} only accepts integer dtypes, got {found}.",
             got=f"dtype={dtypes.long_name(found)}",
             fix="use jnp.int32, or leave dtype away.",

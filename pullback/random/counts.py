@@ -49,13 +49,13 @@ def poisson(
       int32
     """
     key = single_key("poisson", key)
-    dtype = integer_dtype("poisson", dtype)
+    dtype = integer_dtype("poisson", dtype, ValueError)
     shape = parameter_shape("poisson", shape, lam)
     (lam,) = parameters("poisson", dtypes.float32, shape, lam)
     lam = lax.stop_gradient(lam)
     # nan goes to the first method, whose loop it ends at once.
     small = jnp.isnan(lam) | (lam < 10)
-    limit = np.iinfo(dtype).max
+    limit = min(np.iinfo(dtype).max, np.iinfo(dtypes.default_int()).max)
     few = _poisson_by_product(key, jnp.where(small, lam, 0.0), shape, dtype, limit)
     many = _poisson_by_rejection(key, jnp.where(small, 1e5, lam), shape, dtype, limit)
     return jnp.where(lam == 0, 0, jnp.where(small, few, many)).astype(dtype)

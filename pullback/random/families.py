@@ -138,7 +138,7 @@ def geometric(
 ) -> Any:
     """The number of the first success in trials that succeed with probability `p`: 1, 2, ..."""
     key = single_key("geometric", key)
-    dtype = integer_dtype("geometric", dtype)
+    dtype = integer_dtype("geometric", dtype, ValueError)
     shape = parameter_shape("geometric", shape, p)
     (p,) = promote_inexact("random.geometric", p)
     u = unit_uniform(key, shape, p.dtype)

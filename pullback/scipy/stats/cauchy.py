@@ -77,8 +77,10 @@ def _left(z: Any) -> Any:
 
 
 def _log_left(z: Any) -> Any:
-    low, high = jnp.minimum(z, 0), jnp.maximum(z, 0)
-    return jnp.where(z > 0, jnp.log1p(-_left(-high)), jnp.log(_left(low)))
+    above = z > 0
+    # Not jnp.minimum and jnp.maximum: at 0 they halve the derivative.
+    low, high = jnp.where(above, 0, z), jnp.where(above, z, 0)
+    return jnp.where(above, jnp.log1p(-_left(-high)), jnp.log(_left(low)))
 
 
 def _quantile(q: Any) -> Any:
