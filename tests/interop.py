@@ -639,6 +639,7 @@ def random_generators_and_backends():
     show(backend.get_backend().platform, list(backend.backends()))
     show(backend.get_default_device() in jax.devices())
     refused(RuntimeError, backend.get_backend, "no_such_platform")
+    backend.get_backend.cache_clear()
 
 
 @case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ...core.device import Device
@@ -45,6 +46,7 @@ class Backend:
 _CPU = Backend()
 
 
+@lru_cache  # tests of libraries call `get_backend.cache_clear`
 def get_backend(platform: Any = None) -> Backend:
     """The backend; an error for another platform than "cpu"."""
     if isinstance(platform, str):
