@@ -149,4 +149,8 @@ def value_and_pullback(program: Any, args: Any) -> tuple[list[np.ndarray], list[
 
     with jax.enable_x64(True), warnings.catch_warnings(action="ignore"):
         outs, cts = jax.jit(both, compiler_options=_QUICKLY)(*args)
+        if not all(np.isfinite(ct).all() for ct in cts):
+            # Where XLA does not optimise, it may compute the operand of a maximum again, rounded
+            # in another way; none is then equal to the maximum, and JAX divides by their number.
+            outs, cts = jax.jit(both)(*args)
     return [np.asarray(y) for y in outs], [np.asarray(ct) for ct in cts]
