@@ -50,6 +50,7 @@ docs: $(VENV)/test.stamp
 
 bench: $(VENV)/bench.stamp
 	$(PY) -m benchmarks
+	$(PY) -m benchmarks.numpy_calls
 
 check: lint types test clients
 

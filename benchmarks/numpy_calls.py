@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import timeit
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,18 +58,22 @@ def microseconds(call: str, namespace: Any) -> float:
 
 
 def main() -> None:
-    """Measure all calls, print those that cost most beyond NumPy's, and the median."""
+    """Measure all calls; write benchmarks/numpy_calls.md, and show it."""
     calls = [c for line in CALLS.split("\n") for c in line.split("  ") if c]
     rows = [(microseconds(c, jnp), microseconds(c, np), c) for c in calls]
     rows.sort(key=lambda row: row[1] - row[0])
-    print("| call | Pullback us | NumPy us | more |\n|---|---:|---:|---:|")
-    for ours, numpys, call in rows:
-        print(f"| `{call}` | {ours:.2f} | {numpys:.2f} | {ours - numpys:+.2f} |")
     more = [ours - numpys for ours, numpys, _ in rows]
-    over = sum(m > 3 for m in more)
-    print(
-        f"\nmedian {statistics.median(more):+.2f} us over {len(more)} calls; {over} cost over 3 us"
-    )
+    lines = [
+        "# Small calls\n\nThe least time of several rounds, in one run, beside NumPy "
+        f"{np.__version__}: a median of "
+        f"{statistics.median(more):+.2f} us more than NumPy's own over {len(more)} calls; "
+        f"{sum(m > 3 for m in more)} cost over 3 us more.\n",
+        "| call | Pullback, us | NumPy, us | more |\n|---|---:|---:|---:|",
+        *(f"| `{call}` | {x:.2f} | {y:.2f} | {x - y:+.2f} |" for x, y, call in rows),
+    ]
+    text = "\n".join(lines) + "\n"
+    Path(__file__).with_name("numpy_calls.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Array:
     """The logarithm of `cdf`."""
     z, _ = standardised("expon.logcdf", x, loc, scale)
-    inside = ~(z <= 0)
+    inside = ~(z < 0)
     return jnp.where(inside, log1mexp(jnp.where(inside, z, 1)), -np.inf)
 
 
