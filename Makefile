@@ -19,7 +19,7 @@ help:
 	@echo "make demo    train a small network on handwritten digits"
 	@echo "make test    run the tests"
 	@echo "make clients run 15 libraries written for JAX, and compare with JAX"
-	@echo "make suites  run libraries' own tests on JAX and on Pullback (takes an hour)"
+	@echo "make suites  run libraries' own tests on JAX and on Pullback (a quarter of an hour)"
 	@echo "make lint    ruff"
 	@echo "make types   mypy"
 	@echo "make docs    run the examples in the documents"
