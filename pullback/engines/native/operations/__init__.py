@@ -1,0 +1,1 @@
+"""The code of elementwise primitives: what each does to words of one width."""
