@@ -1,1 +1,3 @@
 """The code of elementwise primitives: what each does to words of one width."""
+
+from .table import OPERATIONS as OPERATIONS

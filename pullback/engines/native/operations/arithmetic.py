@@ -109,8 +109,9 @@ def _sign(site: Site, x: Word) -> Word:
     if kind.family == "u":
         return chosen(site, kind, positive, one, zero)
     negative = compared(site, kind, "lt", x, zero)
-    # x + 0 is what is left: 0 for both zeros, and NaN.
-    rest = binary(site, kind, "fadd", x, zero) if kind.family == "f" else zero
+    rest = zero
+    if kind.family == "f":  # NaN, or a zero, which only ml_dtypes leaves its sign
+        rest = x if kind.dtype == kinds.BFLOAT16 else binary(site, kind, "fadd", x, zero)
     below = chosen(site, kind, negative, number(site, -1, kind), rest)
     return chosen(site, kind, positive, one, below)
 

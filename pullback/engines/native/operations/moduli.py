@@ -84,11 +84,11 @@ def plain_length(site: Site, a: str, b: str) -> str:
 def root(site: Site, kind: Kind, z: Word) -> Word:
     """The square root with a real part that is not negative, cut below the negative axis."""
     if kind.bits == 32:
-        wide = tuple(cast(site, "fpext", part, kind, FLOAT64) for part in z)
+        re, im = (cast(site, "fpext", part, kind, FLOAT64) for part in z)
         return tuple(
-            cast(site, "fptrunc", part, FLOAT64, kind) for part in _root(site, *wide, scale=False)
+            cast(site, "fptrunc", part, FLOAT64, kind) for part in _root(site, re, im, scale=False)
         )
-    return _root(site, *z, scale=True)
+    return _root(site, z[0], z[1], scale=True)
 
 
 def _root(site: Site, re: str, im: str, scale: bool) -> Word:

@@ -1,0 +1,157 @@
+"""Every operation of the native engine on edge values, against the meaning of its primitive."""
+
+import numpy as np
+import pytest
+from elementwise_kernels import WIDTHS, build, operands, out_type
+
+from pullback.core import dtypes
+from pullback.core.trace import quiet
+from pullback.engines.native.kinds import _KINDS
+from pullback.engines.native.operations.table import OPERATIONS
+from pullback.ops import comparison, elementwise, functions, rounding
+from pullback.ops.rounding import RoundingMethod
+
+DTYPES = list(_KINDS)
+BINARY = {
+    *("add", "add_any", "sub", "mul", "div", "rem", "complex", "pow", "atan2", "nextafter"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "eq_to", "lt_to", "le_to", "max", "min"),
+    *("and", "or", "xor", "shift_left", "shift_right_arithmetic", "shift_right_logical"),
+    *("mulhi", "gcd", "hypot", "logaddexp", "logaddexp2", "zero_times", "zero_over"),
+}
+PARAMS = {
+    functions.integer_pow: [{"y": y} for y in (-3, -1, 0, 1, 2, 3, 5, 16)],
+    rounding.round_: [{"rounding_method": method} for method in RoundingMethod],
+    rounding.reduce_precision: [
+        {"exponent_bits": e, "mantissa_bits": m} for e, m in ((5, 10), (8, 7), (4, 3), (11, 52))
+    ],
+}
+EVERY = "biufc"
+TAKES = dict.fromkeys(("copy", "stop_gradient", "stage", "sharding_constraint", "select_n"), EVERY)
+
+
+def cases_of(primitive):
+    """(dtypes of the operands, parameters), each pair that the primitive takes."""
+    if primitive is elementwise.convert_element_type:
+        for old in DTYPES:
+            for new in DTYPES:
+                yield [old], {"new_dtype": new, "weak_type": False}
+        return
+    if primitive is comparison.bitcast_convert_type:
+        plain = [d for d in DTYPES if dtypes.kind(d) in "iuf"]
+        for old in plain:
+            for new in plain:
+                if old.itemsize == new.itemsize:
+                    yield [old], {"new_dtype": new}
+        return
+    takes = getattr(primitive, "takes", None) or TAKES[primitive.name]
+    for dtype in DTYPES:
+        if dtypes.kind(dtype) not in takes:
+            continue
+        for params in _params(primitive, dtype):
+            if primitive is elementwise.select_n:
+                yield [np.dtype(bool), dtype, dtype], params
+                yield [np.dtype(np.int32), dtype, dtype], params
+                yield [np.dtype(np.int32), dtype, dtype, dtype], params
+                continue
+            count = 3 if primitive is comparison.clamp else 2 if primitive.name in BINARY else 1
+            yield [dtype] * count, params
+
+
+def _params(primitive, dtype):
+    if primitive is elementwise.conj:
+        return [{"input_dtype": dtype}]
+    found = PARAMS.get(primitive, [{}])
+    if primitive is functions.integer_pow and dtypes.kind(dtype) in "iu":
+        return [p for p in found if p["y"] >= 0]
+    return found
+
+
+CASES = [
+    pytest.param(p, ds, params, id="-".join([p.name, *map(str, ds), *map(str, params.values())]))
+    for p in OPERATIONS
+    for ds, params in cases_of(p)
+]
+
+CLOSE = {}
+"""Ulps, of primitives that are not exact."""
+CLOSE_COMPLEX = {"mul": 2, "square": 2, "div": 4, "integer_pow": 60, "abs": 1, "sign": 3, "sqrt": 3}
+CLOSE_COMPLEX |= {"tanh_slope": 4}
+
+
+WIDER = {"f": np.float64, "d": np.longdouble, "F": np.complex128, "D": np.clongdouble}
+
+
+def meaning(primitive, in_dtypes, arrays, params):
+    """What the primitive says, of functions in a wider dtype so that its own errors are none."""
+    if allowed_error(primitive, in_dtypes) is not None:
+        arrays = [a.astype(WIDER.get(a.dtype.char, np.float64)) for a in arrays]
+    with quiet(), np.errstate(all="ignore"):
+        found = np.asarray(primitive.eval(*arrays, **params))
+        return found.astype(out_type(primitive, in_dtypes, params), copy=False)
+
+
+def allowed_error(primitive, in_dtypes):
+    """In ulps; None: exact."""
+    table = CLOSE_COMPLEX if dtypes.kind(in_dtypes[0]) == "c" else CLOSE
+    return table.get(primitive.name)
+
+
+def ulps(got, want):
+    """The largest distance in units of the last place of `want`; NaN must meet NaN."""
+    if got.size == 0:
+        return 0.0
+    nan = np.isnan(want)
+    assert np.array_equal(np.isnan(got), nan)
+    info = dtypes.finfo(want.dtype)
+    w, g = want.astype(np.longdouble), got.astype(np.longdouble)
+    same = nan | (g == w)
+    exponent = np.frexp(np.where(np.isfinite(w), w, 1))[1] - 1
+    unit = np.ldexp(np.longdouble(1), np.maximum(exponent, int(info.minexp)) - int(info.nmant))
+    with np.errstate(invalid="ignore"):
+        return float(np.max(np.where(same, 0, np.abs(g - w) / unit)))
+
+
+def complex_ulps(got, want):
+    """The same of complex numbers: of the larger part, where both are finite."""
+    finite = np.isfinite(want.real) & np.isfinite(want.imag)
+    assert np.array_equal(np.isfinite(got.real) & np.isfinite(got.imag), finite)
+    g, w = got[finite].astype(np.clongdouble), want[finite].astype(np.clongdouble)
+    info = dtypes.finfo(want.real.dtype)
+    size = np.maximum(np.maximum(abs(w.real), abs(w.imag)), info.tiny)
+    error = np.maximum(abs(g.real - w.real), abs(g.imag - w.imag)) / size / info.eps
+    return float(error.max(initial=0.0))
+
+
+def same_bits(got, want):
+    """Equal, zeros of one sign, NaN where NaN is."""
+    if dtypes.kind(want.dtype) == "c":
+        return same_bits(got.real, want.real) & same_bits(got.imag, want.imag)
+    if dtypes.kind(want.dtype) != "f":
+        return got == want
+    with np.errstate(invalid="ignore"):  # a NaN of ml_dtypes warns when it is compared
+        equal = (got == want) & (np.signbit(got) == np.signbit(want))
+        return equal | (np.isnan(got) & np.isnan(want))
+
+
+def check(primitive, in_dtypes, arrays, got, want):
+    assert got.dtype == want.dtype
+    allowed = allowed_error(primitive, in_dtypes)
+    if allowed is None:
+        wrong = np.flatnonzero(~same_bits(got, want))
+        at = [(*(a[i] for a in arrays), got[i], want[i]) for i in wrong[:5]]
+        assert not wrong.size, f"{wrong.size} of {got.size} differ: {at}"
+    elif dtypes.kind(want.dtype) == "c":
+        assert complex_ulps(got, want) <= allowed
+    else:
+        assert ulps(got, want) <= allowed
+
+
+@pytest.mark.parametrize(("primitive", "in_dtypes", "params"), CASES)
+def test_an_operation_is_what_its_primitive_means(primitive, in_dtypes, params):
+    arrays = operands(in_dtypes)
+    want = meaning(primitive, in_dtypes, arrays, params)
+    kernels = build(primitive, in_dtypes, params)
+    first = kernels[WIDTHS[0]](*arrays)
+    check(primitive, in_dtypes, arrays, first, want)
+    for width in WIDTHS[1:]:
+        assert same_bits(kernels[width](*arrays), first).all(), width
