@@ -1,0 +1,280 @@
+"""Groups of nodes that one loop nest computes: what is written to memory, what is reduced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .buffers import Buffer
+from .kinds import Kind, Word, extract, shuffle, store
+from .nest import Nest, merged, strides_in
+from .nodes import CHEAP, Applied, InMemory, Node, Reduce, Scalar, Sink, Store, stored, walk
+from .reducing import REDUCTIONS, Reduction
+from .registers import Lanes, Registers
+from .text import Code
+
+BLOCK = 128
+"""Steps of a loop that adds up, after which the sum is put aside and a new one begun: the error
+grows with the steps of one block and with the number of blocks, not with their product."""
+
+
+class Fusion:
+    """The sinks of one piece of straight-line code that wait for their loops."""
+
+    def __init__(
+        self,
+        code: Code,
+        registers: Registers,
+        new_buffer: Callable[[Kind, Sequence[int]], Buffer],
+        notes: list[str],
+    ) -> None:
+        self.code, self.registers, self.new_buffer = code, registers, new_buffer
+        self.notes = notes
+        self.waiting: list[Sink] = []
+
+    def add(self, sink: Sink) -> None:
+        """Have `sink` wait until something needs it."""
+        self.waiting.append(sink)
+
+    def finish(self, sink: Sink) -> None:
+        """Write the loops that compute `sink`, together with what else they can compute."""
+        if sink.done:
+            return
+        group = [sink]
+        nodes = set(walk([sink.node]))
+        self._finish_sources(nodes)
+        for other in list(self.waiting):
+            if other is not sink and not other.done and self._fits(group, other, nodes):
+                group.append(other)
+                nodes |= set(walk([other.node]))
+        group += self._worth_keeping(group)
+        Group(self.code, self.registers, group).write()
+        for s in group:
+            s.done = True
+        self.waiting = [s for s in self.waiting if not s.done]
+        self.notes.append(_described(group))
+
+    def _finish_sources(self, nodes: set[Node]) -> None:
+        for node in nodes:
+            if isinstance(node, InMemory) and node.sink is not None:
+                self.finish(node.sink)
+
+    def _fits(self, group: Sequence[Sink], other: Sink, nodes: set[Node]) -> bool:
+        """Whether loops over the group can compute another sink as well, and save work by it."""
+        axes = {s.axes for s in (*group, other) if isinstance(s, Reduce)}
+        if other.shape != group[0].shape or len(axes) > 1:
+            return False
+        theirs = set(walk([other.node]))
+        for node in theirs:
+            if isinstance(node, InMemory) and node.sink is not None and not node.sink.done:
+                return False
+        return any(not isinstance(n, Scalar) for n in theirs & nodes)
+
+    def _worth_keeping(self, group: Sequence[Sink]) -> list[Sink]:
+        """Stores of values that later loops need too, and that cost more than to read them."""
+        found: list[Sink] = []
+        shape = group[0].shape
+        ends = {s.node for s in group if isinstance(s, Store)}
+        evaluated = [n for n in walk([s.node for s in group]) if type(n) is Applied]
+        evaluated = [n for n in evaluated if not stored(n)]
+        for node in evaluated:
+            for a in node.arguments:
+                if type(a) is Applied:
+                    a.seen += 1
+        for s in group:
+            if type(s.node) is Applied:
+                s.node.seen += 1
+        for node in evaluated:
+            wanted = node.seen < node.uses and node.cost > CHEAP and node.sink is None
+            if wanted and node not in ends and node.shape == shape:
+                node.sink = Store(node, self.new_buffer(node.kind, node.shape))
+                found.append(node.sink)
+        return found
+
+
+def _described(group: Sequence[Sink]) -> str:
+    shape = "x".join(map(str, group[0].shape))
+    parts = [f"{s.how} over {list(s.axes)}" if isinstance(s, Reduce) else "store" for s in group]
+    operations = sum(type(n) is Applied for n in walk([s.node for s in group]))
+    return f"{shape}: {', '.join(parts)} ({operations} operations)"
+
+
+class Group:
+    """Sinks over one domain, and the loops that compute them."""
+
+    def __init__(self, code: Code, registers: Registers, sinks: Sequence[Sink]) -> None:
+        self.code, self.sinks = code, list(sinks)
+        self.stores = [s for s in sinks if isinstance(s, Store)]
+        self.reduces = [s for s in sinks if isinstance(s, Reduce)]
+        self.axes = set(self.reduces[0].axes) if self.reduces else set()
+        shape = sinks[0].shape
+        nodes = list(walk([s.node for s in sinks]))
+        leaves = [n for n in nodes if n.shape and not (type(n) is Applied and not stored(n))]
+        strides = [strides_in(n) for n in leaves] + [s.buffer.strides for s in self.stores]
+        self.places = {r: self._over_domain(r) for r in self.reduces if r.buffer is not None}
+        strides += [b.strides for b in self.places.values()]
+        runs = merged(shape, strides, self.axes)
+        kept = [d for d in runs if d not in self.axes]
+        order = kept + [d for d in runs if d in self.axes]
+        self.kept = len(kept)
+        size = max(max(n.kind.bits // 8, 1) for n in nodes)
+        self.nest = Nest(code, registers, shape, runs, order, size)
+
+    @staticmethod
+    def _over_domain(sink: Reduce) -> Buffer:
+        """The buffer of a reduction as if it had the reduced axes too."""
+        assert sink.buffer is not None
+        strides = iter(sink.buffer.strides)
+        spread = [0 if d in sink.axes else next(strides) for d in range(len(sink.shape))]
+        b = sink.buffer
+        return Buffer(b.pointer, b.kind, sink.shape, spread, b.storage)
+
+    def write(self) -> None:
+        """Append the loops."""
+        self._kept_level(0)
+        self.nest.close()
+
+    def _kept_level(self, level: int) -> None:
+        if level < self.kept:
+            self.nest.over(level, lambda _: self._kept_level(level + 1))
+        elif self.reduces:
+            self._reduce()
+        else:
+            self._write_stores()
+
+    def _write_stores(self) -> None:
+        words = [self.nest.word(s.node) for s in self.stores]
+        for s, word in zip(self.stores, words, strict=True):
+            self.nest.store(word, s.buffer)
+
+    # ---- reductions
+
+    def _reduce(self) -> None:
+        rows = [REDUCTIONS[r.how] for r in self.reduces]
+        width = self.nest.width
+        carry = []
+        for r, row in zip(self.reduces, rows, strict=True):
+            first = row.identity(r.node.kind, width)
+            kind = row.kind(r.node.kind).typed(width)
+            carry += [(kind, part) for part in _parts(first)]
+        totals = self._reduce_level(self.kept, carry)
+        for r, row, word in zip(self.reduces, rows, self._grouped(totals), strict=True):
+            self._finish(r, row, word)
+
+    def _reduce_level(self, level: int, carry: list[tuple[str, str]]) -> list[str]:
+        nest, last = self.nest, len(self.nest.order) - 1
+        if level > last:
+            return self._combined([value for _, value in carry])
+        if level < last:
+            return nest.over(level, lambda values: self._inner(level, carry, values), carry)
+        steps = nest.steps(level)
+        if steps <= 2 * BLOCK or not any(r.how == "sum" for r in self.reduces):
+            return nest.over(level, self._combined, carry)
+        return self._in_blocks(level, carry, steps)
+
+    def _inner(self, level: int, carry: list[tuple[str, str]], values: list[str]) -> list[str]:
+        return self._reduce_level(
+            level + 1, [(kind, v) for (kind, _), v in zip(carry, values, strict=True)]
+        )
+
+    def _in_blocks(self, level: int, carry: list[tuple[str, str]], steps: int) -> list[str]:
+        """Each block begins with the identities; its result is combined with those before."""
+        code, nest = self.code, self.nest
+        rows = [REDUCTIONS[r.how] for r in self.reduces]
+        begin = []
+        for r, row in zip(self.reduces, rows, strict=True):
+            first = row.identity(r.node.kind, nest.width)
+            kind = row.kind(r.node.kind).typed(nest.width)
+            begin += [(kind, part) for part in _parts(first)]
+
+        def block(i: str, values: list[str]) -> list[str]:
+            start = code.times(i, BLOCK)
+            left = code.op(f"sub nsw i64 {steps}, {start}")
+            part = start, code.least(BLOCK, left)
+            sums = nest.over(level, self._combined, begin, part)
+            return self._merge(values, sums)
+
+        return code.loop(-(-steps // BLOCK), block, carry)
+
+    def _merge(self, a: Sequence[str], b: Sequence[str]) -> list[str]:
+        merged_parts: list[str] = []
+        pairs = zip(self._grouped(a), self._grouped(b), strict=True)
+        for r, (x, y) in zip(self.reduces, pairs, strict=True):
+            row = REDUCTIONS[r.how]
+            out = row.combine(self.code, row.kind(r.node.kind), self.nest.width, x, y)
+            merged_parts += _parts(out)
+        return merged_parts
+
+    def _combined(self, values: Sequence[str]) -> list[str]:
+        """The values so far with the elements where the loops stand; stores as well."""
+        self._write_stores()
+        nest, code = self.nest, self.code
+        along = nest.vector >= self.kept
+        fresh = nest.fresh() if along else None
+        elements: list[str] = []
+        for r in self.reduces:
+            row = REDUCTIONS[r.how]
+            word = nest.word(r.node)
+            if fresh is not None:
+                nothing = _parts(row.identity(r.node.kind, nest.width))
+                typed, mask = row.kind(r.node.kind).typed(nest.width), f"<{nest.width} x i1>"
+                elements += [
+                    code.op(f"select {mask} {fresh}, {typed} {p}, {typed} {q}")
+                    for p, q in zip(_parts(word), nothing, strict=True)
+                ]
+            else:
+                elements += _parts(word)
+        return self._merge(values, elements)
+
+    def _grouped(self, values: Sequence[str]) -> list[Word]:
+        """The parts of complex numbers together again."""
+        words, rest = [], list(values)
+        for r in self.reduces:
+            row = REDUCTIONS[r.how]
+            n = row.kind(r.node.kind).parts
+            words.append(tuple(rest[:n]) if n == 2 else rest[0])
+            del rest[:n]
+        return words
+
+    def _finish(self, sink: Reduce, row: Reduction, word: Word) -> None:
+        nest, code, kind = self.nest, self.code, sink.node.kind
+        width = nest.width
+        if width and nest.vector >= self.kept:
+            word, width = across(code, row, kind, word, width), 0
+        word = row.finish(code, kind, width, word)
+        if sink.buffer is None:
+            sink.result = Lanes.of_word(kind, (), word)
+            return
+        place = self.places[sink]
+        pointer = nest.pointer(place)
+        stride = place.strides[nest.order[nest.vector]]
+        if not width or stride == 1:
+            store(code, kind, word, pointer, width)
+        else:
+            nest.store(word, place)
+
+
+def across(code: Code, row: Reduction, kind: Kind, word: Word, width: int) -> Word:
+    """The lanes of a word combined to one, by halves."""
+    inner = row.kind(kind)
+    while width > 1:
+        half = width // 2
+        typed = inner.typed(width)
+        low, high = (
+            tuple(shuffle(code, typed, p, "poison", range(k, k + half)) for p in _parts(word))
+            for k in (0, half)
+        )
+        if half == 1:
+            low, high = (
+                tuple(extract(code, inner, p, k, width) for p in _parts(word)) for k in (0, 1)
+            )
+        pair = (low, high) if inner.parts == 2 else (low[0], high[0])
+        word = row.combine(code, inner, half if half > 1 else 0, *pair)
+        width = half
+    return word
+
+
+def _parts(word: Word) -> list[str]:
+    return list(word) if isinstance(word, tuple) else [word]
+
+
+__all__ = ["Fusion", "Group", "across"]

@@ -1,0 +1,160 @@
+"""Large arrays that are not computed yet: trees of elementwise operations over arrays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .buffers import Buffer
+from .kinds import Kind
+from .registers import Lanes
+from .site import Operation
+
+CHEAP = 6
+"""Cost up to which a value is computed again for each loop that needs it, instead of stored."""
+
+
+class Node:
+    """An array of some shape; rank 0 stands for any shape.
+
+    Attributes:
+      cost: the work to compute one element from what is in memory, in additions.
+    """
+
+    __slots__ = ("cost", "kind", "shape")
+
+    def __init__(self, kind: Kind, shape: Sequence[int], cost: int = 0) -> None:
+        self.kind, self.shape, self.cost = kind, tuple(shape), cost
+
+
+class InMemory(Node):
+    """Elements in memory, or that will be when `sink` is done."""
+
+    __slots__ = ("buffer", "sink")
+
+    def __init__(self, buffer: Buffer, sink: Sink | None = None) -> None:
+        super().__init__(buffer.kind, buffer.shape)
+        self.buffer, self.sink = buffer, sink
+
+
+class Scalar(Node):
+    """One element in registers."""
+
+    __slots__ = ("lanes",)
+
+    def __init__(self, lanes: Lanes) -> None:
+        super().__init__(lanes.kind, ())
+        self.lanes = lanes
+
+
+class Total(Node):
+    """What a reduction over all axes gives: known when `sink` is done. Loops see a Scalar."""
+
+    __slots__ = ("sink",)
+
+    def __init__(self, kind: Kind, sink: Reduce) -> None:
+        super().__init__(kind, ())
+        self.sink = sink
+
+
+class Counting(Node):
+    """0, 1, 2, ... along one axis."""
+
+    __slots__ = ("dimension",)
+
+    def __init__(self, kind: Kind, shape: Sequence[int], dimension: int) -> None:
+        super().__init__(kind, shape, 1)
+        self.dimension = dimension
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """As if the numbers stood in memory: where dimensions can be merged."""
+        return tuple(int(d == self.dimension) for d in range(len(self.shape)))
+
+
+class Applied(Node):
+    """An operation on arrays of this shape.
+
+    Attributes:
+      uses: how many equations and outputs of the program need it.
+      seen: how many of them have been served.
+      sink: what writes it to memory, if something does; then it is read from there.
+    """
+
+    __slots__ = ("arguments", "operation", "params", "seen", "sink", "uses")
+
+    def __init__(
+        self,
+        operation: Operation,
+        params: dict[str, Any],
+        arguments: Sequence[Node],
+        kind: Kind,
+        shape: Sequence[int],
+        uses: int,
+    ) -> None:
+        work = operation.cost + sum(a.cost for a in arguments)
+        super().__init__(kind, shape, min(work, 1 << 20))
+        self.operation, self.params, self.arguments = operation, params, list(arguments)
+        self.uses, self.seen = uses, 0
+        self.sink: Store | None = None
+
+
+# ---- what loops do with nodes
+
+
+class Sink:
+    """A node that a loop over its elements evaluates.
+
+    Attributes:
+      axes: those that are reduced.
+      done: whether the loop has been written.
+    """
+
+    axes: tuple[int, ...] = ()
+
+    def __init__(self, node: Node, shape: Sequence[int]) -> None:
+        self.node, self.shape, self.done = node, tuple(shape), False
+
+
+class Store(Sink):
+    """Write each element to `buffer`, of the same shape."""
+
+    def __init__(self, node: Node, buffer: Buffer) -> None:
+        super().__init__(node, buffer.shape)
+        self.buffer = buffer
+
+
+class Reduce(Sink):
+    """Combine the elements along `axes`; `buffer` has the other axes.
+
+    Attributes:
+      how: the name of a row of `reducing.REDUCTIONS`.
+      result: of a reduction over all axes: the scalar in registers, when done.
+    """
+
+    def __init__(
+        self, node: Node, shape: Sequence[int], axes: Sequence[int], how: str, buffer: Any
+    ) -> None:
+        super().__init__(node, shape)
+        self.axes, self.how = tuple(sorted(axes)), how
+        self.buffer: Buffer | None = buffer
+        self.result: Lanes | None = None
+
+
+def walk(roots: Sequence[Node]) -> Iterator[Node]:
+    """Every node that loops over `roots` evaluate, each once; leaves as well."""
+    seen: set[Node] = set()
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if type(node) is Applied and not stored(node):
+            waiting.extend(node.arguments)
+
+
+def stored(node: Applied) -> bool:
+    """Whether it is in memory by now."""
+    return node.sink is not None and node.sink.done

@@ -1,0 +1,78 @@
+"""A program becomes a kernel: code in memory, and what a caller must know of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.program import ClosedProgram, Literal
+from ...transforms.simplify import simplify
+from . import machine
+from .buffers import ALIGN, Buffer
+from .kernel import Kernel
+from .kinds import Unsupported, kind_of
+from .lowering import Lowering, Value
+from .nodes import Sink
+from .operations import OPERATIONS
+from .rules import reductions, structural
+
+RULES = {**structural.RULES, **reductions.RULES}
+
+
+def compile_program(closed: ClosedProgram) -> Kernel:
+    """The kernel of a program.
+
+    Raises:
+      Unsupported: the program has something that this engine has no code for; the message says
+        what.
+    """
+    simple = simplify(closed)
+    low = write(simple)
+    text = low.module.text()
+    loaded = machine.load(machine.assemble(text), low.module.symbols, ["kernel"])
+    return Kernel(
+        address=loaded.addresses["kernel"],
+        arena=low.arena.size,
+        in_types=list(closed.in_avals),
+        out_types=list(closed.out_avals),
+        report="\n".join(low.notes),
+        text=text,
+        keeps=(loaded, low.module.constants),
+    )
+
+
+def write(closed: ClosedProgram) -> Lowering:
+    """The text of the kernel of a simplified program, and what was noted in writing it."""
+    program = closed.program
+    low = Lowering(OPERATIONS, RULES)
+    code = low.code
+    args = [
+        low.memory_value(_argument(low, "%in", i, v.aval)) for i, v in enumerate(program.invars)
+    ]
+    outs = [_argument(low, "%out", i, v.aval) for i, v in enumerate(program.outvars)]
+    wanted = [a for a in program.outvars if type(a) is not Literal]
+    for atom, out in zip(program.outvars, outs, strict=True):
+        if wanted.count(atom) == 1 and atom not in program.invars:
+            low.destinations[atom] = out  # type: ignore[index]
+    consts = [low.constant_array(c._value) for c in closed.consts]
+    values = low.program(program, consts, args)
+    sinks = [low.put(v, out) for v, out in zip(values, outs, strict=True)]
+    for sink in sinks:
+        if isinstance(sink, Sink):
+            low.fusion.finish(sink)
+    code.line("ret i32 0")
+    body = "\n".join(code.whole.flat())
+    low.module.functions.append(
+        f"define i32 @kernel(ptr %in, ptr %out, ptr %arena) {{\nentry:\n{body}\n}}"
+    )
+    return low
+
+
+def _argument(low: Lowering, base: str, i: int, aval: Any) -> Buffer:
+    """Input or output `i` of the kernel, whose address is read first of all."""
+    kind = kind_of(aval.dtype)
+    with low.code.writing_in(low.entry):
+        pointer = low.code.op(f"load ptr, ptr {low.code.at(base, i, 'ptr')}, align 8")
+    return Buffer(pointer, kind, aval.shape)
+
+
+__all__ = ["ALIGN", "Unsupported", "Value", "compile_program", "write"]

@@ -1,0 +1,1 @@
+"""How each primitive that is not elementwise becomes code, by family."""
