@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -63,6 +64,7 @@ _DEFAULTS: dict[str, Any] = {
     "jax_transfer_guard_host_to_device": None,
     "jax_transfer_guard_device_to_device": None,
     "jax_transfer_guard_device_to_host": None,
+    "pullback_engine": "auto",
 }
 
 _GUARDS = (None, "allow", "log", "disallow", "log_explicit", "disallow_explicit")
@@ -72,12 +74,23 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
     "jax_legacy_prng_key": ("allow", "warn", "error"),
     "jax_array_garbage_collection_guard": (None, "allow", "log", "fatal"),
+    "pullback_engine": ("auto", "native", "numpy"),
     **{name: _GUARDS for name in _DEFAULTS if name.startswith("jax_transfer_guard")},
 }
 
 
 class _Values(threading.local):
     """Thread-local overrides; what is not overridden is read from the class, shared by all."""
+
+    combination: Combination | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        super().__setattr__("combination", None)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        super().__setattr__("combination", None)
 
 
 for _name, _default in _DEFAULTS.items():
@@ -103,6 +116,7 @@ class Config:
         """Set `name` for the whole process, e.g. `config.update("jax_enable_x64", True)`."""
         _check(name, value)
         setattr(_Values, name, value)
+        updates[0] += 1
         _tell(name, value)
 
     def read(self, name: str) -> Any:
@@ -279,11 +293,51 @@ class Switch:
 
 def program_settings() -> tuple[Any, ...]:
     """The settings that change what a traced program is: part of every cache key."""
+    return combination().program
+
+
+class Combination:
+    """The values of those settings that a call of a compiled function depends on.
+
+    Equal ones are one object until a setting of the process is next updated: compiled calls
+    compare addresses.
+    """
+
+    __slots__ = ("checked", "disabled", "engine", "program", "update")
+
+    def __init__(self, update: int, program: tuple[Any, ...], rest: tuple[Any, ...]) -> None:
+        self.update, self.program = update, program
+        self.disabled, self.checked, self.engine = rest
+
+
+updates = array("q", [0])
+"""How often a setting of the process was updated: compiled calls read it at its address."""
+_known: dict[tuple[Any, ...], Combination] = {}
+_KNOWN_AT_MOST = 256
+
+
+def combination() -> Combination:
+    """The settings of this thread."""
+    found: Combination | None = values.combination
+    if found is None or found.update != updates[0]:
+        found = _combine()
+        threading.local.__setattr__(values, "combination", found)
+    return found
+
+
+def _combine() -> Combination:
     v = values
-    return (
+    # The number is read first: if an update comes between, what is found is already out of date.
+    update = updates[0]
+    program = (
         v.jax_enable_x64,
         v.jax_threefry_partitionable,
         v.jax_numpy_dtype_promotion,
         v.jax_numpy_rank_promotion,
         v.mesh,
     )
+    checked = bool(v.jax_debug_nans or v.jax_debug_infs)
+    rest = (bool(v.jax_disable_jit), checked, v.pullback_engine)
+    if len(_known) >= _KNOWN_AT_MOST:
+        _known.clear()
+    return _known.setdefault((update, program, rest), Combination(update, program, rest))

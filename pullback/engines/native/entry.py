@@ -1,0 +1,118 @@
+"""The entry: a jitted function as a C function, which calls compiled programs in about 0.2 us.
+
+One entry serves one jitted function. It holds the programs that were made for it, and tries one
+after the other; calls that none of them is for go to a Python function.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...core.array import HostArray
+from ...core.settings import updates, values
+from ...core.trace import EVAL, state
+from . import layout, machine
+from .entry_code import Head, python_functions, write
+from .entry_plan import Plan
+
+MOST_PROGRAMS = 8
+"""The programs that one entry tries; further ones are called through Python."""
+
+_FASTCALL_WITH_KEYWORDS = 0x82
+
+
+class _MethodDef(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+class Programs(np.ndarray):
+    """What the entry of one function reads: the Python function, and the plans it tries."""
+
+    slow: Any
+    plans: list[Plan]
+
+    def add(self, plan: Plan) -> None:
+        """Try this plan as well, after the others."""
+        if len(self.plans) < MOST_PROGRAMS:
+            self.plans.append(plan)
+            self[Head.PROGRAMS + len(self.plans) - 1] = plan.address
+            self[Head.COUNT] = len(self.plans)
+
+    def clear(self) -> None:
+        """Forget all plans."""
+        self[Head.COUNT] = 0
+        self[Head.PROGRAMS :] = 0
+        self.plans = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more plans are taken."""
+        return len(self.plans) >= MOST_PROGRAMS
+
+
+_lock = threading.Lock()
+_method: Any = None
+_kept: list[Any] = []
+
+
+def why_not() -> str:
+    """Why there is no entry in this process; empty if there is."""
+    found = layout.find()
+    return found if isinstance(found, str) else ""
+
+
+def entry(slow: Callable[..., Any]) -> tuple[Callable[..., Any], Programs]:
+    """A function that tries programs, none at first, and calls `slow` where none fits.
+
+    Raises:
+      RuntimeError: objects of this Python are laid out in another way than the entry knows.
+    """
+    programs = np.ndarray.__new__(Programs, (Head.PROGRAMS + MOST_PROGRAMS,), np.int64)
+    programs[:] = 0
+    programs.slow, programs.plans = slow, []
+    programs[Head.SLOW] = id(slow)
+    return _new_function(ctypes.byref(_compiled()), programs, None), programs
+
+
+_new_function = ctypes.pythonapi.PyCFunction_NewEx
+_new_function.restype = ctypes.py_object
+_new_function.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+
+
+def _compiled() -> _MethodDef:
+    """The code, loaded when the first function needs it (20 ms)."""
+    global _method
+    with _lock:
+        if _method is None:
+            found = layout.find()
+            if isinstance(found, str):
+                raise RuntimeError(f"no entry: {found}.")
+            text = write(found)
+            symbols = {**python_functions(), **layout.numpy_functions(), **_objects()}
+            loaded = machine.load(machine.assemble(text), symbols, ["entry"])
+            _kept.append(loaded)
+            address = loaded.addresses["entry"]
+            _method = _MethodDef(b"jitted", address, _FASTCALL_WITH_KEYWORDS, None)
+    return _method  # type: ignore[no-any-return]
+
+
+def _objects() -> dict[str, int]:
+    """What the entry compares with, by the symbols of its code."""
+    names = {f"name_{name}": name for name in ("trace", "axes", "combination")}
+    found = {"state": state, "values": values, "no_trace": EVAL, "ndarray": np.ndarray}
+    found |= {"HostArray": HostArray, "None": None, "True": True, **names}
+    _kept.extend(found.values())
+    return {**{k: id(v) for k, v in found.items()}, "updates": updates.buffer_info()[0]}
+
+
+__all__ = ["MOST_PROGRAMS", "Programs", "entry", "why_not"]

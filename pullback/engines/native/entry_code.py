@@ -1,0 +1,780 @@
+"""The code of the entry: one C function, written in LLVM IR, through which Python calls kernels.
+
+It knows no program: it goes through records that describe one (`entry_plan`). Records are arrays of
+words of 64 bits; `Spec`, `Node`, `Out` and `Build` name their fields. What it does for one call:
+compare the settings and the types of the arguments with what a program was made for, collect the
+pointers to their data, allocate the results, call the kernel, wrap the results. If anything is not
+as expected it goes on to the next program, and at last to the Python function `slow`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from itertools import count
+from typing import Any
+
+from .layout import READY, Layout
+from .text import Code, Module
+
+
+class Head(IntEnum):
+    """What `self` of the entry holds; behind it the addresses of the programs."""
+
+    COUNT = 0
+    SLOW = 1
+    PROGRAMS = 2
+
+
+class Spec(IntEnum):
+    """One program as the entry sees it. Offsets are those in the frame of one call."""
+
+    COMBINATION, UPDATE, ARGS, KEYWORDS, NAMES, OWNER = range(6)
+    NODE_COUNT, NODES, OUT_COUNT, OUTS, BUILD_COUNT, BUILD = range(6, 12)
+    FRAME, AT_OUTS, AT_BOXES, AT_RESULTS, AT_HELD, AT_NUMBERS, AT_STACK, AT_ARENA = range(12, 20)
+    SCRATCH, ARENA, KERNEL, RELEASES, ON_ERROR, FINISH, KEEPS_SCRATCH, CALLS = range(20, 28)
+
+
+class Node(IntEnum):
+    """One container or leaf of the arguments: where it is found, and what it must be."""
+
+    FETCH, PARENT, INDEX, CHECK, SLOT, TYPE, COUNT, DESCR, WEAK, DIMS, RAW, PYTHON, CONVERT = range(
+        13
+    )
+
+
+class Out(IntEnum):
+    """One result."""
+
+    RANK, DIMS, DESCR, AVAL, WEAK = range(5)
+
+
+class Build(IntEnum):
+    """One step of building the tree of the results, on a stack."""
+
+    KIND, COUNT, TYPE, KEYS = range(4)
+
+
+class Fetch(IntEnum):
+    """Where an object is."""
+
+    ARGUMENT, TUPLE, LIST, DICT = range(4)
+
+
+class Check(IntEnum):
+    """What an object must be. A TUPLE may be of a subclass that adds nothing but names."""
+
+    LEAF, TUPLE, LIST, DICT, SAME, EQUAL = range(6)
+
+
+class Convert(IntEnum):
+    """How a Python number becomes the value of a leaf."""
+
+    NONE, FLOAT32, FLOAT64, INT32, INT64, BOOL, COMPLEX64, COMPLEX128 = range(8)
+
+
+class Make(IntEnum):
+    """What a step of building makes."""
+
+    LEAF, NONE, TUPLE, NAMED, LIST, DICT = range(6)
+
+
+WORDS = {Node: len(Node), Out: len(Out), Build: len(Build)}
+NUMBER_BYTES = 16
+"""Room for one number in a frame."""
+_MISS = "inttoptr (i64 1 to ptr)"
+
+_PYTHON = {
+    "PyObject_GetAttr": "ptr (ptr, ptr)",
+    "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)",
+    "PyObject_CallOneArg": "ptr (ptr, ptr)",
+    "PyObject_RichCompareBool": "i32 (ptr, ptr, i32)",
+    "PyErr_Clear": "void ()",
+    "PyErr_Occurred": "ptr ()",
+    "PyErr_NoMemory": "ptr ()",
+    "PyDict_Size": "i64 (ptr)",
+    "PyDict_GetItemWithError": "ptr (ptr, ptr)",
+    "PyDict_New": "ptr ()",
+    "PyDict_SetItem": "i32 (ptr, ptr, ptr)",
+    "PyTuple_New": "ptr (i64)",
+    "PyList_New": "ptr (i64)",
+    "PyLong_AsLongLong": "i64 (ptr)",
+    "PyLong_FromLong": "ptr (i64)",
+    "PyType_GenericAlloc": "ptr (ptr, i64)",
+    "PyMem_RawMalloc": "ptr (i64)",
+    "PyMem_RawFree": "void (ptr)",
+    "PyEval_SaveThread": "ptr ()",
+    "PyEval_RestoreThread": "void (ptr)",
+    "Py_IncRef": "void (ptr)",
+    "Py_DecRef": "void (ptr)",
+}
+_NUMPY = {
+    "PyArray_NewFromDescr": "ptr (ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)",
+    "PyArray_NewCopy": "ptr (ptr, i32)",
+    "PyArray_Scalar": "ptr (ptr, ptr, ptr)",
+}
+OBJECTS = (
+    "state",
+    "values",
+    "no_trace",
+    "name_trace",
+    "name_axes",
+    "name_combination",
+    "updates",
+    "ndarray",
+    "HostArray",
+    "None",
+    "True",
+)
+"""The symbols of what the entry compares with: the caller of `write` binds them."""
+
+
+def python_functions() -> dict[str, int]:
+    """The addresses of those functions of Python that the entry calls."""
+    library = ctypes.pythonapi
+    found = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in _PYTHON}
+    return {name: address.value or 0 for name, address in found.items()}
+
+
+def write(layout: Layout) -> str:
+    """The module. It exports `entry`, and imports Python's and NumPy's functions and OBJECTS."""
+    module = Module()
+    for name, signature in {**_PYTHON, **_NUMPY}.items():
+        result, _, arguments = signature.partition(" ")
+        module.declare(f"declare {result} @{name}{arguments}")
+    for name in OBJECTS:
+        module.declare(f"@{name} = external global i64")
+    module.functions += [_Attempt(module, layout).text(), _entry(module, layout)]
+    return module.text()
+
+
+class _Writer(Code):
+    """Code with variables in memory, conditions and loops that may be empty."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__(module)
+        self._labels = count()
+        self.variables = self.open_section()
+
+    def variable(self, kind: str = "i64", value: str = "0") -> str:
+        """A new variable."""
+        name = f"%{self.name('v')}"
+        with self.writing_in(self.variables):
+            self.line(f"{name} = alloca {kind}")
+            self.line(f"store {kind} {value}, ptr {name}")
+        return name
+
+    def load(self, pointer: str, offset: int = 0, kind: str = "ptr") -> str:
+        """What is `offset` bytes behind `pointer`."""
+        return self.op(f"load {kind}, ptr {self.at(pointer, offset)}")
+
+    def get(self, record: str, field: IntEnum, kind: str = "ptr") -> str:
+        """A field of a record."""
+        return self.load(record, 8 * field, kind)
+
+    def store(self, value: str, pointer: str, kind: str = "ptr") -> None:
+        """Write to memory."""
+        self.line(f"store {kind} {value}, ptr {pointer}")
+
+    def item(self, pointer: str, index: str) -> str:
+        """The address of word number `index`."""
+        return self.op(f"getelementptr i64, ptr {pointer}, i64 {index}")
+
+    def same(self, a: str, b: str, kind: str = "ptr") -> str:
+        """Whether two words are equal."""
+        return self.op(f"icmp eq {kind} {a}, {b}")
+
+    def need(self, condition: str, otherwise: str) -> None:
+        """Go on if the condition holds, else go to block `otherwise`."""
+        block = self.name("ok")
+        self.branch(condition, block, otherwise)
+        self.start(block)
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """Do what follows if the condition holds."""
+        yes, after = self.name("yes"), self.name("after")
+        self.branch(condition, yes, after)
+        self.start(yes)
+        yield
+        self.jump(after)
+        self.start(after)
+
+    @contextmanager
+    def each(self, number: str) -> Iterator[str]:
+        """Do what follows for 0, 1, ... below `number`, which may be 0."""
+        place = self.variable()
+        head, body, done = self.name("head"), self.name("body"), self.name("done")
+        self.store("0", place, "i64")
+        self.jump(head)
+        self.start(head)
+        i = self.load(place, kind="i64")
+        self.branch(self.op(f"icmp slt i64 {i}, {number}"), body, done)
+        self.start(body)
+        yield i
+        self.store(self.op(f"add nuw nsw i64 {i}, 1"), place, "i64")
+        self.jump(head)
+        self.start(done)
+
+    @contextmanager
+    def case(self, block: str, after: str) -> Iterator[None]:
+        """One block of a switch, that goes on at `after`."""
+        self.start(block)
+        yield
+        self.jump(after)
+
+    def switch(self, value: str, blocks: dict[int, str], default: str) -> None:
+        """Go to the block of a value."""
+        cases = " ".join(f"i64 {k}, label %{b}" for k, b in blocks.items())
+        self.line(f"switch i64 {value}, label %{default} [ {cases} ]")
+
+    def bump(self, place: str) -> str:
+        """Add 1 to a variable; its value before."""
+        before = self.load(place, kind="i64")
+        self.store(self.op(f"add nuw nsw i64 {before}, 1"), place, "i64")
+        return before
+
+    def run(self, name: str, *arguments: str) -> str:
+        """Call a declared function: `run("PyDict_New")`. Arguments as `type value`."""
+        result = {**_PYTHON, **_NUMPY}[name].partition(" ")[0]
+        return self.call(result, f"@{name}", *arguments)
+
+    def release(self, value: str) -> None:
+        """Drop a reference."""
+        self.run("Py_DecRef", f"ptr {value}")
+
+    def release_all(self, items: str, number: str) -> None:
+        """Drop the references that `number` words hold; null is none, as Py_DecRef has it."""
+        with self.each(self.load(number, kind="i64")) as i:
+            self.release(self.load(self.item(items, i)))
+
+
+def _function(head: str, code: Code) -> str:
+    return "\n".join([f"define {head} {{", "entry:", *code.whole.flat(), "}"])
+
+
+def _entry(module: Module, layout: Layout) -> str:
+    """`self, args, nargs, kwnames`: METH_FASTCALL | METH_KEYWORDS."""
+    c = _Writer(module)
+    head = c.load("%self", layout.data)
+    trace = c.run("PyObject_GetAttr", "ptr @state", "ptr @name_trace")
+    c.need(c.op(f"icmp ne ptr {trace}, null"), "fail")
+    c.release(trace)
+    c.need(c.same(trace, "@no_trace"), "slow")
+    axes = c.run("PyObject_GetAttr", "ptr @state", "ptr @name_axes")
+    c.need(c.op(f"icmp ne ptr {axes}, null"), "fail")
+    size = c.run("PyDict_Size", f"ptr {axes}")
+    c.release(axes)
+    c.need(c.same(size, "0", "i64"), "slow")
+    combination = c.run("PyObject_GetAttr", "ptr @values", "ptr @name_combination")
+    c.need(c.op(f"icmp ne ptr {combination}, null"), "fail")
+    # The thread's own dict keeps it alive, and only its address is compared.
+    c.release(combination)
+    with c.each(c.get(head, Head.COUNT, "i64")) as i:
+        programs = c.at(head, 8 * Head.PROGRAMS)
+        spec = c.load(c.item(programs, i))
+        c.need(c.op(f"icmp ne ptr {spec}, null"), "slow")
+        arguments = (f"ptr {spec}", "ptr %args", "i64 %nargs", "ptr %kwnames", f"ptr {combination}")
+        result = c.call("ptr", "@attempt", *arguments)
+        with c.when(c.op(f"icmp ne ptr {result}, {_MISS}")):
+            c.line(f"ret ptr {result}")
+    c.jump("slow")
+    c.start("slow")
+    slow = c.get(head, Head.SLOW)
+    arguments = (f"ptr {slow}", "ptr %args", "i64 %nargs", "ptr %kwnames")
+    c.line(f"ret ptr {c.run('PyObject_Vectorcall', *arguments)}")
+    c.start("fail")
+    c.line("ret ptr null")
+    return _function("ptr @entry(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)", c)
+
+
+class _Attempt:
+    """`attempt(spec, args, nargs, kwnames, combination)`: the call of one program.
+
+    The result is a new reference, null with an error set, or 1: these arguments are not for it.
+    """
+
+    def __init__(self, module: Module, layout: Layout) -> None:
+        self.layout = layout
+        self.c = _Writer(module)
+        self.made, self.held, self.depth = (self.c.variable() for _ in range(3))
+        self.result = self.c.variable("ptr", _MISS)
+
+    def text(self) -> str:
+        """The function."""
+        self.same_call()
+        self.open_frame()
+        self.collect()
+        self.allocate()
+        self.run_kernel()
+        self.build()
+        self.close()
+        head = "internal ptr @attempt(ptr %spec, ptr %args, i64 %nargs, ptr %kwnames, ptr %now)"
+        return _function(f"{head} noinline", self.c)
+
+    def spec(self, field: Spec, kind: str = "i64") -> str:
+        """A field of the program's record."""
+        return self.c.get("%spec", field, kind)
+
+    def place(self, field: Spec) -> str:
+        """A place in the frame."""
+        return self.c.op(f"getelementptr i8, ptr {self.frame}, i64 {self.spec(field)}")
+
+    # ---- the same settings, number of arguments and keywords
+
+    def same_call(self) -> None:
+        """Go to `unlike` if this program is not for such calls."""
+        c = self.c
+        c.need(c.same(self.spec(Spec.COMBINATION, "ptr"), "%now"), "unlike")
+        updates = c.load("@updates", kind="i64")
+        c.need(c.same(self.spec(Spec.UPDATE), updates, "i64"), "unlike")
+        c.need(c.same(self.spec(Spec.ARGS), "%nargs", "i64"), "unlike")
+        number = c.variable()
+        with c.when(c.op("icmp ne ptr %kwnames, null")):
+            c.store(c.load("%kwnames", self.layout.size, "i64"), number, "i64")
+        given = c.load(number, kind="i64")
+        c.need(c.same(self.spec(Spec.KEYWORDS), given, "i64"), "unlike")
+        names = self.spec(Spec.NAMES, "ptr")
+        with c.each(given) as i:
+            have = c.load(c.item("%kwnames", i), self.layout.tuple_items)
+            c.need(c.same(have, c.load(c.item(names, i))), "unlike")
+
+    def open_frame(self) -> None:
+        """Take the memory of this call from the stack."""
+        c = self.c
+        self.frame = c.op(f"alloca i8, i64 {self.spec(Spec.FRAME)}, align 64")
+        self.owner = self.spec(Spec.OWNER, "ptr")
+        # What follows may run other threads and finalisers, which may forget the program.
+        c.run("Py_IncRef", f"ptr {self.owner}")
+        self.pointers, self.boxes = self.frame, self.place(Spec.AT_BOXES)
+        self.outs, self.results = self.place(Spec.AT_OUTS), self.place(Spec.AT_RESULTS)
+        self.held_items, self.numbers = self.place(Spec.AT_HELD), self.place(Spec.AT_NUMBERS)
+        self.stack = self.place(Spec.AT_STACK)
+        self.releases = c.op(f"icmp ne i64 {self.spec(Spec.RELEASES)}, 0")
+
+    # ---- arguments
+
+    def collect(self) -> None:
+        """Check all arguments, and write down where their data is."""
+        c = self.c
+        nodes = self.spec(Spec.NODES, "ptr")
+        self.leaf, self.data = c.variable(), c.variable("ptr", "null")
+        with c.each(self.spec(Spec.NODE_COUNT)) as i:
+            offset = c.op(f"mul nuw nsw i64 {i}, {8 * WORDS[Node]}")
+            node = c.op(f"getelementptr i8, ptr {nodes}, i64 {offset}")
+            self.check(node, self.fetch(node))
+
+    def fetch(self, node: str) -> str:
+        """The object of a node."""
+        c, layout = self.c, self.layout
+        found = c.variable("ptr", "null")
+        names = {how: c.name(how.name.lower()) for how in Fetch}
+        after = c.name("fetched")
+        index = c.get(node, Node.INDEX, "i64")
+        parent_place = c.item(self.boxes, c.get(node, Node.PARENT, "i64"))
+        how = c.get(node, Node.FETCH, "i64")
+        c.switch(how, dict(names), "miss")
+        with c.case(names[Fetch.ARGUMENT], after):
+            c.store(c.load(c.item("%args", index)), found)
+        with c.case(names[Fetch.TUPLE], after):
+            items = c.at(c.load(parent_place), layout.tuple_items)
+            c.store(c.load(c.item(items, index)), found)
+        with c.case(names[Fetch.LIST], after):
+            items = c.load(c.load(parent_place), layout.list_items)
+            c.store(c.load(c.item(items, index)), found)
+        with c.case(names[Fetch.DICT], after):
+            key = c.get(node, Node.INDEX)
+            parent = c.load(parent_place)
+            value = c.run("PyDict_GetItemWithError", f"ptr {parent}", f"ptr {key}")
+            c.need(c.op(f"icmp ne ptr {value}, null"), "clear")
+            c.store(value, found)
+        c.start(after)
+        return c.load(found)
+
+    def check(self, node: str, x: str) -> None:
+        """Go to `miss` unless the object is what the node says."""
+        c = self.c
+        names = {check: c.name(f"is_{check.name.lower()}") for check in Check}
+        after, boxed = c.name("checked"), c.name("boxed")
+        kind = c.load(x, self.layout.kind)
+        c.switch(c.get(node, Node.CHECK, "i64"), dict(names), "miss")
+        with c.case(names[Check.LEAF], after):
+            self.check_leaf(node, x, kind)
+        for check in (Check.TUPLE, Check.LIST):
+            with c.case(names[check], boxed):
+                c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+                size = c.load(x, self.layout.size, "i64")
+                c.need(c.same(size, c.get(node, Node.COUNT, "i64"), "i64"), "miss")
+        with c.case(names[Check.DICT], boxed):
+            c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+            size = c.run("PyDict_Size", f"ptr {x}")
+            c.need(c.same(size, c.get(node, Node.COUNT, "i64"), "i64"), "miss")
+        with c.case(boxed, after):
+            c.store(x, c.item(self.boxes, c.get(node, Node.SLOT, "i64")))
+        with c.case(names[Check.SAME], after):
+            c.need(c.same(x, c.get(node, Node.DESCR)), "miss")
+        with c.case(names[Check.EQUAL], after):
+            c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+            known = c.get(node, Node.DESCR)
+            equal = c.run("PyObject_RichCompareBool", f"ptr {x}", f"ptr {known}", "i32 2")
+            c.need(c.op(f"icmp sgt i32 {equal}, 0"), "clear")
+        c.start(after)
+
+    def check_leaf(self, node: str, x: str, kind: str) -> None:
+        """An array or a number of the right type: its data is written down."""
+        c = self.c
+        wrapped, other, python, value = (c.name(n) for n in ("wrapped", "other", "python", "value"))
+        raw, done = c.name("raw"), c.name("leaf")
+        inner = c.variable("ptr", "null")
+        c.branch(c.same(kind, "@HostArray"), wrapped, other)
+        with c.case(wrapped, value):
+            weak = c.load(x, self.layout.weak)
+            c.need(c.same(weak, c.get(node, Node.WEAK)), "miss")
+            held = c.load(x, self.layout.value)
+            c.need(c.op(f"icmp ne ptr {held}, null"), "miss")
+            c.store(held, inner)
+        c.start(other)
+        c.branch(c.same(kind, c.get(node, Node.PYTHON)), python, raw)
+        with c.case(raw, value):
+            c.need(c.op(f"icmp ne i64 {c.get(node, Node.RAW, 'i64')}, 0"), "miss")
+            c.store(x, inner)
+        with c.case(python, done):
+            self.convert(node, x)
+        with c.case(value, done):
+            self.check_value(node, c.load(inner))
+        c.start(done)
+        number = c.bump(self.leaf)
+        c.store(c.load(self.data), c.item(self.pointers, number))
+
+    def check_value(self, node: str, x: str) -> None:
+        """A NumPy array, or scalar, of the right type."""
+        c, layout = self.c, self.layout
+        array, scalar, done = c.name("array"), c.name("scalar"), c.name("valued")
+        kind = c.load(x, layout.kind)
+        rank = c.get(node, Node.COUNT, "i64")
+        c.branch(c.same(kind, "@ndarray"), array, scalar)
+        with c.case(scalar, done):
+            c.need(c.same(rank, "0", "i64"), "miss")
+            c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+            c.store(c.at(x, layout.number), self.data)
+            with c.when(self.releases):
+                self.hold(x)
+        with c.case(array, done):
+            have = c.op(f"sext i32 {c.load(x, layout.rank, 'i32')} to i64")
+            c.need(c.same(have, rank, "i64"), "miss")
+            c.need(c.same(c.load(x, layout.descr), c.get(node, Node.DESCR)), "miss")
+            dims, wanted = c.load(x, layout.dims), c.get(node, Node.DIMS)
+            with c.each(rank) as i:
+                d = c.load(c.item(dims, i), kind="i64")
+                c.need(c.same(d, c.load(c.item(wanted, i), kind="i64"), "i64"), "miss")
+            self.ready_data(x)
+        c.start(done)
+
+    def ready_data(self, x: str) -> None:
+        """The data of an array, that of a copy if it is not contiguous or not aligned."""
+        c, layout = self.c, self.layout
+        ready, strided, done = c.name("ready"), c.name("strided"), c.name("data")
+        flags = c.op(f"and i32 {c.load(x, layout.flags, 'i32')}, {READY}")
+        c.branch(c.same(flags, str(READY), "i32"), ready, strided)
+        with c.case(ready, done):
+            c.store(c.load(x, layout.data), self.data)
+            # Others may take it out of its container while the lock is released.
+            with c.when(self.releases):
+                self.hold(x)
+        with c.case(strided, done):
+            copy = c.run("PyArray_NewCopy", f"ptr {x}", "i32 0")
+            c.need(c.op(f"icmp ne ptr {copy}, null"), "fail")
+            c.store(copy, c.item(self.held_items, c.bump(self.held)))
+            c.store(c.load(copy, layout.data), self.data)
+        c.start(done)
+
+    def hold(self, x: str) -> None:
+        """Keep an object until the call is over."""
+        c = self.c
+        c.run("Py_IncRef", f"ptr {x}")
+        c.store(x, c.item(self.held_items, c.bump(self.held)))
+
+    def convert(self, node: str, x: str) -> None:
+        """A Python number, as an element of the leaf's type."""
+        c, number = self.c, self.layout.number
+        names = {how: c.name(how.name.lower()) for how in Convert if how}
+        after = c.name("converted")
+        offset = c.op(f"mul nuw nsw i64 {c.load(self.leaf, kind='i64')}, {NUMBER_BYTES}")
+        place = c.op(f"getelementptr i8, ptr {self.numbers}, i64 {offset}")
+        c.store(place, self.data)
+        c.switch(c.get(node, Node.CONVERT, "i64"), dict(names), "miss")
+        for how, parts in ((Convert.FLOAT32, 1), (Convert.COMPLEX64, 2)):
+            with c.case(names[how], after):
+                for k in range(parts):
+                    wide = c.load(x, number + 8 * k, "double")
+                    narrow = c.op(f"fptrunc double {wide} to float")
+                    c.store(narrow, c.at(place, 4 * k), "float")
+        for how in (Convert.FLOAT64, Convert.COMPLEX128):
+            with c.case(names[how], after):
+                c.store(c.at(x, number), self.data)
+                with c.when(self.releases):
+                    self.hold(x)
+        for how, bits in ((Convert.INT32, 32), (Convert.INT64, 64)):
+            with c.case(names[how], after):
+                self.convert_integer(x, place, bits)
+        with c.case(names[Convert.BOOL], after):
+            is_true = c.op(f"zext i1 {c.same(x, '@True')} to i8")
+            c.store(is_true, place, "i8")
+        c.start(after)
+
+    def convert_integer(self, x: str, place: str, bits: int) -> None:
+        """A Python integer, if it fits; others are left to Python, which says what is wrong."""
+        c = self.c
+        value = c.run("PyLong_AsLongLong", f"ptr {x}")
+        with c.when(c.same(value, "-1", "i64")):
+            c.need(c.same(c.run("PyErr_Occurred"), "null"), "clear")
+        if bits == 32:
+            narrow = c.op(f"trunc i64 {value} to i32")
+            c.need(c.same(c.op(f"sext i32 {narrow} to i64"), value, "i64"), "miss")
+            value = narrow
+        c.store(value, place, f"i{bits}")
+
+    # ---- results
+
+    def each_out(self) -> Any:
+        """A loop over the results."""
+        return self.c.each(self.spec(Spec.OUT_COUNT))
+
+    def out(self, i: str) -> str:
+        """The record of a result."""
+        c = self.c
+        offset = c.op(f"mul nuw nsw i64 {i}, {8 * WORDS[Out]}")
+        return c.op(f"getelementptr i8, ptr {self.spec(Spec.OUTS, 'ptr')}, i64 {offset}")
+
+    def allocate(self) -> None:
+        """New arrays for the results; those of rank 0 get a place in the frame."""
+        c = self.c
+        leaves = c.load(self.leaf, kind="i64")
+        with self.each_out() as i:
+            out = self.out(i)
+            scalar, array, done = c.name("number"), c.name("new"), c.name("out")
+            rank = c.get(out, Out.RANK, "i64")
+            place = c.item(self.results, i)
+            c.branch(c.same(rank, "0", "i64"), scalar, array)
+            with c.case(scalar, done):
+                c.store("null", place)
+                c.bump(self.made)
+                number = c.op(f"add nuw nsw i64 {leaves}, {i}")
+                offset = c.op(f"mul nuw nsw i64 {number}, {NUMBER_BYTES}")
+                room = c.op(f"getelementptr i8, ptr {self.numbers}, i64 {offset}")
+                c.store(room, c.item(self.outs, i))
+            with c.case(array, done):
+                descr, rank = c.get(out, Out.DESCR), c.op(f"trunc i64 {rank} to i32")
+                c.run("Py_IncRef", f"ptr {descr}")
+                new = c.run(
+                    "PyArray_NewFromDescr",
+                    "ptr @ndarray",
+                    f"ptr {descr}",
+                    f"i32 {rank}",
+                    f"ptr {c.get(out, Out.DIMS)}",
+                    "ptr null",
+                    "ptr null",
+                    "i32 0",
+                    "ptr null",
+                )
+                c.need(c.op(f"icmp ne ptr {new}, null"), "fail")
+                c.store(new, place)
+                c.bump(self.made)
+                c.store(c.load(new, self.layout.data), c.item(self.outs, i))
+            c.start(done)
+
+    def run_kernel(self) -> None:
+        """Find scratch memory, and call the kernel."""
+        c = self.c
+        own, arena = c.variable("i64"), c.variable("ptr", "null")
+        inside, apart, ready = c.name("inside"), c.name("apart"), c.name("ready")
+        at = self.spec(Spec.AT_ARENA)
+        scratch = c.at("%spec", 8 * Spec.SCRATCH)
+        c.branch(c.op(f"icmp sge i64 {at}, 0"), inside, apart)
+        with c.case(inside, ready):
+            c.store(c.op(f"getelementptr i8, ptr {self.frame}, i64 {at}"), arena)
+        with c.case(apart, ready):
+            # One call takes the memory that is kept; another at the same time finds null.
+            c.store(c.op(f"atomicrmw xchg ptr {scratch}, i64 0 seq_cst"), own, "i64")
+            with c.when(c.same(c.load(own, kind="i64"), "0", "i64")):
+                size = c.op(f"add i64 {self.spec(Spec.ARENA)}, 64")
+                new = c.run("PyMem_RawMalloc", f"i64 {size}")
+                c.need(c.op(f"icmp ne ptr {new}, null"), "no_memory")
+                c.store(c.op(f"ptrtoint ptr {new} to i64"), own, "i64")
+            moved = c.op(f"add i64 {c.load(own, kind='i64')}, 63")
+            aligned = c.op(f"and i64 {moved}, -64")
+            c.store(c.op(f"inttoptr i64 {aligned} to ptr"), arena)
+        c.start(ready)
+        thread = c.variable("ptr", "null")
+        with c.when(self.releases):
+            c.store(c.run("PyEval_SaveThread"), thread)
+        where = (f"ptr {self.pointers}", f"ptr {self.outs}", f"ptr {c.load(arena)}")
+        status = c.call("i32", self.spec(Spec.KERNEL, "ptr"), *where)
+        with c.when(self.releases):
+            c.run("PyEval_RestoreThread", f"ptr {c.load(thread)}")
+        self.return_scratch(own, scratch)
+        with c.when(c.op(f"icmp ne i32 {status}, 0")):
+            code = c.run("PyLong_FromLong", f"i64 {c.op(f'sext i32 {status} to i64')}")
+            c.need(c.op(f"icmp ne ptr {code}, null"), "fail")
+            on_error = self.spec(Spec.ON_ERROR, "ptr")
+            c.release(c.run("PyObject_CallOneArg", f"ptr {on_error}", f"ptr {code}"))
+            c.release(code)
+            c.jump("fail")
+
+    def return_scratch(self, own: str, scratch: str) -> None:
+        """Keep the memory for the next call, or free it."""
+        c = self.c
+        with c.when(c.op(f"icmp ne i64 {c.load(own, kind='i64')}, 0")):
+            with c.when(c.op(f"icmp ne i64 {self.spec(Spec.KEEPS_SCRATCH)}, 0")):
+                mine = c.load(own, kind="i64")
+                before = c.op(f"atomicrmw xchg ptr {scratch}, i64 {mine} seq_cst")
+                c.store(before, own, "i64")
+            left = c.op(f"inttoptr i64 {c.load(own, kind='i64')} to ptr")
+            c.run("PyMem_RawFree", f"ptr {left}")
+
+    def build(self) -> None:
+        """The tree of the results."""
+        c = self.c
+        steps = self.spec(Spec.BUILD, "ptr")
+        with c.each(self.spec(Spec.BUILD_COUNT)) as i:
+            offset = c.op(f"mul nuw nsw i64 {i}, {8 * WORDS[Build]}")
+            step = c.op(f"getelementptr i8, ptr {steps}, i64 {offset}")
+            number = c.get(step, Build.COUNT, "i64")
+            names = {make: c.name(f"make_{make.name.lower()}") for make in Make}
+            after = c.name("built")
+            new = c.variable("ptr", "null")
+            c.switch(c.get(step, Build.KIND, "i64"), dict(names), "fail")
+            with c.case(names[Make.LEAF], after):
+                c.store(self.wrap(number), new)
+            with c.case(names[Make.NONE], after):
+                c.run("Py_IncRef", "ptr @None")
+                c.store("@None", new)
+            self.build_rows(step, number, names, new, after)
+            with c.case(names[Make.DICT], after):
+                c.store(self.new_dict(step, number), new)
+            c.start(after)
+            c.store(c.load(new), c.item(self.stack, c.bump(self.depth)))
+
+    def build_rows(self, step: str, number: str, names: Any, new: str, after: str) -> None:
+        """Tuples, named tuples and lists: the last `number` entries of the stack."""
+        c, layout = self.c, self.layout
+        rows = {
+            Make.TUPLE: lambda: c.run("PyTuple_New", f"i64 {number}"),
+            Make.NAMED: lambda: c.run(
+                "PyType_GenericAlloc", f"ptr {c.get(step, Build.TYPE)}", f"i64 {number}"
+            ),
+            Make.LIST: lambda: c.run("PyList_New", f"i64 {number}"),
+        }
+        for make, allocate in rows.items():
+            with c.case(names[make], after):
+                row = allocate()
+                c.need(c.op(f"icmp ne ptr {row}, null"), "fail")
+                if make is Make.LIST:
+                    items = c.load(row, layout.list_items)
+                else:
+                    items = c.at(row, layout.tuple_items)
+                first = self.pop(number)
+                with c.each(number) as i:
+                    c.store(c.load(c.item(first, i)), c.item(items, i))
+                c.store(row, new)
+
+    def pop(self, number: str) -> str:
+        """Take the last `number` entries off the stack; where they begin."""
+        c = self.c
+        left = c.op(f"sub i64 {c.load(self.depth, kind='i64')}, {number}")
+        c.store(left, self.depth, "i64")
+        return c.item(self.stack, left)
+
+    def wrap(self, number: str) -> str:
+        """One result as a HostArray."""
+        c, layout = self.c, self.layout
+        out = self.out(number)
+        place = c.item(self.results, number)
+        value = c.variable("ptr", "null")
+        c.store(c.load(place), value)
+        with c.when(c.same(c.load(value), "null")):
+            descr = c.get(out, Out.DESCR)
+            room = c.load(c.item(self.outs, number))
+            scalar = c.run("PyArray_Scalar", f"ptr {room}", f"ptr {descr}", "ptr null")
+            c.need(c.op(f"icmp ne ptr {scalar}, null"), "fail")
+            c.store(scalar, value)
+            c.store(scalar, place)
+        array = c.run("PyType_GenericAlloc", "ptr @HostArray", "i64 0")
+        c.need(c.op(f"icmp ne ptr {array}, null"), "fail")
+        c.store("null", place)
+        c.store(c.load(value), c.at(array, layout.value))
+        for field, offset in ((Out.WEAK, layout.weak), (Out.AVAL, layout.aval)):
+            c.run("Py_IncRef", f"ptr {c.get(out, field)}")
+            c.store(c.get(out, field), c.at(array, offset))
+        return array
+
+    def new_dict(self, step: str, number: str) -> str:
+        """A dict of the last `number` entries of the stack; they stay there if it fails."""
+        c = self.c
+        new = c.run("PyDict_New")
+        c.need(c.op(f"icmp ne ptr {new}, null"), "fail")
+        left = c.op(f"sub i64 {c.load(self.depth, kind='i64')}, {number}")
+        first, keys = c.item(self.stack, left), c.get(step, Build.KEYS)
+        with c.each(number) as i:
+            key, value = c.load(c.item(keys, i)), c.load(c.item(first, i))
+            bad = c.run("PyDict_SetItem", f"ptr {new}", f"ptr {key}", f"ptr {value}")
+            with c.when(c.op(f"icmp ne i32 {bad}, 0")):
+                c.release(new)
+                c.jump("fail")
+        with c.each(number) as i:
+            c.release(c.load(c.item(first, i)))
+        c.store(left, self.depth, "i64")
+        return new
+
+    # ---- the end
+
+    def close(self) -> None:
+        """Return the result, after what was held is let go."""
+        c = self.c
+        whole = c.load(self.stack)
+        c.store(whole, self.result)
+        finish = self.spec(Spec.FINISH, "ptr")
+        with c.when(c.op(f"icmp ne ptr {finish}, null")):
+            c.store(c.run("PyObject_CallOneArg", f"ptr {finish}", f"ptr {whole}"), self.result)
+            c.release(whole)
+        c.bump(c.at("%spec", 8 * Spec.CALLS))
+        c.jump("leave")
+        c.start("unlike")
+        c.line(f"ret ptr {_MISS}")
+        c.start("no_memory")
+        c.run("PyErr_NoMemory")
+        c.jump("fail")
+        c.start("fail")
+        c.release_all(self.results, self.made)
+        c.release_all(self.stack, self.depth)
+        c.store("null", self.result)
+        c.jump("leave")
+        c.start("clear")
+        c.run("PyErr_Clear")
+        c.jump("miss")
+        c.start("miss")
+        c.jump("leave")
+        c.start("leave")
+        c.release_all(self.held_items, self.held)
+        c.release(self.owner)
+        c.line(f"ret ptr {c.load(self.result)}")
+
+
+__all__ = [
+    "NUMBER_BYTES",
+    "OBJECTS",
+    "WORDS",
+    "Build",
+    "Check",
+    "Convert",
+    "Fetch",
+    "Head",
+    "Make",
+    "Node",
+    "Out",
+    "Spec",
+    "python_functions",
+    "write",
+]

@@ -1,0 +1,355 @@
+"""What the entry goes by: the arguments, results and memory of one program, as words in memory."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import optree
+
+from ...core import dtypes
+from ...core.pytree import PyTreeDef
+from ...core.settings import Combination
+from ...core.types import ArrayType, array_type
+from .entry_code import (
+    NUMBER_BYTES,
+    WORDS,
+    Build,
+    Check,
+    Convert,
+    Fetch,
+    Make,
+    Node,
+    Out,
+    Spec,
+    python_functions,
+)
+from .kernel import Kernel
+
+STACK_ARENA = 1 << 14
+"""Scratch memory up to this size is taken from the stack."""
+KEPT_SCRATCH = 1 << 25
+"""Scratch memory up to this size is kept from one call to the next."""
+_LARGEST_FRAME = 1 << 16
+
+Kind = optree.PyTreeKind
+
+
+@dataclass
+class Call:
+    """How a function is called: which arguments are arrays, and in what containers."""
+
+    in_tree: PyTreeDef
+    """Of `(args, kwargs)` without static ones."""
+    out_tree: PyTreeDef
+    positions: int
+    """The number of positional arguments, static ones included."""
+    keywords: tuple[str, ...] = ()
+    """In the order of the call."""
+    static: dict[int | str, Any] = field(default_factory=dict)
+    """The values of static arguments."""
+
+
+class Unsuitable(Exception):
+    """The entry has no form for this call: it is done by Python."""
+
+
+class Plan:
+    """One program, ready for the entry. The code reads `words` at `address`."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        call: Call,
+        combination: Combination,
+        on_error: Callable[[int], Any],
+    ) -> None:
+        """
+        Raises:
+          Unsuitable: a container is of another kind than tuple, list, dict, None, named tuple; or
+            there are thousands of arrays.
+        """
+        self.words: Any = None
+        self._kept: list[Any] = [kernel, call, combination, on_error]
+        self._list: list[int] = [0] * len(Spec)
+        self._inner: list[tuple[int, int]] = []
+        nodes, boxes = _Arguments(self, call, kernel.in_types).rows()
+        steps, finish = _results(self, call.out_tree)
+        outs = [self._out(t) for t in kernel.out_types]
+        self._frame(kernel, len(nodes), boxes, len(steps))
+        names = [self.keep(name) for name in call.keywords]
+        tables = {Spec.NODES: nodes, Spec.OUTS: outs, Spec.BUILD: steps, Spec.NAMES: [names]}
+        for place, rows in tables.items():
+            self._point(place, self.put([word for row in rows for word in row]))
+        self._set(
+            {
+                Spec.COMBINATION: id(combination),
+                Spec.UPDATE: combination.update,
+                Spec.ARGS: call.positions,
+                Spec.KEYWORDS: len(call.keywords),
+                Spec.OWNER: id(self),
+                Spec.NODE_COUNT: len(nodes),
+                Spec.OUT_COUNT: len(outs),
+                Spec.BUILD_COUNT: len(steps),
+                Spec.KERNEL: kernel.address,
+                Spec.RELEASES: int(kernel.releases_gil),
+                Spec.ON_ERROR: id(on_error),
+                Spec.FINISH: 0 if finish is None else self.keep(finish),
+            }
+        )
+        self.words = np.array(self._list, np.int64)
+        self.address: int = self.words.ctypes.data
+        for place, target in self._inner:
+            self.words[place] = self.address + 8 * target
+
+    def __del__(self) -> None:
+        if self.words is not None and self.words[Spec.SCRATCH]:
+            _free(int(self.words[Spec.SCRATCH]))
+
+    @property
+    def calls(self) -> int:
+        """How many calls the entry has done with it."""
+        return int(self.words[Spec.CALLS])
+
+    def serves(self, combination: Combination) -> None:
+        """From now on it is for calls under `combination`."""
+        self._kept[2] = combination
+        self.words[Spec.COMBINATION] = id(combination)
+        self.words[Spec.UPDATE] = combination.update
+
+    # ---- writing
+
+    def keep(self, x: Any) -> int:
+        """The address of an object, which lives as long as this plan."""
+        self._kept.append(x)
+        return id(x)
+
+    def put(self, words: Sequence[int]) -> int:
+        """Append words; where they begin."""
+        self._list += words
+        return len(self._list) - len(words)
+
+    def _point(self, place: int, target: int) -> None:
+        self._inner.append((place, target))
+
+    def _set(self, fields: dict[Spec, int]) -> None:
+        for place, value in fields.items():
+            self._list[place] = value
+
+    def dims(self, shape: Sequence[int]) -> int:
+        """The address of the lengths of axes."""
+        array = np.array(shape or (0,), np.int64)
+        self._kept.append(array)
+        return int(array.ctypes.data)
+
+    def row(self, kind: type[IntEnum], fields: dict[Any, int]) -> list[int]:
+        """A record; what is not given is 0."""
+        words = [0] * WORDS[kind]
+        for place, value in fields.items():
+            words[place] = value
+        return words
+
+    def _out(self, t: ArrayType) -> list[int]:
+        fields = {
+            Out.RANK: t.ndim,
+            Out.DIMS: self.dims(t.shape),
+            Out.DESCR: self.keep(_descr(t)),
+            Out.AVAL: self.keep(t),
+            Out.WEAK: id(t.weak_type),
+        }
+        return self.row(Out, fields)
+
+    def _frame(self, kernel: Kernel, nodes: int, boxes: int, steps: int) -> None:
+        ins, outs = len(kernel.in_types), len(kernel.out_types)
+        parts = {
+            Spec.AT_OUTS: 8 * ins,
+            Spec.AT_BOXES: 8 * outs,
+            Spec.AT_RESULTS: 8 * boxes,
+            Spec.AT_HELD: 8 * outs,
+            Spec.AT_STACK: 8 * ins,
+            Spec.AT_NUMBERS: 8 * max(steps, 1),
+        }
+        at = 0
+        for place, size in parts.items():  # each begins where the one before it ends
+            at += size
+            self._list[place] = at = -(-at // 16) * 16
+        at += NUMBER_BYTES * (ins + outs)
+        if at > _LARGEST_FRAME:
+            raise Unsuitable("there are too many arrays")
+        at = -(-at // 64) * 64
+        inside = kernel.arena <= STACK_ARENA
+        self._set(
+            {
+                Spec.AT_ARENA: at if inside else -1,
+                Spec.FRAME: max(64, at + (kernel.arena if inside else 0)),
+                Spec.ARENA: kernel.arena,
+                Spec.KEEPS_SCRATCH: int(kernel.arena <= KEPT_SCRATCH),
+            }
+        )
+
+
+def _free(address: int) -> None:
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(python_functions()["PyMem_RawFree"])(address)
+
+
+def _descr(t: ArrayType) -> np.dtype:
+    """The object that NumPy's own arrays of this type have as their dtype."""
+    return t.dtype if t.dtype.names is not None else np.dtype(t.dtype.type)
+
+
+# ---- arguments
+
+
+class _Arguments:
+    """The nodes of the arguments, each after the container that holds it."""
+
+    def __init__(self, plan: Plan, call: Call, types: Sequence[ArrayType]) -> None:
+        self.plan, self.call = plan, call
+        self.types = iter(types)
+        self.nodes: list[list[int]] = []
+        self.boxes = 0
+
+    def rows(self) -> tuple[list[list[int]], int]:
+        """The nodes, and how many containers there are."""
+        call = self.call
+        positional, named = call.in_tree.children()
+        parts = iter(positional.children())
+        places = {name: call.positions + k for k, name in enumerate(call.keywords)}
+        # Static ones come first: comparing them may run Python code, which might change a list or
+        # dict of arrays that has been looked into already.
+        for key, value in call.static.items():
+            self.static(value, _argument(places[key] if isinstance(key, str) else key))
+        for i in [i for i in range(call.positions) if i not in call.static]:
+            self.walk(next(parts), _argument(i))
+        for name, part in zip(named.entries(), named.children(), strict=True):
+            self.walk(part, _argument(places[name]))
+        return self.nodes, self.boxes
+
+    def add(self, where: dict[Any, int], what: dict[Any, int]) -> None:
+        """One more node."""
+        self.nodes.append(self.plan.row(Node, {**where, **what}))
+
+    def walk(self, tree: PyTreeDef, where: dict[Any, int]) -> None:
+        """A node and those below it."""
+        kind = tree.kind
+        if kind == Kind.LEAF:
+            return self.add(where, self.leaf(next(self.types)))
+        if kind == Kind.NONE:
+            return self.add(where, {Node.CHECK: Check.SAME, Node.DESCR: id(None)})
+        own, parts = self.boxes, tree.children()
+        self.boxes += 1
+        box = {Node.SLOT: own, Node.TYPE: self.plan.keep(tree.type), Node.COUNT: len(parts)}
+        if kind in (Kind.TUPLE, Kind.NAMEDTUPLE):
+            check, fetch, places = Check.TUPLE, Fetch.TUPLE, list(range(len(parts)))
+        elif kind == Kind.LIST:
+            check, fetch, places = Check.LIST, Fetch.LIST, list(range(len(parts)))
+        elif kind == Kind.DICT and all(type(k) in (str, int) for k in tree.entries()):
+            check, fetch = Check.DICT, Fetch.DICT
+            places = [self.plan.keep(k) for k in tree.entries()]
+        else:
+            raise Unsuitable(f"an argument is, or contains, a container of type {tree.type}")
+        self.add(where, {**box, Node.CHECK: check})
+        for part, place in zip(parts, places, strict=True):
+            self.walk(part, {Node.FETCH: fetch, Node.PARENT: own, Node.INDEX: place})
+        return None
+
+    def leaf(self, t: ArrayType) -> dict[Any, int]:
+        """An array. Python numbers and NumPy arrays are taken where they mean the same type."""
+        plain = t.dtype.names is None
+        python, convert = _python_number(t)
+        return {
+            Node.CHECK: Check.LEAF,
+            Node.TYPE: self.plan.keep(t.dtype.type) if plain else 0,
+            Node.COUNT: t.ndim,
+            Node.DESCR: self.plan.keep(_descr(t)),
+            Node.WEAK: id(t.weak_type),
+            Node.DIMS: self.plan.dims(t.shape),
+            Node.RAW: int(plain and not t.weak_type and dtypes.canonical(t.dtype) == t.dtype),
+            Node.PYTHON: 0 if python is None else id(python),
+            Node.CONVERT: convert,
+        }
+
+    def static(self, value: Any, where: dict[Any, int]) -> None:
+        """A static argument: an equal object of the same type."""
+        kind = type(value)
+        identical = value is None or kind in (bool, type, FunctionType)
+        identical |= kind.__eq__ is object.__eq__
+        what = {Node.CHECK: Check.SAME if identical else Check.EQUAL, Node.TYPE: id(kind)}
+        self.add(where, {**what, Node.DESCR: self.plan.keep(value)})
+
+
+def _argument(i: int) -> dict[Any, int]:
+    return {Node.FETCH: Fetch.ARGUMENT, Node.INDEX: i}
+
+
+_CONVERSIONS = {
+    "float32": Convert.FLOAT32,
+    "float64": Convert.FLOAT64,
+    "int32": Convert.INT32,
+    "int64": Convert.INT64,
+    "bool": Convert.BOOL,
+    "complex64": Convert.COMPLEX64,
+    "complex128": Convert.COMPLEX128,
+}
+
+
+def _python_number(t: ArrayType) -> tuple[type | None, Convert]:
+    """The Python type whose numbers are of type `t` under the settings of this thread."""
+    if not t.shape:
+        for kind in (bool, int, float, complex):
+            if array_type((), dtypes.scalar_dtype(kind(0)), kind is not bool) is t:
+                return kind, _CONVERSIONS[t.dtype.name]
+    return None, Convert.NONE
+
+
+# ---- results
+
+
+def _results(plan: Plan, tree: PyTreeDef) -> tuple[list[list[int]], Any]:
+    """The steps that build the tree of results, and what makes it of a flat tuple, if needed."""
+    steps: list[list[int]] = []
+    try:
+        _steps(plan, tree, steps, 0)
+        return steps, None
+    except Unsuitable:
+        count = tree.num_leaves
+        leaves = [{Build.KIND: Make.LEAF, Build.COUNT: i} for i in range(count)]
+        rows = [*leaves, {Build.KIND: Make.TUPLE, Build.COUNT: count}]
+        return [plan.row(Build, row) for row in rows], tree.unflatten
+
+
+def _steps(plan: Plan, tree: PyTreeDef, steps: list[list[int]], leaf: int) -> int:
+    kind, parts = tree.kind, tree.children()
+    made = {Kind.LEAF: Make.LEAF, Kind.NONE: Make.NONE, Kind.TUPLE: Make.TUPLE}
+    made |= {Kind.LIST: Make.LIST, Kind.DICT: Make.DICT, Kind.NAMEDTUPLE: Make.NAMED}
+    if kind not in made or (kind == Kind.NAMEDTUPLE and not _only_names(tree.type)):
+        raise Unsuitable(f"the result is, or contains, a container of type {tree.type}")
+    if kind == Kind.LEAF:
+        steps.append(plan.row(Build, {Build.KIND: Make.LEAF, Build.COUNT: leaf}))
+        return leaf + 1
+    for part in parts:
+        leaf = _steps(plan, part, steps, leaf)
+    row = {Build.KIND: made[kind], Build.COUNT: len(parts)}
+    if kind == Kind.NAMEDTUPLE:
+        row[Build.TYPE] = plan.keep(tree.type)
+    if kind == Kind.DICT:
+        keys = np.array([plan.keep(k) for k in tree.entries()] or [0], np.int64)
+        plan.keep(keys)
+        row[Build.KEYS] = int(keys.ctypes.data)
+    steps.append(plan.row(Build, row))
+    return leaf
+
+
+def _only_names(kind: Any) -> bool:
+    """Whether a named tuple is as `collections.namedtuple` made it: nothing runs when it is."""
+    code = getattr(kind.__new__, "__code__", None)
+    made_here = kind.__bases__ == (tuple,) and "__init__" not in vars(kind)
+    return made_here and getattr(code, "co_filename", "").startswith("<string")
+
+
+__all__ = ["KEPT_SCRATCH", "STACK_ARENA", "Call", "Plan", "Unsuitable"]
