@@ -5,6 +5,7 @@ import pytest
 from elementwise_kernels import WIDTHS, build, operands, out_type
 
 from pullback.core import dtypes
+from pullback.core.settings import enable_x64
 from pullback.core.trace import quiet
 from pullback.engines.native.kinds import _KINDS
 from pullback.engines.native.operations.table import OPERATIONS
@@ -72,7 +73,7 @@ CASES = [
     for ds, params in cases_of(p)
 ]
 
-CLOSE = {}
+CLOSE = {"hypot": 1}
 """Ulps, of primitives that are not exact."""
 CLOSE_COMPLEX = {"mul": 2, "square": 2, "div": 4, "integer_pow": 60, "abs": 1, "sign": 3, "sqrt": 3}
 CLOSE_COMPLEX |= {"tanh_slope": 4}
@@ -144,6 +145,12 @@ def check(primitive, in_dtypes, arrays, got, want):
         assert complex_ulps(got, want) <= allowed
     else:
         assert ulps(got, want) <= allowed
+
+
+@pytest.fixture(autouse=True)
+def all_dtypes():
+    with enable_x64(True):
+        yield
 
 
 @pytest.mark.parametrize(("primitive", "in_dtypes", "params"), CASES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....ops import elementwise, functions, rounding
+from ....ops import compound, elementwise, functions, incomplete, rounding
 from .. import kinds
 from ..kinds import Kind, Word
 from ..site import Operation, Operations, Site
@@ -128,7 +128,27 @@ def _tanh_slope(site: Site, y: Word) -> Word:
     return multiplied(site, _sub(site, one, y), _add(site, one, y))
 
 
+def _zero_times(site: Site, x: Word, y: Word) -> Word:
+    return _zero_kept(site, x, multiplied(site, x, y))
+
+
+def _zero_over(site: Site, x: Word, y: Word) -> Word:
+    return _zero_kept(site, x, divided(site, x, y))
+
+
+def _zero_kept(site: Site, x: str, otherwise: str) -> Word:
+    zero = number(site, 0.0, site.out)
+    return chosen(site, site.out, compared(site, site.out, "eq", x, zero), zero, otherwise)
+
+
+def _hypot(site: Site, x: Word, y: Word) -> Word:
+    return kinds.rounded(site.code, site.out, moduli.length(site, site.out, x, y), site.width)
+
+
 OPERATIONS: Operations = {
+    compound.hypot: Operation(_hypot, 8),
+    incomplete.zero_over: Operation(_zero_over, 4),
+    incomplete.zero_times: Operation(_zero_times),
     elementwise.add: Operation(_add),
     elementwise.add_any: Operation(_add),
     elementwise.sub: Operation(_sub),

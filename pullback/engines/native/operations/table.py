@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..site import Operations
-from . import arithmetic, comparison, complex_numbers, conversion, powers, rounding
+from . import arithmetic, bits, comparison, complex_numbers, conversion, powers, rounding
 
 OPERATIONS: Operations = {
     **arithmetic.OPERATIONS,
+    **bits.OPERATIONS,
     **comparison.OPERATIONS,
     **complex_numbers.OPERATIONS,
     **conversion.OPERATIONS,
