@@ -26,6 +26,9 @@ from .site import Operation, Site
 from .text import Code, Index, Module, Section
 from .unfolding import decomposed
 
+SCALARS = 4
+"""Elements up to which operations on single elements are better kept apart than put in vectors."""
+
 Rule = Callable[["Lowering", Equation, list["Value"]], list["Value"]]
 
 
@@ -89,6 +92,9 @@ class Lowering:
         self.operations, self.rules = operations, rules
         self.destinations: dict[Var, Buffer] = {}
         self.scopes: list[Scope] = []
+        self.in_place: dict[int, Buffer] = {}
+        """Equations (by id) that update an array where it is."""
+        self._kept: list[Any] = []
         self.notes: list[str] = []
         """For people: what each loop computes, what was called."""
         self.fusion = self._new_fusion()
@@ -276,11 +282,35 @@ class Lowering:
         last = _last_uses(program)
         for i, eq in enumerate(program.eqns):
             values = [self.read(a, env) for a in eq.invars]
+            if id(eq) in self.in_place:
+                self._settle_readers(self.in_place[id(eq)], env)
             outs = self.equation(eq, values, uses)
             env.update(zip(eq.outvars, outs, strict=True))
             for var in last.get(i, ()):
                 env.pop(var, None)
         return [self.read(a, env) for a in program.outvars]
+
+    def _settle_readers(self, buffer: Buffer, env: dict[Var, Value]) -> None:
+        """Before `buffer` is written to: whatever was put off that reads it is done now."""
+        for sink in list(self.fusion.waiting):
+            self.fusion.finish(sink)
+        for var, value in env.items():
+            node = value.node
+            if isinstance(node, Applied) and node.sink is None:
+                self.buffer(value)
+            elif isinstance(node, InMemory) and node.buffer.storage is buffer.storage:
+                if node.buffer.pointer == buffer.pointer and value.shape == buffer.shape:
+                    continue  # the array itself: nothing reads it later
+                if value.small:
+                    value.lanes = self.lanes(value)
+                else:
+                    copy = self.new_buffer(value.kind, value.shape)
+                    self.write(value, copy)
+                    env[var] = self.memory_value(copy)
+
+    def keep(self, things: Any) -> None:
+        """Have memory that `things` refer to stay taken while the present scope is written."""
+        self._kept.append(things)
 
     def read(self, atom: Atom, env: dict[Var, Value]) -> Value:
         """The value of a variable or literal."""
@@ -318,12 +348,35 @@ class Lowering:
             made = Applied(operation, params, nodes, kind, aval.shape, uses)
             return Value(kind, aval.shape, node=made)
         width = aval.size if aval.size > 1 else 0
+        if 1 < width <= SCALARS and operation.cost < 10 and self._apart(args):
+            return self._one_by_one(operation, args, params, kind, aval.shape)
         words = []
         for a in args:
             word = self.word(a)
             words.append(splat(self.code, a.kind, word, width) if a.size == 1 else word)
         site = Site(self.code, tuple(a.kind for a in args), kind, width)
         return self.word_value(kind, aval.shape, operation.emit(site, *words, **params))
+
+    def _apart(self, args: Sequence[Value]) -> bool:
+        """Whether an operand is a few scalars: then more scalars cost less than a vector."""
+        found = [self.lanes(a) for a in args if a.size > 1]
+        return any(not source.width for lanes in found for source, _ in lanes.parts[0])
+
+    def _one_by_one(
+        self,
+        operation: Operation,
+        args: Sequence[Value],
+        params: dict[str, Any],
+        kind: Kind,
+        shape: Sequence[int],
+    ) -> Value:
+        site = Site(self.code, tuple(a.kind for a in args), kind, 0)
+        pieces = []
+        for i in range(int(np.prod(shape, dtype=int))):
+            words = [self.scalar(a, i if a.size > 1 else 0) for a in args]
+            word = operation.emit(site, *words, **params)
+            pieces.append(Lanes.of_word(kind, (), word))
+        return self.small_value(Lanes(kind, shape, Lanes.joined(pieces).parts))
 
     def constant_array(self, array: Any) -> Value:
         """A constant of the program: in memory, at an address that is bound when code is loaded."""

@@ -13,9 +13,13 @@ from .kinds import Unsupported, kind_of
 from .lowering import Lowering, Value
 from .nodes import Sink
 from .operations import OPERATIONS
-from .rules import reductions, structural
+from .rules import control, reductions, structural
 
-RULES = {**structural.RULES, **reductions.RULES}
+RULES = {
+    **structural.RULES,
+    **reductions.RULES,
+    **control.RULES,
+}
 
 
 def compile_program(closed: ClosedProgram) -> Kernel:

@@ -202,6 +202,60 @@ class Code:
             phis.lines.append(f"  {value} = phi {kind} [ {first}, %{enter} ], [ {last}, %{back} ]")
         return new
 
+    def while_loop(
+        self,
+        condition: Callable[[list[str]], str],
+        body: Callable[[list[str]], Sequence[str]],
+        carry: Sequence[tuple[str, str]],
+    ) -> list[str]:
+        """`values = body(values)` as long as `condition(values)`, an i1; the last values."""
+        stem = self.name("")
+        head, inner, leave, enter = (f"{s}{stem}" for s in ("while", "body", "done", "enter"))
+        values = [f"%c{stem}_{k}" for k in range(len(carry))]
+        self.jump(enter)
+        self.start(enter)
+        before = self.open_section()
+        self.jump(head)
+        self.start(head)
+        phis = self.open_section()
+        self.before_loops.append(before)
+        self.branch(condition(values), inner, leave)
+        self.start(inner)
+        new = list(body(values))
+        self.before_loops.pop()
+        back = self.section.block
+        self.jump(head)
+        self.start(leave)
+        for value, (kind, first), last in zip(values, carry, new, strict=True):
+            phis.lines.append(
+                f"  {value} = phi {kind} [ {first}, %{before.block} ], [ {last}, %{back} ]"
+            )
+        return values
+
+    def switch(
+        self, number: Index, branches: Sequence[Callable[[], list[str]]], kinds: Sequence[str]
+    ) -> list[str]:
+        """What the branch of this number gives, values of `kinds`; numbers are clamped."""
+        stem, last = self.name(""), len(branches) - 1
+        blocks = [f"case{stem}_{k}" for k in range(len(branches))]
+        join = f"join{stem}"
+        # Below 0 is the first branch; what is left, the last.
+        number = self.call("i64", "@llvm.smax.i64", f"i64 {number}", "i64 0")
+        cases = " ".join(f"i64 {k}, label %{b}" for k, b in enumerate(blocks[:last]))
+        self.line(f"switch i64 {number}, label %{blocks[last]} [ {cases} ]")
+        ends, found = [], []
+        for block, branch in zip(blocks, branches, strict=True):
+            self.start(block)
+            found.append(branch())
+            ends.append(self.section.block)
+            self.jump(join)
+        self.start(join)
+        names = []
+        for k, kind in enumerate(kinds):
+            pairs = ", ".join(f"[ {f[k]}, %{e} ]" for f, e in zip(found, ends, strict=True))
+            names.append(self.op(f"phi {kind} {pairs}"))
+        return names
+
 
 def _bare(argument: str) -> str:
     """`<8 x float> splat (float 1.0)` has its type before the last word but two."""
