@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from ....ops import elementwise
+from .. import kinds
 from ..kinds import Kind, Word
 from ..site import Operation, Operations, Site
 from .words import binary, chosen, compared, intrinsic, number
+
+COMPLEX128 = kinds.kind_of("complex128")
 
 
 def added(site: Site, kind: Kind, x: Word, y: Word) -> Word:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..site import Operations
-from . import arithmetic, bits, comparison, complex_numbers, conversion, powers, rounding
+from . import arithmetic, bits, comparison, complex_numbers, conversion, functions, powers, rounding
 
 OPERATIONS: Operations = {
     **arithmetic.OPERATIONS,
@@ -11,6 +11,7 @@ OPERATIONS: Operations = {
     **comparison.OPERATIONS,
     **complex_numbers.OPERATIONS,
     **conversion.OPERATIONS,
+    **functions.OPERATIONS,
     **powers.OPERATIONS,
     **rounding.OPERATIONS,
 }
