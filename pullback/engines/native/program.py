@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.program import ClosedProgram, Literal
 from ...transforms.simplify import simplify
-from . import machine
+from . import objects
 from .buffers import ALIGN, Buffer
 from .kernel import Kernel
 from .kinds import Unsupported, kind_of
@@ -32,7 +32,7 @@ def compile_program(closed: ClosedProgram) -> Kernel:
     simple = simplify(closed)
     low = write(simple)
     text = low.module.text()
-    loaded = machine.load(machine.assemble(text), low.module.symbols, ["kernel"])
+    loaded = objects.loaded(text, low.module.symbols, ["kernel"])
     return Kernel(
         address=loaded.addresses["kernel"],
         arena=low.arena.size,
