@@ -17,7 +17,7 @@ from .core import dtypes
 from .core.program import ClosedProgram, Equation, Var, trace_program
 from .core.pytree import flatten, flatten_call, leaf_paths
 from .core.types import ArrayType
-from .jit import Static
+from .static_arguments import Static
 from .transforms import reverse
 from .transforms.simplify import inline_calls
 

@@ -11,7 +11,7 @@ from .core.array import Array
 from .core.errors import error
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.trace import type_of
-from .jit import Static
+from .static_arguments import Static
 from .transforms.stage import trace_body
 
 

@@ -8,7 +8,7 @@ from .control import traced
 from .core.device import CPU, Device
 from .core.errors import error
 from .core.settings import override
-from .jit import forget_programs
+from .dispatch import forget_programs
 
 
 def devices(backend: str | None = None) -> list[Device]:

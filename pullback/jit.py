@@ -5,23 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType
 
 from . import checks
-from .control.call import jit_p
-from .core.array import Array, HostArray, Tracer
 from .core.errors import error
-from .core.program import ClosedProgram, hoist_tracers, run_closed, trace_program
+from .core.program import trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
-from .core.settings import program_settings, values
-from .core.trace import EVAL, KnownTrace, host_array, inside, state, values_are_checked
-from .engines import numpy as numpy_engine
+from .core.settings import updated
+from .core.trace import KnownTrace, inside, state
+from .dispatch import Calls, trace_call
+from .engines.choice import check_wish
 from .ops.structural import zeros
-from .stages import Lowered, Signature, Traced, struct
+from .stages import Explanation, Lowered, Signature, Traced, struct
 from .stages import ShapeDtypeStruct as ShapeDtypeStruct
-from .watching import after_tracing, before_tracing, timed
+from .static_arguments import Static
 
 
 def jit(
@@ -39,6 +38,7 @@ def jit(
     in_shardings: Any = None,
     out_shardings: Any = None,
     compiler_options: dict[str, Any] | None = None,
+    engine: str | None = None,
 ) -> Any:
     """`fun` as a program: it is traced once for each new combination of argument types.
 
@@ -51,16 +51,20 @@ def jit(
         use for results. Here they stay as they are, and can be used again.
       backend: None or "cpu", the only one.
       keep_unused, inline, device, in_shardings, out_shardings, compiler_options: accepted for
-        compatibility: there is one device, and its engine has no options.
+        compatibility: there is one device, and its engines have no options.
+      engine: what runs the program: "native" (compiled to machine code) or "numpy". None: as the
+        setting `pullback_engine` says; that is "auto" unless it is changed: native if that engine
+        has code for the whole program, else numpy. `explain` tells which it is.
 
     Returns:
       A function of the same arguments and results. It has `trace` and `lower` (see `stages`),
-      `eval_shape`, `clear_cache` and `__wrapped__`.
+      `eval_shape`, `explain`, `clear_cache` and `__wrapped__`.
 
     Raises:
       ValueError: an option names an argument that `fun` does not have, or one both as static and
         as donated.
       RuntimeError: there is no such backend.
+      NotImplementedError: when it is called: the engine that is named has no code for the program.
 
     Example:
       >>> import pullback
@@ -76,14 +80,16 @@ def jit(
             static_argnames=static_argnames,
             donate_argnums=donate_argnums,
             donate_argnames=donate_argnames,
+            engine=engine,
         )
     checks.callable_(fun, "jit")
+    check_wish(engine)
     static = Static(fun, static_argnums, static_argnames)
     donated = None
     if donate_argnums is not None or donate_argnames is not None:
         donated = Static(fun, donate_argnums, donate_argnames, "donate")
         _check_apart(static, donated)
-    return PjitFunction(fun, static, donated)
+    return PjitFunction(fun, static, donated, engine)
 
 
 def _check_backend(backend: str | None, device: Any) -> None:
@@ -116,83 +122,55 @@ def _check_apart(static: Static, donated: Static) -> None:
 
 
 class PjitFunction:
-    """What `jit` returns. Programs know it by this name: it is that of JAX's."""
+    """What `jit` returns. Programs know it by this name: it is that of JAX's.
+
+    `__call__` is a slot, so that each object has its own: at first a Python function, and, once it
+    is called again, a C function. Python finds it as it finds any method, without a frame.
+    """
+
+    __slots__ = ("__call__", "__dict__", "__weakref__", "_calls", "_donated")
+    __call__: Callable[..., Any]
 
     def __init__(
-        self, fun: Callable[..., Any], static: Static, donated: Static | None = None
+        self,
+        fun: Callable[..., Any],
+        static: Static,
+        donated: Static | None = None,
+        engine: str | None = None,
     ) -> None:
-        self._fun, self._static, self._donated = fun, static, donated
-        self._cache = _cache_of(fun, static)
+        self._calls, self._donated = Calls(fun, static, engine), donated
         checks.named_like(self, fun, "jit")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if values.jax_disable_jit:
-            return self._fun(*args, **kwargs)
-        traced, leaves = self._find(args, kwargs)
-        return traced.call(leaves)
+        self._calls.name = self.__name__  # type: ignore[attr-defined]
+        self._calls.owner = ReferenceType(self)
+        self.__call__ = self._calls.call
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
-        return f"<PjitFunction of {self._fun!r}>"
+        return f"<PjitFunction of {self._calls.fun!r}>"
+
+    def __reduce__(self) -> Any:
+        calls = self._calls
+        return type(self), (calls.fun, calls.static, self._donated, calls.engine)
 
     @property
     def __signature__(self) -> inspect.Signature:
         # Without it `inspect` takes an object with __get__ for a method written in C.
-        return inspect.signature(self._fun)
-
-    def _find(self, args: Any, kwargs: Any) -> tuple[_Traced, list[Any]]:
-        static: Any = ()
-        if self._static:
-            static, args, kwargs = self._static.split(args, kwargs)
-        leaves, in_tree = flatten_call(args, kwargs)
-        types = []
-        for i, x in enumerate(leaves):
-            if not isinstance(x, Array):
-                leaves[i] = x = self._argument(x, i, args, kwargs)
-            types.append(x.aval)
-        key = (in_tree, tuple(types), static, program_settings(), tuple(state.axes.items()))
-        traced = self._cache.get(key)
-        if traced is None:
-            names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
-            names = self._static.argument_names(names)
-            before_tracing(self._fun, types, self._cache)  # type: ignore[arg-type]
-            traced = timed(
-                "/jax/core/compile/jaxpr_trace_duration",
-                self.__name__,  # type: ignore[attr-defined]
-                types,
-                lambda: _trace(self._fun, self._static, static, in_tree, types, names),
-            )
-            if not traced.closes_over_traced:
-                self._cache[key] = traced
-        return traced, leaves
-
-    def _argument(self, x: Any, i: int, args: Any, kwargs: Any) -> Array:
-        try:
-            return host_array(x)
-        except TypeError as cause:
-            names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
-            raise error(
-                TypeError,
-                f"jit: argument {self._static.argument_names(names)[i]} of type "
-                f"{type(x).__name__} is not a valid array.",
-                got=f"{x!r:.80}",
-                fix="name it in static_argnums or static_argnames if it is a hashable Python "
-                "value, or register its class as a pytree.",
-            ) from cause
+        return inspect.signature(self._calls.fun)
 
     # ---- looking at the program
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The program for arguments of these types (arrays or ShapeDtypeStructs)."""
         donated = self._donated_leaves(args, kwargs)
-        static, args, kwargs = self._static.split(args, kwargs)
+        calls = self._calls
+        static, args, kwargs = calls.static.split(args, kwargs)
         leaves, in_tree = flatten_call(args, kwargs)
         types = [checks.shaped(x, "jit") for x in leaves]
         names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
-        names = self._static.argument_names(names)
-        traced = _trace(self._fun, self._static, static, in_tree, types, names)
+        names = calls.static.argument_names(names)
+        traced = trace_call(calls.fun, calls.static, static, in_tree, types, names)
         signature = Signature(
             closed=traced.closed,
             in_tree=traced.in_tree,
@@ -201,13 +179,14 @@ class PjitFunction:
             donated=donated,
             names=names,
             fun_name=traced.name,
-            call=traced.call,
+            call=lambda leaves: traced.call_now(leaves, calls.engine),
+            engine=calls.engine,
         )
         return Traced(signature)
 
     def _donated_leaves(self, args: Any, kwargs: Any) -> list[bool]:
         """For each array of the arguments that are not static, whether it is donated."""
-        chosen, static = self._donated or Static(None, None, None), self._static
+        chosen, static = self._donated or Static(None, None, None), self._calls.static
         marked = [
             (x, chosen.has(i, len(args)))
             for i, x in enumerate(args)
@@ -224,246 +203,27 @@ class PjitFunction:
         """The structure, shapes and dtypes of the result."""
         return self.trace(*args, **kwargs).out_info
 
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """How arguments of these types are computed: by which engine, why, and how.
+
+        Print it to read it. Where it is the native engine, `ir` and `assembly` are the code.
+
+        Example:
+          >>> import pullback
+          >>> import pullback.numpy as jnp
+          >>> print(pullback.jit(jnp.add, engine="numpy").explain(1.0, 2.0))
+          engine: numpy, because it was asked for
+        """
+        return self.trace(*args, **kwargs).explain()
+
     def clear_cache(self) -> None:
         """Forget all programs."""
-        self._cache.clear()
+        self._calls.cache.clear()
+        self._calls.forget()
+        updated()
 
     def _cache_size(self) -> int:
-        return len(self._cache)
-
-
-_caches: WeakKeyDictionary[Any, dict[Any, dict[Any, _Traced]]] = WeakKeyDictionary()
-
-
-def _cache_of(fun: Any, static: Static) -> dict[Any, _Traced]:
-    """The programs of `fun`, shared by all its `jit`s: `jit(f)(x)` in a loop traces once."""
-    if type(fun) is not FunctionType:
-        return {}
-    key = frozenset(static.numbers), frozenset(static.names)
-    return _caches.setdefault(fun, {}).setdefault(key, {})
-
-
-def forget_programs() -> None:
-    """Forget the programs of all jitted functions."""
-    for by_static in _caches.values():
-        for programs in by_static.values():
-            programs.clear()
-
-
-class _Traced:
-    """One program of a jitted function, with the trees of its arguments and results."""
-
-    __slots__ = ("closed", "consts", "in_tree", "name", "out_tree", "run", "tree", "weak")
-
-    def __init__(
-        self, closed: ClosedProgram, consts: list[Any], in_tree: Any, out_tree: Any, name: str
-    ) -> None:
-        self.closed, self.consts, self.name = closed, consts, name
-        self.in_tree, self.tree = in_tree, out_tree
-        self.out_tree = None if out_tree.is_leaf() else out_tree
-        self.run: Any = None
-        self.weak = [t.weak_type for t in closed.out_avals]
-
-    @property
-    def closes_over_traced(self) -> bool:
-        """Whether the function used a value of an outer trace: the program is not kept then."""
-        return bool(self.consts)
-
-    def call(self, leaves: list[Any]) -> Any:
-        """Run the program, or write the call down if a transformation is going on."""
-        outs: Sequence[Any]
-        if state.trace is EVAL and not self.consts:
-            if values_are_checked():
-                return self._rebuilt(run_closed(self.closed, leaves))
-            run = self.run
-            if run is None:
-                run = self.run = timed(
-                    "/jax/core/compile/backend_compile_duration",
-                    self.name,
-                    self.closed.in_avals,
-                    lambda: numpy_engine.compiled(self.closed),
-                )
-            try:
-                found = run(*[x._value for x in leaves])
-            except AttributeError:
-                for x in leaves:
-                    host_array(x)  # a tracer that escaped: say so
-                raise
-            outs = [HostArray(y, w) for y, w in zip(found, self.weak, strict=True)]
-        else:
-            outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
-        return self._rebuilt(outs)
-
-    def _rebuilt(self, outs: Sequence[Any]) -> Any:
-        return outs[0] if self.out_tree is None else self.out_tree.unflatten(outs)
-
-
-def _trace(
-    fun: Any, static: Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
-) -> _Traced:
-    out_trees: list[PyTreeDef] = []
-    traces: list[Any] = []
-
-    def flat(*leaves: Any) -> list[Any]:
-        traces.append(state.trace)
-        args, kwargs = in_tree.unflatten(leaves)
-        args, kwargs = static.join(static_values, args, kwargs)
-        outs, tree = flatten(fun(*args, **kwargs))
-        out_trees.append(tree)
-        return [y if isinstance(y, Array) else checks.output_array(y, "jit") for y in outs]
-
-    closed, consts = hoist_tracers(trace_program(flat, types, fun, "jit", names))
-    if values.jax_enable_checks or values.jax_check_tracer_leaks:
-        after_tracing(closed, traces[0], fun)
-    name = getattr(fun, "__name__", "function")
-    return _Traced(closed, consts, in_tree, out_trees[0], name)
-
-
-class Static:
-    """Which arguments are Python values that the program is made for.
-
-    Also, with another `verb`, which are meant by other options of the form `verb_argnums`.
-    """
-
-    def __init__(self, fun: Any, numbers: Any, names: Any, verb: str = "static") -> None:
-        self.verb = verb
-        given = (numbers,) if isinstance(numbers, int) else tuple(numbers or ())
-        by_name = (names,) if isinstance(names, str) else tuple(names or ())
-        self.parameters = _parameters(fun)
-        positional = [
-            p.name
-            for p in self.parameters
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-        self.positional = positional
-        for n in given:
-            if not isinstance(n, int) or (positional and not self._has(n)):
-                raise error(
-                    ValueError,
-                    f"jit: {verb}_argnums names an argument that the function does not have.",
-                    got=f"{verb}_argnums={numbers} for {getattr(fun, '__name__', fun)}"
-                    f"({', '.join(positional)})",
-                    fix="count positional parameters from 0.",
-                )
-        self._check_names(by_name, fun)
-        self.numbers = set(given) | {positional.index(n) for n in by_name if n in positional}
-        self.names = set(by_name) | {
-            positional[n] for n in given if -len(positional) <= n < len(positional)
-        }
-
-    def _has(self, n: int) -> bool:
-        variadic = any(p.kind is p.VAR_POSITIONAL for p in self.parameters)
-        return variadic or -len(self.positional) <= n < len(self.positional)
-
-    def _check_names(self, names: Sequence[str], fun: Any) -> None:
-        known = {p.name for p in self.parameters}
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in self.parameters) or not known
-        for name in names:
-            if name not in known and not open_ended:
-                raise error(
-                    ValueError,
-                    f"jit: {self.verb}_argnames names {name!r}, which the function does not have.",
-                    got=f"{getattr(fun, '__name__', fun)}({', '.join(sorted(known))})",
-                    fix="use the name of a parameter.",
-                )
-
-    def __bool__(self) -> bool:
-        return bool(self.numbers or self.names)
-
-    def has(self, i: int, count: int) -> bool:
-        """Whether positional argument `i` of so many is one of these."""
-        return i in self.numbers or i - count in self.numbers
-
-    def split(self, args: Any, kwargs: Any, hashable: bool = True) -> tuple[Any, Any, Any]:
-        """The static values (hashable, if programs are kept by them), and the other arguments."""
-        boxed = _hashable if hashable else _boxed
-        if not self:
-            return ((), ()), args, kwargs
-        numbers = {n % len(args) if n < 0 else n for n in self.numbers}
-        static = tuple((i, boxed(x, f"argument {i}")) for i, x in enumerate(args) if i in numbers)
-        named = tuple(
-            (k, boxed(v, f"argument {k!r}")) for k, v in sorted(kwargs.items()) if k in self.names
-        )
-        dynamic = tuple(x for i, x in enumerate(args) if i not in numbers)
-        return (
-            (static, named),
-            dynamic,
-            {k: v for k, v in kwargs.items() if k not in self.names},
-        )
-
-    def join(self, static: Any, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments of the function from static and other ones."""
-        if not static:
-            return list(args), kwargs
-        positions, named = static
-        joined = list(args)
-        for i, x in positions:
-            joined.insert(i, x.value)
-        return joined, {**kwargs, **{k: v.value for k, v in named}}
-
-    def argument_names(self, paths: Sequence[str]) -> list[str]:
-        """`x['w']` for `args[0]['w']`: paths in the words of the function's parameters."""
-        dynamic = [p for i, p in enumerate(self.positional) if i not in self.numbers]
-        named = []
-        for path in paths:
-            head, _, rest = path.partition("[")
-            first, _, tail = rest.partition("]")
-            if head == "args" and int(first) < len(dynamic):
-                path = dynamic[int(first)] + tail
-            elif head == "kwargs":
-                path = first.strip("'") + tail
-            named.append(path)
-        return named
-
-
-class _Value:
-    """A static value: equal by type and value, so that 1 and 1.0 and True are three programs."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Value)
-            and type(self.value) is type(other.value)
-            and bool(self.value == other.value)
-        )
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-
-def _boxed(x: Any, name: str) -> _Value:
-    return _Value(x)
-
-
-def _hashable(x: Any, name: str) -> _Value:
-    if isinstance(x, Tracer):
-        raise error(
-            ValueError,
-            f"jit: static {name} is a traced value.",
-            got=x.describe(),
-            fix="static arguments must be Python values; pass arrays as ordinary arguments.",
-        )
-    try:
-        hash(x)
-    except TypeError as cause:
-        raise error(
-            ValueError,
-            f"jit: non-hashable static arguments are not allowed; {name} is one.",
-            got=f"{x!r:.80} of type {type(x).__name__}",
-            fix="use a tuple instead of a list, or a frozen dataclass; arrays must not be static.",
-        ) from cause
-    return _Value(x)
-
-
-def _parameters(fun: Any) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(fun).parameters.values())
-    except (TypeError, ValueError):  # builtins have no signature
-        return []
+        return len(self._calls.cache)
 
 
 # ---- programs to look at

@@ -13,9 +13,11 @@ from .core.device import CPU
 from .core.errors import error
 from .core.program import ClosedProgram
 from .core.pytree import PyTreeDef, flatten_call
+from .core.settings import values
 from .core.sharding import SingleDeviceSharding
 from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
+from .engines.choice import Choice, choose
 from .transforms.cost import Memory, cost_of, memory_of
 from .transforms.simplify import simplify
 
@@ -133,6 +135,43 @@ class Signature:
     names: list[str]
     fun_name: str
     call: Callable[[list[Any]], Any]
+    engine: str | None = None
+    """The engine that was asked for."""
+
+    @property
+    def choice(self) -> Choice:
+        """The program, compiled by the engine that runs it under the settings of this thread."""
+        return choose(self.closed, self.engine or values.pullback_engine)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a program is run. `str` of it is meant to be read."""
+
+    engine: str
+    """The name of the engine."""
+    reason: str
+    """Why it is this one."""
+    report: Any = ""
+    """What the native engine says: loops that were made of several operations, memory."""
+    kernel: Any = None
+
+    @property
+    def ir(self) -> str:
+        """The LLVM IR of the native engine; empty for others."""
+        return self.kernel.text if self.kernel is not None else ""
+
+    @property
+    def assembly(self) -> str:
+        """The machine's instructions; empty for engines other than the native one."""
+        return self.kernel.assembly if self.kernel is not None else ""
+
+    def __str__(self) -> str:
+        head = f"engine: {self.engine}, because {self.reason}"
+        if self.kernel is None:
+            return head
+        arena = f"scratch memory: {self.kernel.arena} bytes"
+        return "\n".join([head, arena, str(self.report)]).rstrip()
 
 
 class Stage:
@@ -193,6 +232,12 @@ class Traced(Stage):
         """The name of the function."""
         return self._signature.fun_name
 
+    def explain(self) -> Explanation:
+        """Which engine runs the program, why, and how."""
+        choice = self._signature.choice
+        report = "" if choice.kernel is None else choice.kernel.report
+        return Explanation(choice.engine, choice.reason, report, choice.kernel)
+
     def lower(self, *, lowering_platforms: tuple[str, ...] | None = None) -> Lowered:
         """The program, ready to compile. There is one platform: "cpu"."""
         for name in lowering_platforms or ():
@@ -232,8 +277,8 @@ class Lowered(Stage):
         *,
         device_assignment: tuple[Any, ...] | None = None,
     ) -> Compiled:
-        """Compile it. The options are accepted: this engine has none."""
-        numpy_engine.compiled(self._signature.closed)
+        """Compile it. The options are accepted: the engines have none."""
+        _ = self._signature.choice
         return Compiled(self._signature)
 
 
@@ -285,7 +330,10 @@ class Compiled(Stage):
     call = __call__
 
     def as_text(self) -> str:
-        """The text that the engine compiled: here the source of one Python function."""
+        """The text that the engine compiled: LLVM IR, or the source of one Python function."""
+        kernel = self._signature.choice.kernel
+        if kernel is not None:
+            return str(kernel.text)
         return numpy_engine.write_source(simplify(self._signature.closed))[0]
 
     def cost_analysis(self) -> dict[str, float]:
@@ -298,7 +346,7 @@ class Compiled(Stage):
 
     def runtime_executable(self) -> Any:
         """The function of NumPy arrays that the engine made of the program."""
-        return numpy_engine.compiled(self._signature.closed)
+        return self._signature.choice.run
 
     @property
     def input_shardings(self) -> Any:
@@ -340,6 +388,7 @@ __all__ = [
     "ArgInfo",
     "Compiled",
     "CompilerOptions",
+    "Explanation",
     "Lowered",
     "ShapeDtypeStruct",
     "Signature",

@@ -116,7 +116,7 @@ class Config:
         """Set `name` for the whole process, e.g. `config.update("jax_enable_x64", True)`."""
         _check(name, value)
         setattr(_Values, name, value)
-        updates[0] += 1
+        updated()
         _tell(name, value)
 
     def read(self, name: str) -> Any:
@@ -312,6 +312,13 @@ class Combination:
 
 updates = array("q", [0])
 """How often a setting of the process was updated: compiled calls read it at its address."""
+
+
+def updated() -> None:
+    """Compiled calls look everything up again, in all threads."""
+    updates[0] += 1
+
+
 _known: dict[tuple[Any, ...], Combination] = {}
 _KNOWN_AT_MOST = 256
 

@@ -17,8 +17,10 @@ from ...core.array import HostArray
 from ...core.settings import updates, values
 from ...core.trace import EVAL, state
 from . import layout, machine
-from .entry_code import Head, python_functions, write
+from .entry_code import write
 from .entry_plan import Plan
+from .entry_records import Head
+from .entry_writer import python_functions
 
 MOST_PROGRAMS = 8
 """The programs that one entry tries; further ones are called through Python."""

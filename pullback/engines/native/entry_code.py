@@ -1,147 +1,39 @@
 """The code of the entry: one C function, written in LLVM IR, through which Python calls kernels.
 
-It knows no program: it goes through records that describe one (`entry_plan`). Records are arrays of
-words of 64 bits; `Spec`, `Node`, `Out` and `Build` name their fields. What it does for one call:
-compare the settings and the types of the arguments with what a program was made for, collect the
-pointers to their data, allocate the results, call the kernel, wrap the results. If anything is not
-as expected it goes on to the next program, and at last to the Python function `slow`.
+It knows no program: it goes by records that describe one (`entry_records`). In one call it
+compares the settings and the types of the arguments with what a program was made for, collects the
+pointers to their data, allocates the results, calls the kernel and wraps the results. If anything
+is not as expected it goes on to the next program, and at last to the Python function `slow`.
 """
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import IntEnum
-from itertools import count
 from typing import Any
 
-from .layout import READY, Layout
-from .text import Code, Module
-
-
-class Head(IntEnum):
-    """What `self` of the entry holds; behind it the addresses of the programs."""
-
-    COUNT = 0
-    SLOW = 1
-    PROGRAMS = 2
-
-
-class Spec(IntEnum):
-    """One program as the entry sees it. Offsets are those in the frame of one call."""
-
-    COMBINATION, UPDATE, ARGS, KEYWORDS, NAMES, OWNER = range(6)
-    NODE_COUNT, NODES, OUT_COUNT, OUTS, BUILD_COUNT, BUILD = range(6, 12)
-    FRAME, AT_OUTS, AT_BOXES, AT_RESULTS, AT_HELD, AT_NUMBERS, AT_STACK, AT_ARENA = range(12, 20)
-    SCRATCH, ARENA, KERNEL, RELEASES, ON_ERROR, FINISH, KEEPS_SCRATCH, CALLS = range(20, 28)
-
-
-class Node(IntEnum):
-    """One container or leaf of the arguments: where it is found, and what it must be."""
-
-    FETCH, PARENT, INDEX, CHECK, SLOT, TYPE, COUNT, DESCR, WEAK, DIMS, RAW, PYTHON, CONVERT = range(
-        13
-    )
-
-
-class Out(IntEnum):
-    """One result."""
-
-    RANK, DIMS, DESCR, AVAL, WEAK = range(5)
-
-
-class Build(IntEnum):
-    """One step of building the tree of the results, on a stack."""
-
-    KIND, COUNT, TYPE, KEYS = range(4)
-
-
-class Fetch(IntEnum):
-    """Where an object is."""
-
-    ARGUMENT, TUPLE, LIST, DICT = range(4)
-
-
-class Check(IntEnum):
-    """What an object must be. A TUPLE may be of a subclass that adds nothing but names."""
-
-    LEAF, TUPLE, LIST, DICT, SAME, EQUAL = range(6)
-
-
-class Convert(IntEnum):
-    """How a Python number becomes the value of a leaf."""
-
-    NONE, FLOAT32, FLOAT64, INT32, INT64, BOOL, COMPLEX64, COMPLEX128 = range(8)
-
-
-class Make(IntEnum):
-    """What a step of building makes."""
-
-    LEAF, NONE, TUPLE, NAMED, LIST, DICT = range(6)
-
-
-WORDS = {Node: len(Node), Out: len(Out), Build: len(Build)}
-NUMBER_BYTES = 16
-"""Room for one number in a frame."""
-_MISS = "inttoptr (i64 1 to ptr)"
-
-_PYTHON = {
-    "PyObject_GetAttr": "ptr (ptr, ptr)",
-    "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)",
-    "PyObject_CallOneArg": "ptr (ptr, ptr)",
-    "PyObject_RichCompareBool": "i32 (ptr, ptr, i32)",
-    "PyErr_Clear": "void ()",
-    "PyErr_Occurred": "ptr ()",
-    "PyErr_NoMemory": "ptr ()",
-    "PyDict_Size": "i64 (ptr)",
-    "PyDict_GetItemWithError": "ptr (ptr, ptr)",
-    "PyDict_New": "ptr ()",
-    "PyDict_SetItem": "i32 (ptr, ptr, ptr)",
-    "PyTuple_New": "ptr (i64)",
-    "PyList_New": "ptr (i64)",
-    "PyLong_AsLongLong": "i64 (ptr)",
-    "PyLong_FromLong": "ptr (i64)",
-    "PyType_GenericAlloc": "ptr (ptr, i64)",
-    "PyMem_RawMalloc": "ptr (i64)",
-    "PyMem_RawFree": "void (ptr)",
-    "PyEval_SaveThread": "ptr ()",
-    "PyEval_RestoreThread": "void (ptr)",
-    "Py_IncRef": "void (ptr)",
-    "Py_DecRef": "void (ptr)",
-}
-_NUMPY = {
-    "PyArray_NewFromDescr": "ptr (ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)",
-    "PyArray_NewCopy": "ptr (ptr, i32)",
-    "PyArray_Scalar": "ptr (ptr, ptr, ptr)",
-}
-OBJECTS = (
-    "state",
-    "values",
-    "no_trace",
-    "name_trace",
-    "name_axes",
-    "name_combination",
-    "updates",
-    "ndarray",
-    "HostArray",
-    "None",
-    "True",
+from .entry_records import (
+    NUMBER_BYTES,
+    WORDS,
+    Build,
+    Check,
+    Convert,
+    Fetch,
+    Head,
+    Make,
+    Node,
+    Out,
+    Spec,
 )
-"""The symbols of what the entry compares with: the caller of `write` binds them."""
+from .entry_writer import NUMPY, OBJECTS, PYTHON, Writer, function
+from .layout import READY, Layout
+from .text import Module
 
-
-def python_functions() -> dict[str, int]:
-    """The addresses of those functions of Python that the entry calls."""
-    library = ctypes.pythonapi
-    found = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in _PYTHON}
-    return {name: address.value or 0 for name, address in found.items()}
+_MISS = "inttoptr (i64 1 to ptr)"
 
 
 def write(layout: Layout) -> str:
     """The module. It exports `entry`, and imports Python's and NumPy's functions and OBJECTS."""
     module = Module()
-    for name, signature in {**_PYTHON, **_NUMPY}.items():
+    for name, signature in {**PYTHON, **NUMPY}.items():
         result, _, arguments = signature.partition(" ")
         module.declare(f"declare {result} @{name}{arguments}")
     for name in OBJECTS:
@@ -150,114 +42,9 @@ def write(layout: Layout) -> str:
     return module.text()
 
 
-class _Writer(Code):
-    """Code with variables in memory, conditions and loops that may be empty."""
-
-    def __init__(self, module: Module) -> None:
-        super().__init__(module)
-        self._labels = count()
-        self.variables = self.open_section()
-
-    def variable(self, kind: str = "i64", value: str = "0") -> str:
-        """A new variable."""
-        name = f"%{self.name('v')}"
-        with self.writing_in(self.variables):
-            self.line(f"{name} = alloca {kind}")
-            self.line(f"store {kind} {value}, ptr {name}")
-        return name
-
-    def load(self, pointer: str, offset: int = 0, kind: str = "ptr") -> str:
-        """What is `offset` bytes behind `pointer`."""
-        return self.op(f"load {kind}, ptr {self.at(pointer, offset)}")
-
-    def get(self, record: str, field: IntEnum, kind: str = "ptr") -> str:
-        """A field of a record."""
-        return self.load(record, 8 * field, kind)
-
-    def store(self, value: str, pointer: str, kind: str = "ptr") -> None:
-        """Write to memory."""
-        self.line(f"store {kind} {value}, ptr {pointer}")
-
-    def item(self, pointer: str, index: str) -> str:
-        """The address of word number `index`."""
-        return self.op(f"getelementptr i64, ptr {pointer}, i64 {index}")
-
-    def same(self, a: str, b: str, kind: str = "ptr") -> str:
-        """Whether two words are equal."""
-        return self.op(f"icmp eq {kind} {a}, {b}")
-
-    def need(self, condition: str, otherwise: str) -> None:
-        """Go on if the condition holds, else go to block `otherwise`."""
-        block = self.name("ok")
-        self.branch(condition, block, otherwise)
-        self.start(block)
-
-    @contextmanager
-    def when(self, condition: str) -> Iterator[None]:
-        """Do what follows if the condition holds."""
-        yes, after = self.name("yes"), self.name("after")
-        self.branch(condition, yes, after)
-        self.start(yes)
-        yield
-        self.jump(after)
-        self.start(after)
-
-    @contextmanager
-    def each(self, number: str) -> Iterator[str]:
-        """Do what follows for 0, 1, ... below `number`, which may be 0."""
-        place = self.variable()
-        head, body, done = self.name("head"), self.name("body"), self.name("done")
-        self.store("0", place, "i64")
-        self.jump(head)
-        self.start(head)
-        i = self.load(place, kind="i64")
-        self.branch(self.op(f"icmp slt i64 {i}, {number}"), body, done)
-        self.start(body)
-        yield i
-        self.store(self.op(f"add nuw nsw i64 {i}, 1"), place, "i64")
-        self.jump(head)
-        self.start(done)
-
-    @contextmanager
-    def case(self, block: str, after: str) -> Iterator[None]:
-        """One block of a switch, that goes on at `after`."""
-        self.start(block)
-        yield
-        self.jump(after)
-
-    def switch(self, value: str, blocks: dict[int, str], default: str) -> None:
-        """Go to the block of a value."""
-        cases = " ".join(f"i64 {k}, label %{b}" for k, b in blocks.items())
-        self.line(f"switch i64 {value}, label %{default} [ {cases} ]")
-
-    def bump(self, place: str) -> str:
-        """Add 1 to a variable; its value before."""
-        before = self.load(place, kind="i64")
-        self.store(self.op(f"add nuw nsw i64 {before}, 1"), place, "i64")
-        return before
-
-    def run(self, name: str, *arguments: str) -> str:
-        """Call a declared function: `run("PyDict_New")`. Arguments as `type value`."""
-        result = {**_PYTHON, **_NUMPY}[name].partition(" ")[0]
-        return self.call(result, f"@{name}", *arguments)
-
-    def release(self, value: str) -> None:
-        """Drop a reference."""
-        self.run("Py_DecRef", f"ptr {value}")
-
-    def release_all(self, items: str, number: str) -> None:
-        """Drop the references that `number` words hold; null is none, as Py_DecRef has it."""
-        with self.each(self.load(number, kind="i64")) as i:
-            self.release(self.load(self.item(items, i)))
-
-
-def _function(head: str, code: Code) -> str:
-    return "\n".join([f"define {head} {{", "entry:", *code.whole.flat(), "}"])
-
-
 def _entry(module: Module, layout: Layout) -> str:
     """`self, args, nargs, kwnames`: METH_FASTCALL | METH_KEYWORDS."""
-    c = _Writer(module)
+    c = Writer(module)
     head = c.load("%self", layout.data)
     trace = c.run("PyObject_GetAttr", "ptr @state", "ptr @name_trace")
     c.need(c.op(f"icmp ne ptr {trace}, null"), "fail")
@@ -276,18 +63,18 @@ def _entry(module: Module, layout: Layout) -> str:
         programs = c.at(head, 8 * Head.PROGRAMS)
         spec = c.load(c.item(programs, i))
         c.need(c.op(f"icmp ne ptr {spec}, null"), "slow")
-        arguments = (f"ptr {spec}", "ptr %args", "i64 %nargs", "ptr %kwnames", f"ptr {combination}")
-        result = c.call("ptr", "@attempt", *arguments)
+        call = ("ptr %args", "i64 %nargs", "ptr %kwnames")
+        result = c.call("ptr", "@attempt", f"ptr {spec}", *call, f"ptr {combination}")
         with c.when(c.op(f"icmp ne ptr {result}, {_MISS}")):
             c.line(f"ret ptr {result}")
     c.jump("slow")
     c.start("slow")
     slow = c.get(head, Head.SLOW)
-    arguments = (f"ptr {slow}", "ptr %args", "i64 %nargs", "ptr %kwnames")
-    c.line(f"ret ptr {c.run('PyObject_Vectorcall', *arguments)}")
+    call = ("ptr %args", "i64 %nargs", "ptr %kwnames")
+    c.line(f"ret ptr {c.run('PyObject_Vectorcall', f'ptr {slow}', *call)}")
     c.start("fail")
     c.line("ret ptr null")
-    return _function("ptr @entry(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)", c)
+    return function("ptr @entry(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)", c)
 
 
 class _Attempt:
@@ -298,7 +85,7 @@ class _Attempt:
 
     def __init__(self, module: Module, layout: Layout) -> None:
         self.layout = layout
-        self.c = _Writer(module)
+        self.c = Writer(module)
         self.made, self.held, self.depth = (self.c.variable() for _ in range(3))
         self.result = self.c.variable("ptr", _MISS)
 
@@ -312,7 +99,7 @@ class _Attempt:
         self.build()
         self.close()
         head = "internal ptr @attempt(ptr %spec, ptr %args, i64 %nargs, ptr %kwnames, ptr %now)"
-        return _function(f"{head} noinline", self.c)
+        return function(f"{head} noinline", self.c)
 
     def spec(self, field: Spec, kind: str = "i64") -> str:
         """A field of the program's record."""
@@ -375,7 +162,7 @@ class _Attempt:
         index = c.get(node, Node.INDEX, "i64")
         parent_place = c.item(self.boxes, c.get(node, Node.PARENT, "i64"))
         how = c.get(node, Node.FETCH, "i64")
-        c.switch(how, dict(names), "miss")
+        c.go(how, names, "miss")
         with c.case(names[Fetch.ARGUMENT], after):
             c.store(c.load(c.item("%args", index)), found)
         with c.case(names[Fetch.TUPLE], after):
@@ -399,7 +186,7 @@ class _Attempt:
         names = {check: c.name(f"is_{check.name.lower()}") for check in Check}
         after, boxed = c.name("checked"), c.name("boxed")
         kind = c.load(x, self.layout.kind)
-        c.switch(c.get(node, Node.CHECK, "i64"), dict(names), "miss")
+        c.go(c.get(node, Node.CHECK, "i64"), names, "miss")
         with c.case(names[Check.LEAF], after):
             self.check_leaf(node, x, kind)
         for check in (Check.TUPLE, Check.LIST):
@@ -504,7 +291,7 @@ class _Attempt:
         offset = c.op(f"mul nuw nsw i64 {c.load(self.leaf, kind='i64')}, {NUMBER_BYTES}")
         place = c.op(f"getelementptr i8, ptr {self.numbers}, i64 {offset}")
         c.store(place, self.data)
-        c.switch(c.get(node, Node.CONVERT, "i64"), dict(names), "miss")
+        c.go(c.get(node, Node.CONVERT, "i64"), names, "miss")
         for how, parts in ((Convert.FLOAT32, 1), (Convert.COMPLEX64, 2)):
             with c.case(names[how], after):
                 for k in range(parts):
@@ -645,7 +432,7 @@ class _Attempt:
             names = {make: c.name(f"make_{make.name.lower()}") for make in Make}
             after = c.name("built")
             new = c.variable("ptr", "null")
-            c.switch(c.get(step, Build.KIND, "i64"), dict(names), "fail")
+            c.go(c.get(step, Build.KIND, "i64"), names, "fail")
             with c.case(names[Make.LEAF], after):
                 c.store(self.wrap(number), new)
             with c.case(names[Make.NONE], after):
@@ -762,19 +549,4 @@ class _Attempt:
         c.line(f"ret ptr {c.load(self.result)}")
 
 
-__all__ = [
-    "NUMBER_BYTES",
-    "OBJECTS",
-    "WORDS",
-    "Build",
-    "Check",
-    "Convert",
-    "Fetch",
-    "Head",
-    "Make",
-    "Node",
-    "Out",
-    "Spec",
-    "python_functions",
-    "write",
-]
+__all__ = ["write"]

@@ -16,7 +16,7 @@ from ...core import dtypes
 from ...core.pytree import PyTreeDef
 from ...core.settings import Combination
 from ...core.types import ArrayType, array_type
-from .entry_code import (
+from .entry_records import (
     NUMBER_BYTES,
     WORDS,
     Build,
@@ -27,8 +27,8 @@ from .entry_code import (
     Node,
     Out,
     Spec,
-    python_functions,
 )
+from .entry_writer import python_functions
 from .kernel import Kernel
 
 STACK_ARENA = 1 << 14
@@ -104,8 +104,8 @@ class Plan:
         )
         self.words = np.array(self._list, np.int64)
         self.address: int = self.words.ctypes.data
-        for place, target in self._inner:
-            self.words[place] = self.address + 8 * target
+        for at, target in self._inner:
+            self.words[at] = self.address + 8 * target
 
     def __del__(self) -> None:
         if self.words is not None and self.words[Spec.SCRATCH]:
@@ -139,7 +139,7 @@ class Plan:
 
     def _set(self, fields: dict[Spec, int]) -> None:
         for place, value in fields.items():
-            self._list[place] = value
+            self._list[int(place)] = value
 
     def dims(self, shape: Sequence[int]) -> int:
         """The address of the lengths of axes."""
@@ -151,7 +151,7 @@ class Plan:
         """A record; what is not given is 0."""
         words = [0] * WORDS[kind]
         for place, value in fields.items():
-            words[place] = value
+            words[int(place)] = value
         return words
 
     def _out(self, t: ArrayType) -> list[int]:

@@ -1,0 +1,294 @@
+"""A call of a jitted function: the program for its arguments is found, or made, and run.
+
+Here a call is done in Python. Once a function is called again, the native engine's entry stands
+before this: it does the calls that it knows, and leaves the others to `Calls.call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet
+
+from . import checks
+from .control.call import jit_p
+from .core.array import Array, HostArray
+from .core.errors import error
+from .core.lazy import lazy
+from .core.program import ClosedProgram, hoist_tracers, run_closed, trace_program
+from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
+from .core.settings import Combination, combination, updated, values
+from .core.trace import EVAL, host_array, state
+from .engines.choice import AUTO, Choice, choose
+from .static_arguments import Static
+from .watching import after_tracing, before_tracing, timed
+
+entry = lazy("pullback.engines.native.entry")
+entry_plan = lazy("pullback.engines.native.entry_plan")
+calling = lazy("pullback.engines.native.calling")
+
+
+class Calls:
+    """The calls of one jitted function.
+
+    Attributes:
+      engine: the engine that was asked for, or None: as the settings say.
+      owner: the object that users call, if it wants its `__call__` made quick.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "cache",
+        "count",
+        "engine",
+        "fun",
+        "name",
+        "owner",
+        "quick",
+        "static",
+    )
+
+    def __init__(self, fun: Callable[..., Any], static: Static, engine: str | None) -> None:
+        self.fun, self.static, self.engine = fun, static, engine
+        self.cache = _cache_of(fun, static)
+        self.count = 0
+        self.name = ""
+        self.owner: ReferenceType[Any] | None = None
+        self.quick: ReferenceType[Any] | None = None
+        """What the entry tries. The entry holds it, and this object; so this is no cycle."""
+
+    def call(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        now = combination()
+        if now.disabled:
+            return self.fun(*args, **kwargs)
+        traced, leaves = self.find(args, kwargs, now)
+        wish = self.engine or now.engine
+        result = traced.call(leaves, now, wish)
+        if traced.is_native:
+            self.count += 1
+            if self.count > 1:
+                self._quicken(traced, args, kwargs, now, wish)
+        return result
+
+    def find(self, args: Any, kwargs: Any, now: Combination) -> tuple[TracedCall, list[Any]]:
+        """The program for these arguments, and the arrays in them."""
+        static: Any = ()
+        if self.static:
+            static, args, kwargs = self.static.split(args, kwargs)
+        leaves, in_tree = flatten_call(args, kwargs)
+        types = []
+        for i, x in enumerate(leaves):
+            if not isinstance(x, Array):
+                leaves[i] = x = self._argument(x, i, args, kwargs)
+            types.append(x.aval)
+        axes = state.axes
+        key = (in_tree, tuple(types), static, now.program, tuple(axes.items()) if axes else ())
+        traced = self.cache.get(key)
+        if traced is None:
+            traced = self.trace(static, in_tree, types, args, kwargs)
+            if not traced.consts:  # it used a value of an outer trace, which is gone next time
+                self.cache[key] = traced
+        return traced, leaves
+
+    def trace(
+        self, static: Any, in_tree: PyTreeDef, types: Any, args: Any, kwargs: Any
+    ) -> TracedCall:
+        """A new program."""
+        names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
+        names = self.static.argument_names(names)
+        before_tracing(self.fun, types, self.cache)  # type: ignore[arg-type]
+        return timed(
+            "/jax/core/compile/jaxpr_trace_duration",
+            self.name,
+            types,
+            lambda: trace_call(self.fun, self.static, static, in_tree, types, names),
+        )
+
+    def _argument(self, x: Any, i: int, args: Any, kwargs: Any) -> Array:
+        try:
+            return host_array(x)
+        except TypeError as cause:
+            names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
+            raise error(
+                TypeError,
+                f"jit: argument {self.static.argument_names(names)[i]} of type "
+                f"{type(x).__name__} is not a valid array.",
+                got=f"{x!r:.80}",
+                fix="name it in static_argnums or static_argnames if it is a hashable Python "
+                "value, or register its class as a pytree.",
+            ) from cause
+
+    def _quicken(
+        self, traced: TracedCall, args: Any, kwargs: Any, now: Combination, wish: str
+    ) -> None:
+        """Have the entry do calls like this one."""
+        if state.trace is not EVAL or state.axes or now.checked or traced.consts:
+            return
+        plan = traced.plan(args, kwargs, self.static, now, wish)
+        if plan is None:
+            return
+        programs = self.programs()
+        if programs is None:
+            owner = None if self.owner is None else self.owner()
+            if owner is None:
+                return
+            function, programs = entry.entry(self.call)
+            self.quick = ReferenceType(programs)
+            owner.__call__ = function  # type: ignore[method-assign]
+            _quick.add(self)
+        programs.add(plan)
+
+    def forget(self) -> None:
+        """Have the entry forget its programs."""
+        programs = self.programs()
+        if programs is not None:
+            programs.clear()
+
+    def programs(self) -> Any:
+        """What the entry tries; None if there is no entry."""
+        return None if self.quick is None else self.quick()
+
+
+_quick: WeakSet[Calls] = WeakSet()
+"""Those that have an entry."""
+_caches: WeakKeyDictionary[Any, dict[Any, dict[Any, TracedCall]]] = WeakKeyDictionary()
+
+
+def _cache_of(fun: Any, static: Static) -> dict[Any, TracedCall]:
+    """The programs of `fun`, shared by all its `jit`s: `jit(f)(x)` in a loop traces once."""
+    if type(fun) is not FunctionType:
+        return {}
+    key = frozenset(static.numbers), frozenset(static.names)
+    return _caches.setdefault(fun, {}).setdefault(key, {})
+
+
+def forget_programs() -> None:
+    """Forget the programs of all jitted functions."""
+    for by_static in _caches.values():
+        for programs in by_static.values():
+            programs.clear()
+    for calls in list(_quick):
+        calls.forget()
+    updated()
+
+
+class TracedCall:
+    """One program of a jitted function, with the trees of its arguments and results."""
+
+    __slots__ = (
+        "choices",
+        "closed",
+        "consts",
+        "flat",
+        "in_tree",
+        "is_native",
+        "name",
+        "out_tree",
+        "plans",
+        "tree",
+        "weak",
+    )
+
+    def __init__(
+        self, closed: ClosedProgram, consts: list[Any], in_tree: Any, out_tree: Any, name: str
+    ) -> None:
+        self.closed, self.consts, self.name = closed, consts, name
+        """`consts`: values of an outer trace that the function used."""
+        self.in_tree, self.tree = in_tree, out_tree
+        self.out_tree = None if out_tree.is_leaf() else out_tree
+        self.weak = [t.weak_type for t in closed.out_avals]
+        self.choices: dict[str, Choice] = {}
+        self.is_native = False
+        self.plans: dict[Any, Any] = {}
+        """For each form of a call the entry's plan, or None: it cannot be done by the entry."""
+
+    def call(self, leaves: list[Any], now: Combination, wish: str) -> Any:
+        """Run the program, or write the call down if a transformation is going on."""
+        outs: Sequence[Any]
+        if state.trace is EVAL and not self.consts:
+            if now.checked:
+                return self._rebuilt(run_closed(self.closed, leaves))
+            choice = self.choices.get(wish) or self.compile(wish)
+            try:
+                found = choice.run(*[x._value for x in leaves])
+            except AttributeError:
+                for x in leaves:
+                    host_array(x)  # a tracer that escaped: say so
+                raise
+            outs = [HostArray(y, w) for y, w in zip(found, self.weak, strict=True)]
+        else:
+            outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
+        return self._rebuilt(outs)
+
+    def call_now(self, leaves: list[Any], engine: str | None) -> Any:
+        """`call` under the settings of this thread."""
+        now = combination()
+        return self.call(leaves, now, engine or now.engine)
+
+    def compile(self, wish: str = AUTO) -> Choice:
+        """Have an engine make it ready."""
+        choice = timed(
+            "/jax/core/compile/backend_compile_duration",
+            self.name,
+            self.closed.in_avals,
+            lambda: choose(self.closed, wish),
+        )
+        self.choices[wish] = choice
+        self.is_native |= choice.kernel is not None
+        return choice
+
+    def plan(self, args: Any, kwargs: Any, static: Static, now: Combination, wish: str) -> Any:
+        """How the entry does calls like this one under these settings; None if it cannot."""
+        choice = self.choices.get(wish)
+        if choice is None or choice.kernel is None:
+            return None
+        key = len(args), tuple(kwargs), wish
+        if key not in self.plans:
+            self.plans[key] = self._new_plan(args, kwargs, static, now, choice)
+        plan = self.plans[key]
+        if plan is not None:
+            plan.serves(now)
+        return plan
+
+    def _new_plan(
+        self, args: Any, kwargs: Any, static: Static, now: Combination, choice: Choice
+    ) -> Any:
+        if entry.why_not():
+            return None
+        fixed: dict[int | str, Any] = {i: x for i, x in enumerate(args) if static.has(i, len(args))}
+        fixed |= {k: v for k, v in kwargs.items() if k in static.names}
+        call = entry_plan.Call(self.in_tree, self.tree, len(args), tuple(kwargs), fixed)
+        try:
+            return entry_plan.Plan(choice.kernel, call, now, calling.failed(choice.kernel))
+        except entry_plan.Unsuitable:
+            return None
+
+    def _rebuilt(self, outs: Sequence[Any]) -> Any:
+        return outs[0] if self.out_tree is None else self.out_tree.unflatten(outs)
+
+
+def trace_call(
+    fun: Any, static: Static, static_values: Any, in_tree: PyTreeDef, types: Any, names: Any
+) -> TracedCall:
+    """The program of `fun` for arguments of these types."""
+    out_trees: list[PyTreeDef] = []
+    traces: list[Any] = []
+
+    def flat(*leaves: Any) -> list[Any]:
+        traces.append(state.trace)
+        args, kwargs = in_tree.unflatten(leaves)
+        args, kwargs = static.join(static_values, args, kwargs)
+        outs, tree = flatten(fun(*args, **kwargs))
+        out_trees.append(tree)
+        return [y if isinstance(y, Array) else checks.output_array(y, "jit") for y in outs]
+
+    closed, consts = hoist_tracers(trace_program(flat, types, fun, "jit", names))
+    if values.jax_enable_checks or values.jax_check_tracer_leaks:
+        after_tracing(closed, traces[0], fun)
+    name = getattr(fun, "__name__", "function")
+    return TracedCall(closed, consts, in_tree, out_trees[0], name)
+
+
+__all__ = ["Calls", "TracedCall", "forget_programs", "trace_call"]

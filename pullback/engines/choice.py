@@ -1,0 +1,117 @@
+"""Which engine runs a program: decided from the program alone, unless the user says which."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import util
+from typing import Any
+
+from ..core.errors import error
+from ..core.lazy import lazy
+from ..core.program import ClosedProgram
+from . import numpy as numpy_engine
+
+native = lazy("pullback.engines.native.program")
+calling = lazy("pullback.engines.native.calling")
+
+AUTO = "auto"
+ENGINES = ("native", "numpy", "xla")
+
+NATIVE_BY_ITSELF = False
+"""Whether "auto" takes the native engine for the programs that it has code for."""
+
+_lock = threading.RLock()
+"""One program is compiled at a time, and once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A program, compiled by one engine."""
+
+    engine: str
+    reason: str
+    run: Callable[..., tuple[Any, ...]]
+    """From the values of the inputs to those of the outputs, as NumPy holds them."""
+    kernel: Any = None
+    """The native engine's."""
+
+
+def check_wish(engine: Any) -> None:
+    """Raise unless `engine` is None, "auto" or the name of an engine that is there."""
+    if engine in (None, AUTO, "native", "numpy"):
+        return
+    if engine == "xla":
+        what, got = "the engine xla is not there yet.", "engine='xla'"
+    else:
+        what, got = "there is no such engine.", f"engine={engine!r}"
+    raise error(ValueError, what, got=got, fix="use 'native', 'numpy' or None.")
+
+
+def choose(closed: ClosedProgram, wish: str = AUTO) -> Choice:
+    """The program compiled by the engine that `wish` names, or by the one that fits it.
+
+    Raises:
+      NotImplementedError: the engine was asked for by name, and has no code for the program.
+      ValueError: there is no such engine.
+    """
+    key = "engine", wish
+    found = closed.cache.get(key)
+    if found is None:
+        with _lock:
+            found = closed.cache.get(key)
+            if found is None:
+                found = closed.cache[key] = _compiled(closed, wish)
+    return found  # type: ignore[no-any-return]
+
+
+def engine_for(closed: ClosedProgram, wish: str = AUTO) -> tuple[str, str]:
+    """The name of the engine that runs a program, and why it does."""
+    choice = choose(closed, wish)
+    return choice.engine, choice.reason
+
+
+def _compiled(closed: ClosedProgram, wish: str) -> Choice:
+    check_wish(wish)
+    if wish == "numpy":
+        return Choice("numpy", "it was asked for", numpy_engine.compiled(closed))
+    if wish == AUTO and not NATIVE_BY_ITSELF:
+        return Choice("numpy", "it is what runs by default", numpy_engine.compiled(closed))
+    try:
+        return _native(closed, wish)
+    except _Not as why:
+        if wish == "native":
+            raise error(
+                NotImplementedError,
+                "the native engine cannot run this program.",
+                got=str(why),
+                fix="leave engine out: the NumPy engine runs every program.",
+            ) from None
+        return Choice("numpy", str(why), numpy_engine.compiled(closed))
+
+
+class _Not(Exception):
+    """Why the native engine does not run a program."""
+
+
+def _native(closed: ClosedProgram, wish: str) -> Choice:
+    if not llvm_is_installed():
+        raise _Not("llvmlite is not installed, which the native engine needs")
+    try:
+        kernel = native.compile_program(closed)
+    except native.Unsupported as cause:
+        raise _Not(f"the native engine has no code for {cause}") from None
+    asked = wish == "native"
+    reason = "it was asked for" if asked else "it has code for the whole program"
+    return Choice("native", reason, calling.function(kernel), kernel)
+
+
+@cache
+def llvm_is_installed() -> bool:
+    """Whether the package llvmlite is there, which is not imported before it is needed."""
+    return util.find_spec("llvmlite") is not None
+
+
+__all__ = ["AUTO", "ENGINES", "Choice", "check_wish", "choose", "engine_for"]
