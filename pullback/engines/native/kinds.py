@@ -12,6 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from ...core.dtypes import KEY_TYPES
 from .text import Code, float_text
 
 Word = Any
@@ -85,6 +86,8 @@ def kind_of(dtype: Any) -> Kind:
     """
     dtype = np.dtype(dtype)
     found = _KINDS.get(dtype)
+    if found is None and dtype == KEY.dtype:
+        return KEY
     if found is None:
         raise Unsupported(f"arrays of dtype {dtype.name}")
     return found
@@ -103,6 +106,8 @@ def _all_kinds() -> dict[np.dtype, Kind]:
 
 
 _KINDS = _all_kinds()
+KEY = Kind(KEY_TYPES["fry"], "u", "i64", "i64", 64)
+"""Keys of Threefry: two words of 32 bits, the first one in the lower half."""
 INT64, INT32 = kind_of(np.int64), kind_of(np.int32)
 BOOL, FLOAT32, FLOAT64 = kind_of(np.bool_), kind_of(np.float32), kind_of(np.float64)
 
@@ -117,10 +122,15 @@ def constant(value: Any, kind: Kind, width: int) -> Word:
         return tuple(_part(x, kind.bits, kind.register, width) for x in (number.real, number.imag))
     if kind.family == "f":
         return _part(float(value), kind.bits, kind.register, width)
-    text = str(int(value))
+    text = str(_bits(value) if kind is KEY else int(value))
     if kind.family == "b":
         text = "true" if value else "false"
     return f"splat ({kind.register} {text})" if width else text
+
+
+def _bits(value: Any) -> int:
+    """A key as the number that it is in memory."""
+    return int.from_bytes(value.tobytes(), "little") if isinstance(value, np.void) else int(value)
 
 
 def _part(value: float, bits: int, register: str, width: int) -> str:

@@ -91,6 +91,8 @@ class Lowering:
         self.registers = Registers(self.code)
         self.operations, self.rules = operations, rules
         self.destinations: dict[Var, Buffer] = {}
+        self.uses: Counter[Any] = Counter()
+        """How often what the present equation gives is used, as its rule begins."""
         self.scopes: list[Scope] = []
         self.in_place: dict[int, Buffer] = {}
         """Equations (by id) that update an array where it is."""
@@ -330,6 +332,7 @@ class Lowering:
             return [self.elementwise(operation, args, eq.params, aval, uses[eq.outvars[0]])]
         rule = self.rules.get(primitive)
         if rule is not None:
+            self.uses = uses
             return rule(self, eq, args)
         return self.closed(decomposed(eq), args)
 
@@ -457,7 +460,8 @@ class Lowering:
 
     def counting(self, kind: Kind, shape: Sequence[int], dimension: int) -> Value:
         """0, 1, 2, ... along one axis."""
-        return Value(kind, shape, node=Counting(kind, shape, dimension))
+        strides = [int(d == dimension) for d in range(len(shape))]
+        return Value(kind, shape, node=Counting(kind, shape, strides))
 
     def index(self, value: Value) -> Index:
         """A scalar integer as an i64."""

@@ -208,11 +208,12 @@ class Nest:
         return node.operation.emit(site, *words, **node.params)
 
     def _counted(self, node: Counting, width: int) -> Word:
-        if node.dimension not in self.order:  # an axis of length 1
-            return constant(0, node.kind, width)
-        level = self.order.index(node.dimension)
-        start = self.levels[level + 1].start
-        return count_up(self.code, node.kind, start, width if level == self.vector else 0)
+        code, strides = self.code, node.strides
+        first: Index = 0
+        for d, level in zip(self.order, self.levels[1:], strict=False):
+            first = code.add(first, code.times(level.start, strides[d]))
+        along = bool(width) and strides[self.order[self.vector]] == 1
+        return count_up(code, node.kind, first, width if along else 0)
 
     # ---- memory
 

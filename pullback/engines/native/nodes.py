@@ -58,18 +58,17 @@ class Total(Node):
 
 
 class Counting(Node):
-    """0, 1, 2, ... along one axis."""
+    """The sum of the positions along all axes, each times its stride: 0, 1, 2, ... along one axis.
 
-    __slots__ = ("dimension",)
+    Along the last axis that is longer than 1 the stride is 0 or 1.
+    """
 
-    def __init__(self, kind: Kind, shape: Sequence[int], dimension: int) -> None:
+    __slots__ = ("strides",)
+
+    def __init__(self, kind: Kind, shape: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__(kind, shape, 1)
-        self.dimension = dimension
-
-    @property
-    def strides(self) -> tuple[int, ...]:
+        self.strides = tuple(strides)
         """As if the numbers stood in memory: where dimensions can be merged."""
-        return tuple(int(d == self.dimension) for d in range(len(self.shape)))
 
 
 class Applied(Node):

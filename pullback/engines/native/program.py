@@ -13,12 +13,13 @@ from .kinds import Unsupported, kind_of
 from .lowering import Lowering, Value
 from .nodes import Sink
 from .operations import OPERATIONS
-from .rules import control, reductions, structural
+from .rules import control, random_bits, reductions, structural
 
 RULES = {
     **structural.RULES,
     **reductions.RULES,
     **control.RULES,
+    **random_bits.RULES,
 }
 
 
