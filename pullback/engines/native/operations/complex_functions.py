@@ -8,7 +8,7 @@ after it. The code of each function stands once in a program (`outlined`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .. import kinds
 from ..kinds import FLOAT64, Unsupported, Word
@@ -48,20 +48,19 @@ def function(site: Site, name: str, *words: Word) -> Word:
 
 
 def _exp(site: Site, z: Word) -> Word:
-    return _exponential(site, z, lambda x: called(site, "exp", FLOAT64, x))
+    turned = [called(site, name, FLOAT64, z[1]) for name in ("cos", "sin")]
+    return _exponential(site, "exp", z, turned)
 
 
-def _exponential(site: Site, z: Word, power: Callable[[str], str]) -> Word:
-    """e^x (cos y + i sin y). Where e^x does not fit, e^(x/2) is multiplied by twice."""
+def _exponential(site: Site, power: str, z: Word, turned: Sequence[str]) -> Word:
+    """b^x (cos + i sin). Where b^x does not fit, b^(x/2) is multiplied by twice."""
     v = site.floats
     x, y = z
     far = v.compare("ogt", v.intrinsic("fabs", x), v.const(700.0))
-    size = power(v.select(far, v.mul(x, v.const(0.5)), x))
+    size = called(site, power, FLOAT64, v.select(far, v.mul(x, v.const(0.5)), x))
     again = v.select(far, size, v.const(1.0))
-    level = v.compare("oeq", y, v.const(0.0))
-    turned = [called(site, name, FLOAT64, y) for name in ("cos", "sin")]
     re, im = (v.mul(v.mul(size, part), again) for part in turned)
-    im = v.select(level, y, im)
+    im = v.select(v.compare("oeq", y, v.const(0.0)), y, im)
     # e^-inf is 0 whatever the angle is; of e^inf with no angle only the size is known.
     endless = v.both(_infinite(v, x), v.opposite(_finite(v, y)))
     left = v.compare("olt", x, v.const(0.0))
@@ -70,10 +69,19 @@ def _exponential(site: Site, z: Word, power: Callable[[str], str]) -> Word:
     return re, im
 
 
+_LOG_2, _LOG_2_REST = math.log(2), 2.3190468138462996e-17
+"""log(2) to 106 bits."""
+
+
 def _exp2(site: Site, z: Word) -> Word:
+    """The angle y log(2) is rounded; the turn by what that cut off is added."""
     v = site.floats
-    x, y = (v.mul(part, v.const(math.log(2))) for part in z)
-    return _exp(site, (x, y))
+    angle = v.mul(z[1], v.const(_LOG_2))
+    rest = v.fma(z[1], v.const(_LOG_2), v.neg(angle))
+    rest = v.fma(z[1], v.const(_LOG_2_REST), rest)
+    cos, sin = (called(site, name, FLOAT64, angle) for name in ("cos", "sin"))
+    turned = v.fma(v.neg(rest), sin, cos), v.fma(rest, cos, sin)
+    return _exponential(site, "exp2", z, turned)
 
 
 def _expm1(site: Site, z: Word) -> Word:
@@ -288,7 +296,7 @@ def _pow(site: Site, z: Word, w: Word) -> Word:
         for a, b, c in zip(inverse, repeated, general, strict=True)
     )
     nothing = v.both(*(v.compare("oeq", part, zero) for part in z))
-    vanishing = v.both(real, v.compare("ogt", w[0], zero))
+    vanishing = v.compare("ogt", w[0], zero)
     limit = v.select(vanishing, zero, v.const(math.nan))
     out = tuple(v.select(nothing, limit, part) for part in out)
     constant = v.both(real, v.compare("oeq", w[0], zero))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....ops import functions, special
+from ....ops import functions
 from .. import kinds
 from ..kinds import FLOAT32, FLOAT64, Word
 from ..site import Operation, Operations, Site
@@ -56,9 +56,4 @@ OPERATIONS: Operations = {
     functions.sinh: function("sinh", 15),
     functions.tan: function("tan", 25),
     functions.tanh: function("tanh", 15),
-    special.digamma: function("digamma", 40),
-    special.erf: function("erf", 15),
-    special.erfc: function("erfc", 20),
-    special.erf_inv: function("erf_inv", 30),
-    special.lgamma: function("lgamma", 40),
 }

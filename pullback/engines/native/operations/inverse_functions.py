@@ -57,7 +57,8 @@ def asin(site: Site, z: Word) -> Word:
     angle = called(site, "atan2", FLOAT64, boxed[0], v.intrinsic("fabs", boxed[1]))
     re = v.select(endless, angle, re)
     im = v.select(endless, v.intrinsic("copysign", v.const(math.inf), y), im)
-    return _real_axis_kept(v, x, re), _real_axis_kept(v, y, im)
+    # On the imaginary axis the real part is 0, also where the other is NaN.
+    return v.select(v.compare("oeq", x, v.const(0.0)), x, re), im
 
 
 def acos(site: Site, z: Word) -> Word:
@@ -95,11 +96,6 @@ def _boxed(v: FloatLanes, z: Word) -> tuple[str, Word]:
         at = v.select(end, v.const(1.0), inside)
         found.append(v.intrinsic("copysign", at, part))
     return v.either(*ends), (found[0], found[1])
-
-
-def _real_axis_kept(v: FloatLanes, part: str, result: str) -> str:
-    """0 of a part that is 0, whatever the other is."""
-    return v.select(v.compare("oeq", part, v.const(0.0)), part, result)
 
 
 def atanh(site: Site, z: Word) -> Word:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from ..site import Operations
-from . import arithmetic, bits, comparison, complex_numbers, conversion, functions, powers, rounding
+from . import (
+    arithmetic,
+    bits,
+    comparison,
+    complex_numbers,
+    conversion,
+    functions,
+    powers,
+    rounding,
+    special,
+)
 
 OPERATIONS: Operations = {
     **arithmetic.OPERATIONS,
@@ -14,4 +24,5 @@ OPERATIONS: Operations = {
     **functions.OPERATIONS,
     **powers.OPERATIONS,
     **rounding.OPERATIONS,
+    **special.OPERATIONS,
 }
