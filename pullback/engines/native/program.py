@@ -13,13 +13,15 @@ from .kinds import Unsupported, kind_of
 from .lowering import Lowering, Value
 from .nodes import Sink
 from .operations import OPERATIONS
-from .rules import control, random_bits, reductions, structural
+from .rules import contraction, control, indexing, random_bits, reductions, structural
 
 RULES = {
     **structural.RULES,
     **reductions.RULES,
     **control.RULES,
+    **indexing.RULES,
     **random_bits.RULES,
+    **contraction.RULES,
 }
 
 

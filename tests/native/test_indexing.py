@@ -1,0 +1,123 @@
+"""Gather, scatter and dynamic slices of the native engine against the meaning of the primitives."""
+
+import numpy as np
+import pytest
+from kernels import compare, random_array
+
+from pullback.core.settings import enable_x64
+from pullback.engines.native.kinds import _KINDS
+from pullback.ops.dynamic import dynamic_slice, dynamic_update_slice
+from pullback.ops.indexing import gather
+from pullback.ops.windows import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+)
+
+DTYPES = list(_KINDS)
+INDEX_DTYPES = [np.dtype(c) for c in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")]
+MODES = [
+    GatherScatterMode.CLIP,
+    GatherScatterMode.FILL_OR_DROP,
+    GatherScatterMode.PROMISE_IN_BOUNDS,
+]
+
+
+@pytest.fixture(autouse=True)
+def wide():
+    with enable_x64(True):
+        yield
+
+
+def random_windows(rng):
+    """(shape, shape of the indices, dimension numbers, sizes) of windows that fit."""
+    rank = int(rng.integers(1, 4))
+    big = rng.random() < 0.4
+    shape = tuple(int(n) for n in rng.integers(1, 12 if big else 5, rank))
+    batch_rank = int(rng.integers(0, 3))
+    batch = [int(n) for n in rng.integers(1, 9 if big else 4, batch_rank)]
+    axes = list(rng.permutation(rank))
+    shared = int(rng.integers(0, min(rank, batch_rank) + 1)) if rng.random() < 0.4 else 0
+    batching = sorted(int(d) for d in axes[:shared])
+    indices_batching = [int(d) for d in rng.permutation(batch_rank)[:shared]]
+    for d, e in zip(batching, indices_batching, strict=True):
+        batch[e] = shape[d]
+    rest = axes[shared:]
+    starts = tuple(int(d) for d in rest[: int(rng.integers(0, len(rest) + 1))])
+    collapsed = tuple(sorted(int(d) for d in rest if rng.random() < 0.5))
+    sizes = []
+    for d, n in enumerate(shape):
+        single = d in collapsed or d in batching
+        whole = rng.random() < 0.4
+        sizes.append(1 if single else n if whole else int(rng.integers(1, n + 1)))
+    visible = rank - len(collapsed) - len(batching)
+    out_rank = batch_rank + visible
+    offset = tuple(sorted(int(d) for d in rng.permutation(out_rank)[:visible]))
+    numbers = GatherDimensionNumbers(
+        offset, collapsed, starts, tuple(batching), tuple(indices_batching)
+    )
+    return shape, (*batch, len(starts)), numbers, tuple(sizes)
+
+
+def random_indices(rng, shape, dtype):
+    """Mostly inside, some before and after; some as far away as the dtype has them."""
+    dtype = np.dtype(dtype)
+    limits = np.iinfo(dtype)
+    near = rng.integers(max(limits.min, -2), 12, shape).astype(dtype)
+    far = np.array([limits.min, limits.max], dtype)[rng.integers(0, 2, shape)]
+    return np.where(rng.random(shape) < 0.1, far, near)
+
+
+def gather_case(seed):
+    """(operand, indices, parameters) of a random gather."""
+    rng = np.random.default_rng(seed)
+    shape, indices_shape, numbers, sizes = random_windows(rng)
+    dtype = DTYPES[seed % len(DTYPES)]
+    fill = None if rng.random() < 0.6 or dtype.kind == "b" else int(rng.integers(0, 3))
+    params = {
+        "dimension_numbers": numbers,
+        "slice_sizes": sizes,
+        "mode": MODES[int(rng.integers(3))],
+        "fill_value": fill,
+        "unique_indices": False,
+        "indices_are_sorted": False,
+    }
+    x = random_array(rng, shape, dtype)
+    indices = random_indices(rng, indices_shape, INDEX_DTYPES[int(rng.integers(8))])
+    return rng, x, indices, params
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_gather(seed):
+    _, x, indices, params = gather_case(seed)
+    compare(gather, [x, indices], params)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(120, 3000))
+def test_gather_fuzz(seed):
+    _, x, indices, params = gather_case(seed)
+    compare(gather, [x, indices], params)
+
+
+def window_case(seed):
+    rng = np.random.default_rng(seed)
+    rank = int(rng.integers(1, 4))
+    shape = tuple(int(n) for n in rng.integers(1, 9, rank))
+    sizes = tuple(int(rng.integers(1, n + 1)) for n in shape)
+    dtype = INDEX_DTYPES[int(rng.integers(8))]
+    starts = list(random_indices(rng, (rank,), dtype))
+    x = random_array(rng, shape, DTYPES[seed % len(DTYPES)])
+    update = random_array(rng, sizes, x.dtype)
+    return x, update, [np.asarray(s) for s in starts]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_dynamic_slice(seed):
+    x, update, starts = window_case(seed)
+    compare(dynamic_slice, [x, *starts], {"slice_sizes": update.shape})
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_dynamic_update_slice(seed):
+    x, update, starts = window_case(seed)
+    compare(dynamic_update_slice, [x, update, *starts], {})
