@@ -73,6 +73,10 @@ class Code:
         self.whole = self.section = Section(first_block)
         self.before_loops: list[Section] = []
         """For each loop around the present place: a section before it."""
+        self.products: dict[str, tuple[str, str]] = {}
+        """Floats that are products, and their two factors."""
+        self.ready: dict[str, int] = {}
+        """How many operations a result of float arithmetic waits for."""
         self._count = 0
 
     # ---- instructions

@@ -8,6 +8,7 @@ from ..kinds import Kind, Word
 from ..site import Operation, Operations, Site
 from . import complex_numbers as complexes
 from . import moduli
+from .sums import difference, product, total
 from .words import binary, both, chosen, compared, either, floats, intrinsic, number
 
 
@@ -15,18 +16,14 @@ def _add(site: Site, x: Word, y: Word) -> Word:
     kind = site.out
     if kind.family == "c":
         return complexes.added(site, kind, x, y)
-    return (
-        floats(site, kind, "fadd", x, y) if kind.family == "f" else binary(site, kind, "add", x, y)
-    )
+    return total(site, kind, x, y) if kind.family == "f" else binary(site, kind, "add", x, y)
 
 
 def _sub(site: Site, x: Word, y: Word) -> Word:
     kind = site.out
     if kind.family == "c":
         return complexes.subtracted(site, kind, x, y)
-    return (
-        floats(site, kind, "fsub", x, y) if kind.family == "f" else binary(site, kind, "sub", x, y)
-    )
+    return difference(site, kind, x, y) if kind.family == "f" else binary(site, kind, "sub", x, y)
 
 
 def multiplied(site: Site, x: Word, y: Word) -> Word:
@@ -34,9 +31,7 @@ def multiplied(site: Site, x: Word, y: Word) -> Word:
     kind = site.out
     if kind.family == "c":
         return complexes.multiplied(site, kind, x, y)
-    return (
-        floats(site, kind, "fmul", x, y) if kind.family == "f" else binary(site, kind, "mul", x, y)
-    )
+    return product(site, kind, x, y) if kind.family == "f" else binary(site, kind, "mul", x, y)
 
 
 def _square(site: Site, x: Word) -> Word:
