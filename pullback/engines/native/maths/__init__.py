@@ -10,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import exponential, logarithm, trigonometric
+from . import (
+    erf_inverse,
+    error,
+    exponential,
+    gamma,
+    hyperbolic,
+    inverse,
+    logarithm,
+    power,
+    trigonometric,
+)
 
 
 @dataclass(frozen=True)
 class Function:
-    """An emitter `emit(v, x, ...)`, which gives the name of the result, and its operands' number."""
+    """An emitter `emit(v, x, ...)`, which gives the name of the result, and how many operands it has."""
 
     emit: Callable[..., str]
     operands: int = 1
@@ -28,7 +38,26 @@ FUNCTIONS: dict[str, Function] = {
     "logistic": Function(exponential.logistic),
     "tanh": Function(exponential.tanh),
     "log": Function(logarithm.log),
+    "log1p": Function(logarithm.log1p),
     "sin": Function(trigonometric.sin),
     "cos": Function(trigonometric.cos),
     "tan": Function(trigonometric.tan),
+    "asin": Function(inverse.asin),
+    "acos": Function(inverse.acos),
+    "atan": Function(inverse.atan),
+    "atan2": Function(inverse.atan2, 2),
+    "sinh": Function(hyperbolic.sinh),
+    "cosh": Function(hyperbolic.cosh),
+    "asinh": Function(hyperbolic.asinh),
+    "acosh": Function(hyperbolic.acosh),
+    "atanh": Function(hyperbolic.atanh),
+    "pow": Function(power.pow, 2),
+    "cbrt": Function(power.cbrt),
+    "rsqrt": Function(power.rsqrt),
+    "hypot": Function(power.hypot, 2),
+    "erf": Function(error.erf),
+    "erfc": Function(error.erfc),
+    "erf_inv": Function(erf_inverse.erf_inv),
+    "lgamma": Function(gamma.lgamma),
+    "digamma": Function(gamma.digamma),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..lanes import FloatLanes
-from .double import two_sum
+from .double import fast_two_sum, two_sum
 from .formats import (
     absolute,
     at_least,
@@ -126,14 +126,14 @@ def exp_parts(v: FloatLanes, x: str) -> tuple[str, str]:
 
 
 def exp_words(v: FloatLanes, x: str, extra: str | None = None) -> tuple[str, str, str]:
-    """As `exp_parts`, of x + extra, and p as r + tail, good to half the tail's last place."""
+    """As `exp_parts`, of x + extra, and p as r + tail; extra is below 2**-20."""
     high, low = LN2[v.bits]
     whole, n = multiple(v, x, LOG2_E)
     exact = v.fma(whole, v.const(-high), x)
     r = v.fma(whole, v.const(-low), exact)
     lost = v.fma(whole, v.const(-low), v.sub(exact, r))
     if extra is not None:
-        lost = v.add(lost, extra)
+        r, lost = fast_two_sum(v, r, v.add(lost, extra))
     return n, r, v.fma(v.mul(r, r), v.polynomial(r, _NUMBERS[v.bits].exp), lost)
 
 

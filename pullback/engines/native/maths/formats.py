@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..lanes import FloatLanes
-from ..text import float_text
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,9 @@ def _half(v: FloatLanes, n: str) -> str:
     return v.integer("sub", up, v.int_const(2048))
 
 
-def scalar_text(v: FloatLanes, value: float) -> str:
-    """A constant of one lane."""
-    return float_text(value, v.bits)
+def whole_polynomial(v: FloatLanes, x: str, coefficients: Sequence[float]) -> str:
+    """A polynomial that is itself a result: its constant term comes last.
+
+    `FloatLanes.polynomial` rounds sums with the constant term once for every doubling of terms.
+    """
+    return v.fma(x, v.polynomial(x, coefficients[:-1]), v.const(coefficients[-1]))

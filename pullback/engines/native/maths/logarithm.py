@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from ..lanes import FloatLanes
+from .double import fast_two_sum, two_sum
 from .exponential import LN2
 from .formats import format_of, infinity, not_a_number
 
@@ -80,6 +81,33 @@ def log(v: FloatLanes, x: str) -> str:
     f = v.sub(m, v.const(1.0))
     tail = log_parts(v, f, v.mul(e, v.const(low)))
     return edges(v, x, v.fma(e, v.const(high), v.add(f, tail)))
+
+
+def log1p_words(v: FloatLanes, high: str, low: str, doubled: str | None = None) -> str:
+    """log(1 + high + low), or log(2 (1 + high + low)) where `doubled`; low is small beside high.
+
+    1 + high + low is positive; what is infinite is left to the caller.
+    """
+    total, lost = two_sum(v, v.const(1.0), high)
+    lost = v.add(lost, low)
+    e, m = split(v, total)
+    if doubled is not None:
+        e = v.select(doubled, v.add(e, v.const(1.0)), e)
+    # 2**(1-e), which is 0 for the largest totals: there `lost` has no weight.
+    form = format_of(v)
+    down = v.integer("sub", v.bits_of(m), v.bits_of(total))
+    down = v.from_bits(v.integer("add", down, v.int_const(form.pattern(2.0))))
+    f, rest = fast_two_sum(v, v.sub(m, v.const(1.0)), v.mul(v.mul(lost, down), v.const(0.5)))
+    high_ln2, low_ln2 = LN2[v.bits]
+    extra = v.fma(e, v.const(low_ln2), v.fma(v.neg(rest), f, rest))
+    tail = log_parts(v, f, extra)
+    return v.fma(e, v.const(high_ln2), v.add(f, tail))
+
+
+def log1p(v: FloatLanes, x: str) -> str:
+    """log(1 + x); NaN below -1, -inf at -1."""
+    result = edges(v, v.add(x, v.const(1.0)), log1p_words(v, x, v.const(0.0)))
+    return v.select(v.compare("oeq", x, v.const(0.0)), x, result)
 
 
 def edges(v: FloatLanes, x: str, result: str) -> str:

@@ -108,6 +108,12 @@ def _large(v: FloatLanes, x: str) -> str:
     return v.both(above, v.compare("olt", size, infinity(v)))
 
 
+def quarter_wave(v: FloatLanes, r: str) -> tuple[str, str]:
+    """sin(r) and cos(r) for |r| <= pi/4."""
+    zero, square = v.const(0.0), v.mul(r, r)
+    return v.add(r, _sin_tail(v, r, zero, square)), v.add(*_cos_words(v, r, zero, square))
+
+
 def _wave(v: FloatLanes, x: str, name: str, shift: int) -> str:
     """sin of x + shift pi/2"""
     r, lost, n = _reduced(v, x)
