@@ -1,0 +1,466 @@
+"""dot_general: small operands in registers, others in loops over matrices, large ones by BLAS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ....core import dtypes
+from ....core.program import Equation
+from ....core.types import array_type
+from ....ops.comparison import ne
+from ....ops.contraction import dot_general, free_axes
+from ....ops.elementwise import convert_element_type, mul
+from ..buffers import Buffer, address, strides_of
+from ..kinds import Kind, Unsupported, kind_of
+from ..lowering import Lowering, Rule, Value
+from ..registers import Lanes
+from ..text import Code
+from . import blas
+from . import matrix_kernels as kernels
+from .matrix_kernels import Product
+from .structural import viewed
+
+
+class Axis(NamedTuple):
+    """An axis of the loops: its length, and its steps in the operands and the result."""
+
+    size: int
+    x: int
+    y: int
+    out: int
+
+
+def _dot_general(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
+    aval = eq.outvars[0].aval
+    inner = _inner_dtype(args[0].kind.dtype, args[1].kind.dtype, aval.dtype)
+    x, y = (converted(low, a, inner) for a in args)
+    made = _product(low, eq, x, y, inner)
+    if dtypes.kind(aval.dtype) == "b":
+        zero = low.constant_value(0, made.kind)
+        return [low.elementwise(low.operations[ne], [made, zero], {}, aval)]
+    return [converted(low, made, aval.dtype)]
+
+
+def _inner_dtype(x: np.dtype, y: np.dtype, out: np.dtype) -> np.dtype:
+    """The dtype to multiply and add in: at least float32 for floats."""
+    kind = dtypes.kind(out)
+    if kind in "iu":
+        if "f" in dtypes.kind(x) + dtypes.kind(y):
+            raise Unsupported("a product of floats as integers")
+        return out
+    if kind == "b":
+        return np.dtype(np.int32)
+    wide = any(dtypes.kind(d) in "fc" and dtypes.real_dtype(d).itemsize == 8 for d in (x, y, out))
+    return np.dtype(("f8" if wide else "f4") if kind == "f" else ("c16" if wide else "c8"))
+
+
+def converted(low: Lowering, value: Value, dtype: np.dtype) -> Value:
+    """The value in another dtype."""
+    if value.kind.dtype == dtype:
+        return value
+    operation = low.operations[convert_element_type]
+    params = {"new_dtype": dtype, "weak_type": False}
+    return low.elementwise(operation, [value], params, array_type(value.shape, dtype))
+
+
+def _product(low: Lowering, eq: Equation, x: Value, y: Value, inner: np.dtype) -> Value:
+    (x_sum, y_sum), (x_batch, y_batch) = eq.params["dimension_numbers"]
+    shape = eq.outvars[0].aval.shape
+    kind = kind_of(inner)
+    k = prod(x.shape[i] for i in x_sum)
+    if k == 0:
+        return low.constant_value(0, kind, shape)
+    x_free = free_axes(len(x.shape), x_sum, x_batch)
+    y_free = free_axes(len(y.shape), y_sum, y_batch)
+    if x.small and y.small and prod(shape) <= 32 and prod(shape) * k <= 256:
+        tables = _positions(x.shape, y.shape, (x_batch, x_free, x_sum), (y_batch, y_free, y_sum))
+        lanes = in_registers(low, low.lanes(x), low.lanes(y), *tables)
+        return low.small_value(Lanes(kind, shape, lanes.parts))
+    if k == 1:
+        return _outer(low, x, y, (x_batch, x_free, x_sum), (y_batch, y_free, y_sum), shape)
+    out = low.result_buffer(eq) if kind == kind_of(eq.outvars[0].aval.dtype) else None
+    if out is None:
+        out = low.new_buffer(kind, shape)
+    in_memory(low, low.buffer(x), low.buffer(y), out, eq.params["dimension_numbers"])
+    return low.memory_value(out)
+
+
+# ---- registers
+
+
+def _positions(
+    x_shape: Sequence[int], y_shape: Sequence[int], x_axes: Any, y_axes: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which elements are multiplied: flat positions, by element of the result and term."""
+    x_at, y_at = (
+        np.arange(prod(shape)).reshape(shape).transpose([i for axes in group for i in axes])
+        for shape, group in ((x_shape, x_axes), (y_shape, y_axes))
+    )
+    batch = prod(x_shape[i] for i in x_axes[0])
+    k = prod(x_shape[i] for i in x_axes[2])
+    x_at, y_at = x_at.reshape(batch, -1, 1, k), y_at.reshape(batch, 1, -1, k)
+    x_at, y_at = np.broadcast_arrays(x_at, y_at)
+    return x_at.reshape(-1, k), y_at.reshape(-1, k)
+
+
+def in_registers(low: Lowering, x: Lanes, y: Lanes, x_at: np.ndarray, y_at: np.ndarray) -> Lanes:
+    """The sums over terms (the last axis) of products of lanes, flat."""
+    size, k = x_at.shape
+    kind, code, registers = x.kind, low.code, low.registers
+    loose = sum(not source.width for lanes in (x, y) for source, _ in lanes.parts[0])
+    if 2 * loose > x.size + y.size and size * k <= 64:
+        found = []
+        for xs, ys in zip(x_at.tolist(), y_at.tolist(), strict=True):
+            total = None
+            for i, j in zip(xs, ys, strict=True):
+                a, b = registers.scalar(x, i), registers.scalar(y, j)
+                total = _accumulated(code, kind, 0, a, b, total)
+            found.append(Lanes.of_word(kind, (), total))
+        return Lanes.joined(found)
+    groups = _terms_at_once(size, k)
+    columns = k // groups
+    total, width = None, size * groups
+    for t in range(columns):
+        a, b = (
+            registers.word(lanes.taken(at[:, t * groups : (t + 1) * groups]))
+            for lanes, at in ((x, x_at), (y, y_at))
+        )
+        total = _accumulated(code, kind, width if width > 1 else 0, a, b, total)
+    return _folded(low, kind, total, size, groups)
+
+
+def _terms_at_once(size: int, k: int) -> int:
+    """How many terms of each sum stand side by side in a vector: a power of 2 that divides k."""
+    groups = 1
+    while k % (2 * groups) == 0 and size * 2 * groups <= 8:
+        groups *= 2
+    return groups
+
+
+def _folded(low: Lowering, kind: Kind, word: Any, size: int, groups: int) -> Lanes:
+    lanes = Lanes.of_word(kind, (size * groups,), word)
+    while groups > 1:
+        at = np.arange(size * groups).reshape(size, groups)
+        halves = [
+            low.registers.word(lanes.taken(h)) for h in (at[:, : groups // 2], at[:, groups // 2 :])
+        ]
+        groups //= 2
+        width = size * groups
+        word = kernels.add(low.code, kind, width if width > 1 else 0, *halves)
+        lanes = Lanes.of_word(kind, (width,), word)
+    return lanes
+
+
+def _accumulated(code: Code, kind: Kind, width: int, a: Any, b: Any, total: Any) -> Any:
+    if total is None:
+        return kernels.multiply(code, kind, width, a, b)
+    return kernels.multiply_add(code, kind, width, a, b, total)
+
+
+# ---- one term: a multiplication
+
+
+def _outer(
+    low: Lowering, x: Value, y: Value, x_axes: Any, y_axes: Any, shape: Sequence[int]
+) -> Value:
+    batch, many = len(x_axes[0]), len(x_axes[1])
+    x_to = [*range(batch + many)]
+    y_to = [*range(batch), *range(batch + many, len(shape))]
+    spread = [
+        _spread(low, value, [*axes[0], *axes[1]], to, shape)
+        for value, axes, to in ((x, x_axes, x_to), (y, y_axes, y_to))
+    ]
+    return low.elementwise(low.operations[mul], spread, {}, array_type(tuple(shape), x.kind.dtype))
+
+
+def _spread(
+    low: Lowering, value: Value, axes: Sequence[int], to: Sequence[int], shape: Sequence[int]
+) -> Value:
+    """The value's `axes` as axes `to` of an array of `shape`; its other axes have length 1."""
+    if value.size == 1:
+        lanes = low.lanes(value).taken(np.zeros((), int))
+        return (
+            low.small_value(lanes)
+            if prod(shape) != 1
+            else low.small_value(lanes.taken(np.zeros(shape, int)))
+        )
+
+    def view(b: Buffer) -> Buffer:
+        strides = [0] * len(shape)
+        for d, i in zip(to, axes, strict=True):
+            strides[d] = b.strides[i]
+        return Buffer(b.pointer, b.kind, shape, strides, b.storage)
+
+    if value.size == prod(shape):
+        return viewed(low, value, shape, view)
+    return low.memory_value(view(low.buffer(value)))
+
+
+# ---- memory
+
+
+def in_memory(low: Lowering, x: Buffer, y: Buffer, out: Buffer, numbers: Any) -> None:
+    """Write the product of two arrays of one kind, with any strides, to a third."""
+    (x_sum, y_sum), (x_batch, y_batch) = numbers
+    x_free = free_axes(len(x.shape), x_sum, x_batch)
+    y_free = free_axes(len(y.shape), y_sum, y_batch)
+    x, y, sums = _summed(low, x, y, (x_batch, x_free, x_sum), (y_batch, y_free, y_sum))
+    steps = iter(out.strides)
+    batch = [
+        Axis(x.shape[i], x.strides[i], y.strides[j], next(steps))
+        for i, j in zip(x_batch, y_batch, strict=True)
+    ]
+    rows = [Axis(x.shape[i], x.strides[i], 0, next(steps)) for i in x_free]
+    columns = [Axis(y.shape[j], 0, y.strides[j], next(steps)) for j in y_free]
+    rows, columns = merged(rows), merged(columns)
+    row, outer_rows = _chosen(rows, max(rows, key=lambda a: a.size, default=None))
+    column, outer_columns = _chosen(columns, columns[-1] if columns else None)
+    loops = merged(batch) + outer_rows + outer_columns
+    product = Product(
+        x.kind, row.size, column.size, sums.size,
+        (row.x, sums.x), (sums.y, column.y), (row.out, column.out),
+    )  # fmt: skip
+    Matrices(low, x, y, out, loops).write(product)
+
+
+def _chosen(axes: list[Axis], one: Axis | None) -> tuple[Axis, list[Axis]]:
+    if one is None:
+        return Axis(1, 0, 0, 0), []
+    return one, [a for a in axes if a is not one]
+
+
+def merged(axes: Sequence[Axis]) -> list[Axis]:
+    """Axes of more than one element, those in one where a single step leads through them."""
+    found: list[Axis] = []
+    for axis in axes:
+        if axis.size == 1:
+            continue
+        if found:
+            last = found[-1]
+            n = axis.size
+            if (last.x, last.y, last.out) == (n * axis.x, n * axis.y, n * axis.out):
+                found[-1] = axis._replace(size=last.size * n)
+                continue
+        found.append(axis)
+    return found
+
+
+def _summed(
+    low: Lowering, x: Buffer, y: Buffer, x_axes: Any, y_axes: Any
+) -> tuple[Buffer, Buffer, Axis]:
+    """The operands, copied if need be, such that their summed axes are one axis of each."""
+    pairs = list(zip(x_axes[2], y_axes[2], strict=True))
+    orders = [
+        sorted(pairs, key=lambda p: -abs(x.strides[p[0]])),
+        sorted(pairs, key=lambda p: -abs(y.strides[p[1]])),
+    ]
+    if y.size > x.size:
+        orders.reverse()
+    for order in orders:
+        axes = [Axis(x.shape[i], x.strides[i], y.strides[j], 0) for i, j in order]
+        both = merged(axes)
+        if len(both) <= 1:
+            return x, y, both[0] if both else Axis(1, 0, 0, 0)
+    order = orders[0]
+    if len(merged([Axis(x.shape[i], x.strides[i], 0, 0) for i, _ in order])) > 1:
+        x = _with_last(low, x, [i for i, _ in order])
+    if len(merged([Axis(y.shape[j], 0, y.strides[j], 0) for _, j in order])) > 1:
+        y = _with_last(low, y, [j for _, j in order])
+    axes = [Axis(x.shape[i], x.strides[i], y.strides[j], 0) for i, j in order]
+    (axis,) = merged(axes)
+    return x, y, axis
+
+
+def _with_last(low: Lowering, b: Buffer, last: Sequence[int]) -> Buffer:
+    """A copy in which the axes `last` are the innermost, in this order."""
+    order = [i for i in range(len(b.shape)) if i not in last] + list(last)
+    shape = [b.shape[i] for i in order]
+
+    def make() -> Buffer:
+        copy = low.new_buffer(b.kind, shape)
+        seen = Buffer(b.pointer, b.kind, shape, [b.strides[i] for i in order], b.storage)
+        low.write(low.memory_value(seen), copy)
+        return copy
+
+    copy = low.hoisted(b, ("summed last", b.pointer, b.shape, b.strides, tuple(order)), make)
+    strides = [0] * len(order)
+    for i, step in zip(order, strides_of(shape), strict=True):
+        strides[i] = step
+    return Buffer(copy.pointer, b.kind, b.shape, strides, copy.storage)
+
+
+class Matrices:
+    """A product of matrices, once or in loops over more axes."""
+
+    def __init__(
+        self, low: Lowering, x: Buffer, y: Buffer, out: Buffer, loops: Sequence[Axis]
+    ) -> None:
+        self.low, self.x, self.y, self.out = low, x, y, out
+        self.loops = list(loops)
+
+    def write(self, p: Product) -> None:
+        """Append the code of the product."""
+        p = p.plain
+        if p.m > 1 and (p.n == 1 or (p.c[1] != 1 and p.c[0] == 1)):
+            self._turn()
+            p = p.turned.plain
+        if p.c[1] != 1:
+            self._through_scratch(p)
+            return
+        self._with_steps(p)
+
+    def _turn(self) -> None:
+        self.x, self.y = self.y, self.x
+        self.loops = [Axis(a.size, a.y, a.x, a.out) for a in self.loops]
+
+    def _through_scratch(self, p: Product) -> None:
+        low, kind = self.low, p.kind
+        lengths = [a.size for a in self.loops]
+        scratch = low.new_buffer(kind, (*lengths, p.m, p.n))
+        steps = strides_of(scratch.shape)
+        loops = [a._replace(out=s) for a, s in zip(self.loops, steps, strict=False)]
+        Matrices(low, self.x, self.y, scratch, loops).write(replace(p, c=(p.n, 1)))
+        strides = [*(a.out for a in self.loops), *p.c]
+        target = Buffer(self.out.pointer, kind, scratch.shape, strides, self.out.storage)
+        low.write(low.memory_value(scratch), target)
+
+    # ---- which kernel; the result has step 1 along j
+
+    def _with_steps(self, p: Product) -> None:
+        if blas.pays(p):
+            call = blas.arguments(p)
+            if call is not None:
+                self._over(lambda code, a, b, c: blas.write(code, p, a, b, c))
+                self._note(p, "BLAS")
+                return
+        lanes = kernels.lanes_of(p.kind)
+        few = p.m == 1 or (p.n <= lanes // 4 and p.k >= lanes)
+        along = p.a[1] == 1 and p.b[0] == 1 and not (p.b[1] == 1 and p.n > 1)
+        if few and along and not (p.m == 1 and self._stays(self.y, p)):
+            self._kernel(kernels.dotted, p)
+            return
+        if p.m > 1 and few and p.a[1] == 1:
+            self._packed_second(p, True)
+        elif p.b[1] == 1:
+            self._kernel(kernels.tiled, p)
+        elif p.m < 4 and p.b[0] == 1 and not self._stays(self.y, p):
+            self._packed_first(p)
+        else:
+            self._packed_second(p, False)
+
+    def _stays(self, buffer: Buffer, p: Product) -> bool:
+        """Whether a copy of the second operand could be made once before loops."""
+        scopes = self.low.scopes
+        return (
+            bool(scopes)
+            and scopes[-1].section is not None
+            and buffer.pointer in scopes[-1].pointers
+            and p.k * p.n <= 1 << 16
+        )
+
+    def _packed_first(self, p: Product) -> None:
+        self.x, used = self._copied(self.x, [a.x for a in self.loops], (p.m, p.k), p.a)
+        self.loops = [a._replace(x=s) for a, s in zip(self.loops, used, strict=True)]
+        self._kernel(kernels.dotted, replace(p, a=(p.k, 1)))
+
+    def _packed_second(self, p: Product, for_dots: bool) -> None:
+        shape, steps = ((p.n, p.k), p.b[::-1]) if for_dots else ((p.k, p.n), p.b)
+        self.y, used = self._copied(self.y, [a.y for a in self.loops], shape, steps)
+        self.loops = [a._replace(y=s) for a, s in zip(self.loops, used, strict=True)]
+        if for_dots:
+            self._kernel(kernels.dotted, replace(p, b=(1, p.k)))
+        else:
+            self._kernel(kernels.tiled, replace(p, b=(p.n, 1)))
+
+    def _copied(
+        self, source: Buffer, outer: Sequence[int], shape: tuple[int, int], steps: tuple[int, int]
+    ) -> tuple[Buffer, list[int]]:
+        """An operand in C order: a matrix for each element of the loops that it varies over."""
+        low = self.low
+        lengths = [a.size for a, s in zip(self.loops, outer, strict=True) if s]
+        strides = [s for s in outer if s]
+        whole = (*lengths, *shape)
+        new = iter(strides_of(whole))
+        used = [next(new) if s else 0 for s in outer]
+
+        def make() -> Buffer:
+            to = low.new_buffer(source.kind, whole)
+            loops = [
+                Axis(n, s, 0, t)
+                for n, s, t in zip(lengths, strides, strides_of(whole), strict=False)
+            ]
+            code = low.code
+
+            def one(a: str, b: str, c: str) -> None:
+                kernels.copied(code, source.kind, shape, a, steps, c)
+
+            in_loops(code, source.kind, loops, (source.pointer, source.pointer, to.pointer), one)
+            return to
+
+        key = ("packed", source.pointer, tuple(outer), tuple(lengths), shape, steps)
+        found: Buffer = low.hoisted(source, key, make)
+        return found, used
+
+    def _kernel(self, kernel: Callable[[Code, Product, str, str, str], None], p: Product) -> None:
+        name = self._function(kernel, p)
+        self._over(lambda code, a, b, c: code.line(f"call void @{name}(ptr {a}, ptr {b}, ptr {c})"))
+        self._note(p, kernel.__name__)
+
+    def _function(self, kernel: Callable[[Code, Product, str, str, str], None], p: Product) -> str:
+        """The name of the function that computes this product: one for all of the program."""
+        known = self.low.registers.memos[0]
+        key = (kernel.__name__, p)
+        if key not in known:
+            number = sum(
+                f.startswith("define internal void @dot") for f in self.low.module.functions
+            )
+            name = f"dot{number}"
+            code = Code(self.low.module)
+            kernel(code, p, "%a", "%b", "%c")
+            body = "\n".join(code.whole.flat())
+            self.low.module.functions.append(
+                f"define internal void @{name}(ptr noalias %a, ptr noalias %b, ptr noalias %c) "
+                f"{{\nentry:\n{body}\n  ret void\n}}"
+            )
+            known[key] = name
+        return str(known[key])
+
+    def _over(self, one: Callable[[Code, str, str, str], None]) -> None:
+        code = self.low.code
+        pointers = (self.x.pointer, self.y.pointer, self.out.pointer)
+        in_loops(code, self.out.kind, self.loops, pointers, lambda *at: one(code, *at))
+
+    def _note(self, p: Product, how: str) -> None:
+        times = "".join(f"{a.size} times " for a in self.loops)
+        self.low.notes.append(f"{times}{p.m}x{p.k} by {p.k}x{p.n}: {how}")
+
+
+def in_loops(
+    code: Code,
+    kind: Kind,
+    loops: Sequence[Axis],
+    pointers: tuple[str, str, str],
+    one: Callable[[str, str, str], None],
+) -> None:
+    """`one` at the places of three arrays that loops over `loops` go to."""
+    if not loops:
+        one(*pointers)
+        return
+    axis = loops[0]
+
+    def body(i: str, _: list[str]) -> None:
+        steps = (axis.x, axis.y, axis.out)
+        here = [
+            address(code, kind, p, code.times(i, s)) for p, s in zip(pointers, steps, strict=True)
+        ]
+        in_loops(code, kind, loops[1:], (here[0], here[1], here[2]), one)
+
+    code.loop(axis.size, body)
+
+
+RULES: dict[Any, Rule] = {dot_general: _dot_general}

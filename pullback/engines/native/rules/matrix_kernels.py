@@ -1,0 +1,498 @@
+"""Products of two strided matrices in loops over tiles of the result that registers hold.
+
+All lengths and steps are known when the code is written, so that no tile needs a test for edges: a
+last tile that would stand over the end is moved back, and computes some elements again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from .. import machine
+from ..buffers import address
+from ..kinds import Kind, Word, constant, extract, load, shuffle, splat, store
+from ..text import Code, Index
+
+VECTOR_BYTES = 64 if "+avx512vl" in machine.FEATURES else 32 if "+avx2" in machine.FEATURES else 16
+REGISTERS = 16 if VECTOR_BYTES == 32 else 32
+"""Vector registers: 32 with AVX-512 and on ARM."""
+LONG = 512
+"""Steps of a sum after which it is put aside and a new one begun, so that errors stay small."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """c[i, j] = sum over p of a[i, p] b[p, j].
+
+    Attributes:
+      kind: of all three.
+      m, n, k: how many i, j and p there are.
+      a, b, c: how many elements lie from one to the next along each axis.
+    """
+
+    kind: Kind
+    m: int
+    n: int
+    k: int
+    a: tuple[int, int]
+    b: tuple[int, int]
+    c: tuple[int, int]
+
+    @property
+    def turned(self) -> Product:
+        """The same of the transposed matrices: b comes first."""
+        a, b, c = self.a, self.b, self.c
+        return Product(self.kind, self.n, self.m, self.k, b[::-1], a[::-1], c[::-1])
+
+    @property
+    def plain(self) -> Product:
+        """With step 1 along axes of length 1, where any step will do."""
+        m, n, k = self.m, self.n, self.k
+
+        def steps(pair: tuple[int, int], lengths: tuple[int, int]) -> tuple[int, int]:
+            first, second = (1 if size == 1 else s for s, size in zip(pair, lengths, strict=True))
+            return first, second
+
+        return replace(
+            self, a=steps(self.a, (m, k)), b=steps(self.b, (k, n)), c=steps(self.c, (m, n))
+        )
+
+
+def lanes_of(kind: Kind) -> int:
+    """Lanes of a machine register."""
+    return max(1, VECTOR_BYTES * 8 // kind.bits)
+
+
+# ---- arithmetic on words, complex ones included
+
+
+def parts(word: Word) -> tuple[str, ...]:
+    """The names in a word: one, or two of a complex word."""
+    return word if isinstance(word, tuple) else (word,)
+
+
+def word_of(names: Sequence[str]) -> Word:
+    """The word of one or two names."""
+    return tuple(names) if len(names) == 2 else names[0]
+
+
+def multiply_add(code: Code, kind: Kind, width: int, a: Word, b: Word, c: Word) -> Word:
+    """a * b + c"""
+    typed = kind.typed(width)
+    if kind.family in "iu":
+        return code.op(f"add {typed} {code.op(f'mul {typed} {a}, {b}')}, {c}")
+    if kind.family == "f":
+        return _fused(code, kind, width, a, b, c)
+    (ar, ai), (br, bi), (cr, ci) = a, b, c
+    less = code.op(f"fneg {typed} {ai}")
+    re = _fused(code, kind, width, less, bi, _fused(code, kind, width, ar, br, cr))
+    im = _fused(code, kind, width, ai, br, _fused(code, kind, width, ar, bi, ci))
+    return re, im
+
+
+def _fused(code: Code, kind: Kind, width: int, a: str, b: str, c: str) -> str:
+    # fmuladd and not fma, which would be a call of the C library on machines without it.
+    typed = kind.typed(width)
+    suffix = (f"v{width}" if width else "") + f"f{kind.bits}"
+    arguments = [f"{typed} {x}" for x in (a, b, c)]
+    return code.call(typed, f"@llvm.fmuladd.{suffix}", *arguments)
+
+
+def multiply(code: Code, kind: Kind, width: int, a: Word, b: Word) -> Word:
+    """a * b"""
+    typed = kind.typed(width)
+    if kind.family in "iu":
+        return code.op(f"mul {typed} {a}, {b}")
+    if kind.family == "f":
+        return code.op(f"fmul {typed} {a}, {b}")
+    (ar, ai), (br, bi) = a, b
+    less = code.op(f"fneg {typed} {ai}")
+    re = _fused(code, kind, width, less, bi, code.op(f"fmul {typed} {ar}, {br}"))
+    im = _fused(code, kind, width, ai, br, code.op(f"fmul {typed} {ar}, {bi}"))
+    return re, im
+
+
+def add(code: Code, kind: Kind, width: int, a: Word, b: Word) -> Word:
+    """a + b"""
+    how = "add" if kind.family in "iu" else "fadd"
+    pairs = zip(parts(a), parts(b), strict=True)
+    return word_of([code.op(f"{how} {kind.typed(width)} {x}, {y}") for x, y in pairs])
+
+
+def shuffled(code: Code, kind: Kind, width: int, a: Word, b: Word, order: Sequence[int]) -> Word:
+    """Lanes of two words in a new order."""
+    pairs = zip(parts(a), parts(b), strict=True)
+    return word_of([shuffle(code, kind.typed(width), x, y, order) for x, y in pairs])
+
+
+# ---- sums over p
+
+
+class Sums:
+    """Words that a loop adds up, as `Code.loop` carries them."""
+
+    def __init__(self, code: Code, kind: Kind, width: int, count: int) -> None:
+        self.code, self.kind, self.width, self.count = code, kind, width, count
+        zero = constant(0, kind, width)
+        self.zeros = list(parts(zero)) * count
+        self.typed = kind.typed(width)
+
+    def words(self, values: Sequence[str]) -> list[Word]:
+        """The words of carried values."""
+        n = self.kind.parts
+        return [word_of(values[i * n : (i + 1) * n]) for i in range(self.count)]
+
+    def values(self, words: Sequence[Word]) -> list[str]:
+        """The values that carry words."""
+        return [part for word in words for part in parts(word)]
+
+    def over(
+        self, count: int, step: Callable[[Index, list[Word]], list[Word]], unrolled: bool
+    ) -> list[Word]:
+        """`step(i, words)` for i below `count`, from zeros on; its last words."""
+        if unrolled or count == 1:
+            words = self.words(self.zeros)
+            for i in range(count):
+                words = step(i, words)
+            return words
+        if count <= 2 * LONG or self.kind.family in "iu":
+            return self._loop(count, step, 0)
+        code = self.code
+
+        def block(i: str, values: list[str]) -> list[str]:
+            start = code.times(i, LONG)
+            left = code.op(f"sub nsw i64 {count}, {start}")
+            found = self._loop(code.least(LONG, left), step, start)
+            pairs = zip(self.words(values), found, strict=True)
+            return self.values([add(code, self.kind, self.width, a, b) for a, b in pairs])
+
+        carry = [(self.typed, z) for z in self.zeros]
+        return self.words(code.loop(-(-count // LONG), block, carry))
+
+    def _loop(
+        self, count: Index, step: Callable[[Index, list[Word]], list[Word]], start: Index
+    ) -> list[Word]:
+        def body(i: str, values: list[str]) -> list[str]:
+            return self.values(step(self.code.add(start, i), self.words(values)))
+
+        carry = [(self.typed, z) for z in self.zeros]
+        return self.words(self.code.loop(count, body, carry))
+
+
+def _total(code: Code, kind: Kind, width: int, words: Sequence[Word]) -> Word:
+    """All words added, halves with halves."""
+    found = list(words)
+    while len(found) > 1:
+        pairs = zip(found[::2], found[1::2], strict=False)
+        rest = found[-1:] if len(found) % 2 else []
+        found = [add(code, kind, width, a, b) for a, b in pairs] + rest
+    return found[0]
+
+
+# ---- tiles: vectors along j
+
+
+class Tile(NamedTuple):
+    """Rows, and columns of `width` lanes, of the part of the result that registers hold.
+
+    `sets`: so many sums of every element, for every so many p, so that they do not wait for each
+    other. `cost`: about how many cycles the whole product takes.
+    """
+
+    rows: int
+    columns: int
+    width: int
+    sets: int
+    cost: float
+
+
+@lru_cache(maxsize=4096)
+def tile_of(m: int, n: int, k: int, lanes: int, parts_: int) -> Tile:
+    """The cheapest tile for an m by n result."""
+    width = lanes if n >= lanes else 1 << (n.bit_length() - 1)
+    most = -(-n // width)
+    options = []
+    for columns in range(1, min(most, 8) + 1):
+        for rows in range(1, min(m, 14) + 1):
+            held = parts_ * rows * columns
+            if held + parts_ * (columns + 1) > REGISTERS:
+                break
+            sets = max(1, min(4, k, -(-8 // (rows * columns)), REGISTERS // (2 * held)))
+            products = parts_ * parts_ * rows * columns
+            step = max(products / 2, (rows + columns) / 2, 4 / sets)
+            tiles = -(-m // rows) * -(-most // columns)
+            cost = tiles * (step * k + 6 + rows * columns * parts_ * sets)
+            options.append(Tile(rows, columns, width if width > 1 else 0, sets, cost))
+    return min(options, key=lambda t: t.cost)
+
+
+def tiled(code: Code, p: Product, a: str, b: str, c: str) -> None:
+    """Append the loops of a product whose b and c have step 1 along j."""
+    tile = tile_of(p.m, p.n, p.k, lanes_of(p.kind), p.kind.parts)
+    width = tile.width or 1
+    span = tile.columns * width
+    offsets = [j * width for j in range(tile.columns)]
+    if p.n <= span:
+        offsets[-1] = p.n - width
+        span = p.n
+
+    def columns(j: Index) -> None:
+        b_at, c_at = address(code, p.kind, b, j), address(code, p.kind, c, j)
+
+        def rows(i: Index) -> None:
+            a_here = address(code, p.kind, a, code.times(i, p.a[0]))
+            c_here = address(code, p.kind, c_at, code.times(i, p.c[0]))
+            _one_tile(code, p, tile, offsets, a_here, b_at, c_here)
+
+        covered(code, p.m, tile.rows, rows)
+
+    covered(code, p.n, span, columns)
+
+
+def covered(code: Code, count: int, part: int, body: Callable[[Index], None]) -> None:
+    """`body` at the first of each `part` of `count` elements, the last part moved back."""
+    if count <= part:
+        body(0)
+        return
+
+    def place(i: str, _: list[str]) -> None:
+        start = code.times(i, part)
+        body(code.least(start, count - part) if count % part else start)
+
+    code.loop(-(-count // part), place)
+
+
+def _one_tile(
+    code: Code, p: Product, tile: Tile, offsets: list[int], a: str, b: str, c: str
+) -> None:
+    kind, width, sets = p.kind, tile.width, tile.sets
+    size = tile.rows * tile.columns
+    sums = Sums(code, kind, width, size * sets)
+
+    def steps(first: Index, count: int, words: list[Word]) -> list[Word]:
+        a_at = address(code, kind, a, code.times(first, p.a[1]))
+        b_at = address(code, kind, b, code.times(first, p.b[0]))
+        found = list(words)
+        for s in range(count):
+            row = [
+                load(code, kind, address(code, kind, b_at, s * p.b[0] + o), width) for o in offsets
+            ]
+            for r in range(tile.rows):
+                one = load(code, kind, address(code, kind, a_at, s * p.a[1] + r * p.a[0]), 0)
+                spread = splat(code, kind, one, width)
+                for q, word in enumerate(row):
+                    at = s * size + r * tile.columns + q
+                    found[at] = multiply_add(code, kind, width, spread, word, found[at])
+        return found
+
+    whole, rest = divmod(p.k, sets)
+    unrolled = p.k * size <= 48
+    found = sums.over(whole, lambda i, words: steps(code.times(i, sets), sets, words), unrolled)
+    if rest:
+        found = steps(whole * sets, rest, found)
+    for r in range(tile.rows):
+        for q, offset in enumerate(offsets):
+            at = r * tile.columns + q
+            word = _total(code, kind, width, found[at::size])
+            store(code, kind, word, address(code, kind, c, r * p.c[0] + offset), width)
+
+
+# ---- dot products: vectors along p
+
+
+def dotted(code: Code, p: Product, a: str, b: str, c: str) -> None:
+    """Append the loops of a product whose a and b have step 1 along p."""
+    lanes = lanes_of(p.kind)
+    width = min(lanes, 1 << (p.k.bit_length() - 1))
+    columns = min(8 if p.m == 1 else 4, 1 << (p.n.bit_length() - 1))
+    rows = min(p.m, 4 if columns < 4 else 2)
+    sets = max(1, min(8 // (rows * columns), p.k // width))
+
+    def place(i: Index, j: Index) -> None:
+        at = [
+            address(code, p.kind, q, code.times(t, s))
+            for q, t, s in ((a, i, p.a[0]), (b, j, p.b[1]))
+        ]
+        to = address(code, p.kind, c, code.add(code.times(i, p.c[0]), code.times(j, p.c[1])))
+        _some_dots(code, p, (rows, columns, width, sets), at[0], at[1], to)
+
+    covered(code, p.n, columns, lambda j: covered(code, p.m, rows, lambda i: place(i, j)))
+
+
+def _some_dots(
+    code: Code, p: Product, sizes: tuple[int, int, int, int], a: str, b: str, c: str
+) -> None:
+    kind = p.kind
+    rows, columns, lanes, sets = sizes
+    width = lanes if lanes > 1 else 0
+    size = rows * columns
+    sums = Sums(code, kind, width, size * sets)
+
+    def vectors(base: str, at: Index, step: int, count: int, shown: int) -> list[Word]:
+        start = address(code, kind, base, at)
+        found = [
+            load(code, kind, address(code, kind, start, r * step), width) for r in range(count)
+        ]
+        return [_last_lanes(code, kind, width, word, shown) for word in found]
+
+    def step(at: Index, words: list[Word], first: int, shown: int) -> None:
+        left = vectors(a, at, p.a[0], rows, shown)
+        right = vectors(b, at, p.b[1], columns, shown)
+        for r in range(rows):
+            for q in range(columns):
+                n = first + r * columns + q
+                words[n] = multiply_add(code, kind, width, left[r], right[q], words[n])
+
+    def steps(i: Index, words: list[Word]) -> list[Word]:
+        start, found = code.times(i, sets * lanes), list(words)
+        for s in range(sets):
+            step(code.add(start, s * lanes), found, s * size, lanes)
+        return found
+
+    whole = p.k // (lanes * sets)
+    found = sums.over(whole, steps, whole * size * sets <= 16)
+    for at in range(whole * sets * lanes, p.k - lanes + 1, lanes):
+        step(at, found, at // lanes % sets * size, lanes)
+    if p.k % lanes:
+        step(p.k - lanes, found, 0, p.k % lanes)
+    for r in range(rows):
+        accumulated = [
+            _total(code, kind, width, found[r * columns + q :: size]) for q in range(columns)
+        ]
+        word = across(code, kind, width, accumulated)
+        to = address(code, kind, c, r * p.c[0])
+        store_spread(code, kind, word, to, p.c[1], columns)
+
+
+def _last_lanes(code: Code, kind: Kind, width: int, word: Word, shown: int) -> Word:
+    """Zeros in all lanes but the last `shown`."""
+    if shown >= max(width, 1):
+        return word
+    order = [width + i if i < width - shown else i for i in range(width)]
+    return shuffled(code, kind, width, word, constant(0, kind, width), order)
+
+
+def across(code: Code, kind: Kind, width: int, words: Sequence[Word]) -> Word:
+    """The sums of the lanes of each word, as lanes of one word; the words are a power of 2."""
+    found, each, lanes = list(words), width or 1, width or 1
+    while len(found) > 1 or each > 1:
+        half = each // 2
+        pairs = (
+            list(zip(found[::2], found[1::2], strict=True))
+            if len(found) > 1
+            else [(found[0], constant(0, kind, width))]
+        )
+        twice = len(found) > 1
+        if not half:
+            order = list(range(2 * lanes))
+            found = [_joined(code, kind, lanes, x, y, order) for x, y in pairs]
+            lanes *= 2
+            width = lanes
+            continue
+        count = 2 * lanes if twice else lanes
+        low = [i for i in range(count) if i % each < half]
+        high = [i for i in range(count) if i % each >= half]
+        sums = []
+        for x, y in pairs:
+            wide = len(low) if len(low) > 1 else 0
+            halves = [_picked(code, kind, lanes, x, y, at) for at in (low, high)]
+            sums.append(add(code, kind, wide, *halves))
+        found, each, lanes = sums, half, len(low)
+        width = lanes if lanes > 1 else 0
+    return found[0]
+
+
+def _picked(code: Code, kind: Kind, lanes: int, x: Word, y: Word, at: list[int]) -> Word:
+    if len(at) > 1:
+        return shuffled(code, kind, lanes, x, y, at)
+    return word_of([extract(code, kind, part, at[0], lanes) for part in parts(x)])
+
+
+def _joined(code: Code, kind: Kind, lanes: int, x: Word, y: Word, order: list[int]) -> Word:
+    if lanes > 1:
+        return shuffled(code, kind, lanes, x, y, order)
+    made = []
+    for one, other in zip(parts(x), parts(y), strict=True):
+        first = code.op(f"insertelement {kind.typed(2)} poison, {kind.register} {one}, i64 0")
+        made.append(
+            code.op(f"insertelement {kind.typed(2)} {first}, {kind.register} {other}, i64 1")
+        )
+    return word_of(made)
+
+
+def store_spread(code: Code, kind: Kind, word: Word, pointer: str, step: int, count: int) -> None:
+    """Write `count` lanes `step` elements apart."""
+    if count == 1 or step == 1:
+        store(code, kind, word, pointer, count if count > 1 else 0)
+        return
+    for i in range(count):
+        one = word_of([extract(code, kind, part, i, count) for part in parts(word)])
+        store(code, kind, one, address(code, kind, pointer, i * step), 0)
+
+
+# ---- copies
+
+
+def copied(
+    code: Code, kind: Kind, shape: tuple[int, int], source: str, steps: tuple[int, int], to: str
+) -> None:
+    """Append the loops that copy a strided matrix to C order."""
+    rows, columns = shape
+    if steps[1] != 1 and steps[0] == 1 and rows > 1 and columns > 1:
+        _transposed(code, kind, shape, source, steps[1], to)
+        return
+    lanes = lanes_of(kind)
+    width = min(lanes, 1 << (columns.bit_length() - 1)) if steps[1] == 1 else 1
+
+    def row(i: Index) -> None:
+        start = address(code, kind, source, code.times(i, steps[0]))
+        end = address(code, kind, to, code.times(i, columns))
+
+        def part(j: Index) -> None:
+            wide = width if width > 1 else 0
+            word = load(code, kind, address(code, kind, start, code.times(j, steps[1])), wide)
+            store(code, kind, word, address(code, kind, end, j), wide)
+
+        covered(code, columns, width, part)
+
+    covered(code, rows, 1, row)
+
+
+def _transposed(
+    code: Code, kind: Kind, shape: tuple[int, int], source: str, step: int, to: str
+) -> None:
+    rows, columns = shape
+    across_ = min(lanes_of(kind), 8, *(1 << (n.bit_length() - 1) for n in shape))
+
+    def block(i: Index, j: Index) -> None:
+        start = address(code, kind, source, code.add(i, code.times(j, step)))
+        end = address(code, kind, to, code.add(code.times(i, columns), j))
+        words = [
+            load(code, kind, address(code, kind, start, q * step), across_) for q in range(across_)
+        ]
+        for r, word in enumerate(_square(code, kind, words)):
+            store(code, kind, word, address(code, kind, end, r * columns), across_)
+
+    covered(code, rows, across_, lambda i: covered(code, columns, across_, lambda j: block(i, j)))
+
+
+def _square(code: Code, kind: Kind, words: list[Word]) -> list[Word]:
+    """The transpose of a square of lanes, by merging each word with that half the way on."""
+    count = len(words)
+    half, size = count // 2, count
+    order_low = [n for i in range(half) for n in (i, size + i)]
+    order_high = [n for i in range(half, size) for n in (i, size + i)]
+    done = 1
+    while done < count:
+        found = []
+        for i in range(half):
+            x, y = words[i], words[i + half]
+            found += [
+                shuffled(code, kind, size, x, y, order_low),
+                shuffled(code, kind, size, x, y, order_high),
+            ]
+        words, done = found, 2 * done
+    return words
