@@ -136,7 +136,7 @@ class Calls:
                 return
             function, programs = entry.entry(self.call)
             self.quick = ReferenceType(programs)
-            owner.__call__ = function  # type: ignore[method-assign]
+            owner.becomes(function)
             _quick.add(self)
         programs.add(plan)
 

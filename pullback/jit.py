@@ -142,7 +142,12 @@ class PjitFunction:
         checks.named_like(self, fun, "jit")
         self._calls.name = self.__name__  # type: ignore[attr-defined]
         self._calls.owner = ReferenceType(self)
-        self.__call__ = self._calls.call
+        self.becomes(self._calls.call)
+
+    def becomes(self, function: Callable[..., Any]) -> None:
+        """From now on a call is a call of `function`."""
+        # By the slot itself, for a subclass may define the name anew.
+        PjitFunction.__call__.__set__(self, function)  # type: ignore[attr-defined]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)

@@ -16,14 +16,14 @@ import numpy as np
 from ...core.array import HostArray
 from ...core.settings import updates, values
 from ...core.trace import EVAL, state
-from . import layout, machine
+from . import layout, objects
 from .entry_code import write
 from .entry_plan import Plan
 from .entry_records import Head
 from .entry_writer import python_functions
 
 MOST_PROGRAMS = 8
-"""The programs that one entry tries; further ones are called through Python."""
+"""The programs that one entry tries. A function of more types than that changes them about."""
 
 _FASTCALL_WITH_KEYWORDS = 0x82
 
@@ -42,24 +42,26 @@ class Programs(np.ndarray):
 
     slow: Any
     plans: list[Plan]
+    next: int = -1
 
     def add(self, plan: Plan) -> None:
-        """Try this plan as well, after the others."""
+        """Try this plan as well; if there are too many, in the place of one of the others."""
+        if any(plan is known for known in self.plans):
+            return
         if len(self.plans) < MOST_PROGRAMS:
             self.plans.append(plan)
-            self[Head.PROGRAMS + len(self.plans) - 1] = plan.address
-            self[Head.COUNT] = len(self.plans)
+        else:
+            self.next = (self.next + 1) % MOST_PROGRAMS
+            self.plans[self.next] = plan
+        place = next(i for i, known in enumerate(self.plans) if known is plan)
+        self[Head.PROGRAMS + place] = plan.address
+        self[Head.COUNT] = len(self.plans)
 
     def clear(self) -> None:
         """Forget all plans."""
         self[Head.COUNT] = 0
         self[Head.PROGRAMS :] = 0
         self.plans = []
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more plans are taken."""
-        return len(self.plans) >= MOST_PROGRAMS
 
 
 _lock = threading.Lock()
@@ -92,7 +94,7 @@ _new_function.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
 
 
 def _compiled() -> _MethodDef:
-    """The code, loaded when the first function needs it (20 ms)."""
+    """The code, loaded when the first function needs it (20 ms, 2 ms if it is on disk)."""
     global _method
     with _lock:
         if _method is None:
@@ -101,7 +103,7 @@ def _compiled() -> _MethodDef:
                 raise RuntimeError(f"no entry: {found}.")
             text = write(found)
             symbols = {**python_functions(), **layout.numpy_functions(), **_objects()}
-            loaded = machine.load(machine.assemble(text), symbols, ["entry"])
+            loaded = objects.loaded(text, symbols, ["entry"])
             _kept.append(loaded)
             address = loaded.addresses["entry"]
             _method = _MethodDef(b"jitted", address, _FASTCALL_WITH_KEYWORDS, None)
