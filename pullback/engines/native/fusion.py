@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 from .buffers import Buffer
 from .kinds import Kind, Word, extract, shuffle, store
@@ -10,6 +11,7 @@ from .nest import Nest, merged, strides_in
 from .nodes import CHEAP, Applied, InMemory, Node, Reduce, Scalar, Sink, Store, stored, walk
 from .reducing import REDUCTIONS, Reduction
 from .registers import Lanes, Registers
+from .report import Report
 from .text import Code
 
 BLOCK = 128
@@ -25,10 +27,10 @@ class Fusion:
         code: Code,
         registers: Registers,
         new_buffer: Callable[[Kind, Sequence[int]], Buffer],
-        notes: list[str],
+        report: Report,
     ) -> None:
         self.code, self.registers, self.new_buffer = code, registers, new_buffer
-        self.notes = notes
+        self.report = report
         self.waiting: list[Sink] = []
 
     def add(self, sink: Sink) -> None:
@@ -51,7 +53,8 @@ class Fusion:
         for s in group:
             s.done = True
         self.waiting = [s for s in self.waiting if not s.done]
-        self.notes.append(_described(group))
+        elements = prod(group[0].shape)
+        self.report.spend(_described(group), elements * (1 + sum(s.node.cost for s in group)))
 
     def _finish_sources(self, nodes: set[Node]) -> None:
         for node in nodes:

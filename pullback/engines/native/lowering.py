@@ -22,6 +22,7 @@ from .kinds import Kind, Word, constant, kind_of, load, splat, store
 from .nest import gather_lanes
 from .nodes import Applied, Counting, InMemory, Node, Reduce, Scalar, Sink, Store, Total
 from .registers import MOST, Lanes, Registers
+from .report import Report
 from .site import Operation, Site
 from .text import Code, Index, Module, Section
 from .unfolding import decomposed
@@ -97,12 +98,11 @@ class Lowering:
         self.in_place: dict[int, Buffer] = {}
         """Equations (by id) that update an array where it is."""
         self._kept: list[Any] = []
-        self.notes: list[str] = []
-        """For people: what each loop computes, what was called."""
+        self.report = Report()
         self.fusion = self._new_fusion()
 
     def _new_fusion(self) -> Fusion:
-        return Fusion(self.code, self.registers, self.new_buffer, self.notes)
+        return Fusion(self.code, self.registers, self.new_buffer, self.report)
 
     # ---- values
 

@@ -333,11 +333,9 @@ class Matrices:
 
     def _with_steps(self, p: Product) -> None:
         if blas.pays(p):
-            call = blas.arguments(p)
-            if call is not None:
-                self._over(lambda code, a, b, c: blas.write(code, p, a, b, c))
-                self._note(p, "BLAS")
-                return
+            self._over(lambda code, a, b, c: blas.write(code, p, a, b, c))
+            self._note(p, "BLAS")
+            return
         lanes = kernels.lanes_of(p.kind)
         few = p.m == 1 or (p.n <= lanes // 4 and p.k >= lanes)
         along = p.a[1] == 1 and p.b[0] == 1 and not (p.b[1] == 1 and p.n > 1)
@@ -437,7 +435,8 @@ class Matrices:
 
     def _note(self, p: Product, how: str) -> None:
         times = "".join(f"{a.size} times " for a in self.loops)
-        self.low.notes.append(f"{times}{p.m}x{p.k} by {p.k}x{p.n}: {how}")
+        work = float(prod(a.size for a in self.loops) * p.m * p.k * p.n)
+        self.low.report.spend(f"{times}{p.m}x{p.k} by {p.k}x{p.n}: {how}", work)
 
 
 def in_loops(

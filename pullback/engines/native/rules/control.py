@@ -20,6 +20,10 @@ from ..registers import Lanes
 from .updating import updated_in_place
 
 
+ROUNDS = 100
+"""Of a while loop, as a guess of its work."""
+
+
 def simplified(closed: ClosedProgram) -> ClosedProgram:
     """`simplify`, once for each program."""
     found = closed.cache.get("simplified")
@@ -231,9 +235,9 @@ def _scan(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
         with low.scope([*consts, *body.constants], loop=True):
             return _run_body(low, body, consts, names, elements, slots)
 
-    last = body.grouped(code.loop(length, round_, body.first))
+    with low.report.repeated(f"scan of {length} rounds", length):
+        last = body.grouped(code.loop(length, round_, body.first))
     carry = [c.value(g) for c, g in zip(body.carried, last, strict=True)]
-    low.notes.append(f"scan of {length} rounds")
     low.keep([body, sources])
     return [*carry, *(low.memory_value(y) for y in ys)]
 
@@ -272,8 +276,8 @@ def _while(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
         with low.scope(outer, loop=True):
             return _run_body(low, body, body_consts, names, [], [])
 
-    last = body.grouped(low.code.while_loop(goes_on, round_, body.first))
-    low.notes.append("while loop")
+    with low.report.repeated("while loop", ROUNDS):
+        last = body.grouped(low.code.while_loop(goes_on, round_, body.first))
     low.keep([body])
     return [c.value(g) for c, g in zip(body.carried, last, strict=True)]
 
@@ -310,7 +314,7 @@ def _cond(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
 
     kinds = [part for t in types if 0 < t.size <= 32 for part in _phi_types(t)]
     names = iter(low.code.switch(number, [branch(b) for b in branches], kinds))
-    low.notes.append(f"branch of {len(branches)}")
+    low.report.spend(f"one of {len(branches)} branches", 1)
     return [_joined(low, t, b, names) for t, b in zip(types, buffers, strict=True)]
 
 
