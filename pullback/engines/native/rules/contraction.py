@@ -434,9 +434,10 @@ class Matrices:
         in_loops(code, self.out.kind, self.loops, pointers, lambda *at: one(code, *at))
 
     def _note(self, p: Product, how: str) -> None:
-        times = "".join(f"{a.size} times " for a in self.loops)
-        work = float(prod(a.size for a in self.loops) * p.m * p.k * p.n)
-        self.low.report.spend(f"{times}{p.m}x{p.k} by {p.k}x{p.n}: {how}", work)
+        times = prod(a.size for a in self.loops)
+        shown = f"{times} times " if times > 1 else ""
+        what = f"{shown}{p.m}x{p.k} by {p.k}x{p.n}: {how}"
+        self.low.report.spend(what, 1.0 * times * p.m * p.n * p.k)
 
 
 def in_loops(
