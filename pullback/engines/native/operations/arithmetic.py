@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ....ops import compound, elementwise, functions, incomplete, rounding
 from .. import kinds
-from ..kinds import Kind, Word
+from ..kinds import Word
 from ..site import Operation, Operations, Site
 from . import complex_numbers as complexes
-from . import moduli
+from . import division, moduli
 from .sums import difference, product, total
-from .words import binary, both, chosen, compared, either, floats, intrinsic, number
+from .words import binary, chosen, compared, floats, intrinsic, number
 
 
 def _add(site: Site, x: Word, y: Word) -> Word:
@@ -55,35 +55,17 @@ def divided(site: Site, x: Word, y: Word) -> Word:
         return complexes.divided(site, kind, x, y)
     if kind.family == "f":
         return floats(site, kind, "fdiv", x, y)
-    zero, safe = _safe_divisor(site, kind, x, y)
-    return chosen(site, kind, zero, number(site, -1, kind), _quotient(site, kind, x, safe))
-
-
-def _safe_divisor(site: Site, kind: Kind, x: str, y: str) -> tuple[str, str]:
-    """Where y is 0, and y with 1 in its place, and in that of -1 where x / -1 does not fit.
-
-    The processor's own division ends the process in both cases. x / 1 = x is what wraps around.
-    """
-    zero = compared(site, kind, "eq", y, number(site, 0, kind))
-    unsafe = zero
-    if kind.family == "i":
-        lowest = compared(site, kind, "eq", x, number(site, -(1 << (kind.bits - 1)), kind))
-        minus = compared(site, kind, "eq", y, number(site, -1, kind))
-        unsafe = either(site, zero, both(site, lowest, minus))
-    return zero, chosen(site, kind, unsafe, number(site, 1, kind), y)
-
-
-def _quotient(site: Site, kind: Kind, x: str, y: str) -> str:
-    return binary(site, kind, "sdiv" if kind.family == "i" else "udiv", x, y)
+    zero, safe = division.safe_divisor(site, kind, x, y)
+    found = division.quotient(site, kind, x, safe)
+    return chosen(site, kind, zero, number(site, -1, kind), found)
 
 
 def _rem(site: Site, x: Word, y: Word) -> Word:
     kind = site.out
     if kind.family == "f":
-        return binary(site, kind, "frem", x, y)
-    zero, safe = _safe_divisor(site, kind, x, y)
-    rest = binary(site, kind, "srem" if kind.family == "i" else "urem", x, safe)
-    return chosen(site, kind, zero, x, rest)
+        return division.float_remainder(site, x, y)
+    zero, safe = division.safe_divisor(site, kind, x, y)
+    return chosen(site, kind, zero, x, division.remainder(site, kind, x, safe))
 
 
 def _abs(site: Site, x: Word) -> Word:

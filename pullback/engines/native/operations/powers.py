@@ -7,6 +7,7 @@ from .. import kinds
 from ..kinds import Kind, Unsupported, Word
 from ..site import Operation, Operations, Site
 from . import complex_numbers as complexes
+from .division import remainder
 from .outlined import outlined, until_none
 from .words import binary, chosen, compared, intrinsic, number
 
@@ -93,12 +94,13 @@ def _euclid(site: Site, x: Word, y: Word) -> Word:
     kind = site.out
     if kind.family == "i":  # the size of the lowest number fits if it is read without a sign
         x, y = (intrinsic(site, kind, "abs", word, "i1 false") for word in (x, y))
+    unsigned = kinds.kind_of(f"u{kind.size}")
     zero, one = number(site, 0, kind), number(site, 1, kind)
 
     def body(values: list[str]) -> list[str]:
         a, b = values
         done = compared(site, kind, "eq", b, zero)
-        rest = binary(site, kind, "urem", a, chosen(site, kind, done, one, b))
+        rest = remainder(site, unsigned, a, chosen(site, kind, done, one, b))
         return [chosen(site, kind, done, a, b), chosen(site, kind, done, b, rest)]
 
     def going(values: list[str]) -> str:
