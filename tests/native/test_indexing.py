@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 from kernels import compare, random_array
 
+from pullback.core import dtypes
 from pullback.core.settings import enable_x64
 from pullback.engines.native.kinds import _KINDS
 from pullback.ops.dynamic import dynamic_slice, dynamic_update_slice
-from pullback.ops.indexing import gather
+from pullback.ops.indexing import gather, scatter, scatter_add, scatter_sub
+from pullback.ops.scattering import scatter_max, scatter_min, scatter_mul
 from pullback.ops.windows import (
     GatherDimensionNumbers,
     GatherScatterMode,
+    as_scatter,
+    windows,
 )
 
 DTYPES = list(_KINDS)
@@ -121,3 +125,39 @@ def test_dynamic_slice(seed):
 def test_dynamic_update_slice(seed):
     x, update, starts = window_case(seed)
     compare(dynamic_update_slice, [x, update, *starts], {})
+
+
+SCATTERS = [scatter, scatter_add, scatter_sub, scatter_mul, scatter_min, scatter_max]
+
+
+def scatter_case(seed):
+    """(primitive, its arguments, parameters): windows as those of a gather."""
+    rng, x, indices, params = gather_case(seed)
+    primitive = SCATTERS[int(rng.integers(len(SCATTERS)))]
+    if dtypes.kind(x.dtype) not in primitive.takes:
+        primitive = scatter
+    sizes, numbers = params.pop("slice_sizes"), params["dimension_numbers"]
+    shape = windows(x.shape, indices.shape, numbers, sizes).out_shape
+    del params["fill_value"]
+    params["dimension_numbers"] = as_scatter(numbers)
+    few = dtypes.kind(x.dtype) in "fc"
+    x, updates = (random_array(rng, s, x.dtype, few) for s in (x.shape, shape))
+    return primitive, [x, indices, updates], params
+
+
+def check_scatter(seed):
+    primitive, arrays, params = scatter_case(seed)
+    with np.errstate(all="ignore"):
+        # Products of complex numbers are rounded in another order than NumPy's.
+        compare(primitive, arrays, params, ulps=8 * (arrays[0].dtype.kind == "c"))
+
+
+@pytest.mark.parametrize("seed", range(180))
+def test_scatter(seed):
+    check_scatter(seed)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(180, 4000))
+def test_scatter_fuzz(seed):
+    check_scatter(seed)

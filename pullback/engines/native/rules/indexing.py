@@ -75,6 +75,10 @@ def inside(
 
 def _dynamic_update_slice(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     value, update, *starts = args
+    buffer = low.in_place.get(id(eq))
+    if buffer is not None:
+        update_slice_in_place(low, buffer, update, starts)
+        return [low.memory_value(buffer)]
     if update.size == value.size:
         return [update]
     if value.small and update.size == 1:
@@ -124,24 +128,45 @@ def _with_one(low: Lowering, value: Value, update: Value, places: Sequence[Index
     flat: Index = 0
     for i, n in zip(places, value.shape, strict=True):
         flat = low.code.add(low.code.times(flat, n), i)
-    lanes = low.lanes(value)
-    if isinstance(flat, int):
-        order = np.arange(value.size)
-        order[flat] = value.size
-        joined = Lanes.joined([lanes, low.lanes(update)])
-        return low.small_value(joined.taken(order.reshape(value.shape)))
-    mask = mask_of(low, flat, value.size)
-    which = low.word_value(BOOL, value.shape, mask)
-    aval = ArrayType(value.shape, value.kind.dtype)
     many = low.small_value(low.lanes(update).taken(np.zeros(value.shape, int)))
-    return low.elementwise(OPERATIONS[select_n], [which, value, many], {}, aval)
+    return replaced(low, value, many, flat)
 
 
-def mask_of(low: Lowering, place: str, size: int) -> str:
+def replaced(
+    low: Lowering, value: Value, new: Value, flat: Index, fits: str | None = None
+) -> Value:
+    """A small array with the element at one flat place, if it fits, from a second one."""
+    if isinstance(flat, int) and fits is None:
+        order = np.arange(value.size)
+        order[flat] += value.size
+        joined = Lanes.joined([low.lanes(value), low.lanes(new)])
+        return low.small_value(joined.taken(order.reshape(value.shape)))
+    code, size, kind = low.code, value.size, value.kind
+    width = size if size > 1 else 0
+    mask = mask_of(low, flat, size)
+    if fits is not None:
+        mask = _and_all(low, mask, fits, width)
+    old, other = low.word(value), low.word(new)
+    typed, masks = kind.typed(width), f"<{width} x i1>" if width else "i1"
+    parts = zip(*(w if isinstance(w, tuple) else (w,) for w in (other, old)), strict=True)
+    chosen = tuple(code.op(f"select {masks} {mask}, {typed} {a}, {typed} {b}") for a, b in parts)
+    return low.word_value(kind, value.shape, chosen if len(chosen) == 2 else chosen[0])
+
+
+def _and_all(low: Lowering, mask: str, fits: str, width: int) -> str:
+    if not width:
+        return low.code.op(f"and i1 {mask}, {fits}")
+    none = f"<{width} x i1>"
+    return low.code.op(f"select i1 {fits}, {none} {mask}, {none} zeroinitializer")
+
+
+def mask_of(low: Lowering, place: Index, size: int) -> str:
     """A mask of `size` lanes that holds in the one at `place`."""
     code = low.code
+    if size == 1:
+        return "true"
     lanes = ", ".join(f"i32 {i}" for i in range(size))
-    short = code.op(f"trunc i64 {place} to i32")
+    short = str(place) if isinstance(place, int) else code.op(f"trunc i64 {place} to i32")
     first = code.op(f"insertelement <{size} x i32> poison, i32 {short}, i64 0")
     spread = code.op(
         f"shufflevector <{size} x i32> {first}, <{size} x i32> poison, "

@@ -171,8 +171,13 @@ class Windows:
         self.batch = indices.shape[:-1]
         self.count = prod(self.batch)
 
-    def corner(self, pointer: str, vector: Sequence[Index]) -> tuple[str, str | None]:
-        """The address of a window that was moved inside, and whether it was before."""
+    def place(self, k: int) -> tuple[Index, str | None]:
+        """Where window `k` of the batch begins, in elements, and whether it was inside."""
+        columns = len(self.layout.starts)
+        return self.corner([self._number(k * columns + c) for c in range(columns)])
+
+    def corner(self, vector: Sequence[Index]) -> tuple[Index, str | None]:
+        """Where a window begins that was moved inside, and whether it was inside before."""
         code, layout = self.low.code, self.layout
         offset: Index = 0
         inside: str | None = None
@@ -183,22 +188,21 @@ class Windows:
             offset = code.add(offset, code.times(at, self.operand.strides[axis]))
             if self.checked:
                 inside = _both(code, inside, within(code, i, limit))
-        return address(code, self.operand.kind, pointer, offset), inside
+        return offset, inside
 
     def __iter__(self) -> Any:
         """Each window written on its own: (place in the array, inside, place in the batch)."""
-        code, columns = self.low.code, len(self.layout.starts)
-        strides = self._batch_strides()
+        code, operand, strides = self.low.code, self.operand, self._batch_strides()
         for k in range(self.count):
             position: list[int] = []
             rest = k
             for n in reversed(self.batch):
                 rest, i = divmod(rest, n)
                 position.insert(0, i)
-            vector = [self._number(k * columns + c) for c in range(columns)]
-            offset = sum(i * s for i, s in zip(position, strides, strict=True))
-            pointer = address(code, self.operand.kind, self.operand.pointer, offset)
-            yield *self.corner(pointer, vector), position
+            first = sum(i * s for i, s in zip(position, strides, strict=True))
+            offset, inside = self.place(k)
+            at = address(code, operand.kind, operand.pointer, code.add(first, offset))
+            yield at, inside, position
 
     def _number(self, i: int) -> Index:
         one = Value(self.indices.kind, (), lanes=self.low.lanes(self.indices).taken(i))
@@ -238,8 +242,8 @@ class Windows:
             for c in range(len(self.layout.starts)):
                 at = address(code, kind, pointers[0], c * table.strides[-1])
                 vector.append(extended(code, kind, load(code, kind, at, 0)))
-            pointer, inside = self.corner(pointers[1], vector)
-            body(pointer, inside, pointers[2])
+            offset, inside = self.corner(vector)
+            body(address(code, self.operand.kind, pointers[1], offset), inside, pointers[2])
 
         walk(code, batch, buffers, one)
 
