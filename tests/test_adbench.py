@@ -240,6 +240,38 @@ def test_pullback_gives_what_jax_gives(name):
         same(found, wanted, 1e-12)
 
 
+OTHERS = {
+    "hessian": lambda jax, f: jax.hessian(lambda *x: total(jax, f(*x)), argnums=(0, 1)),
+    "forward": lambda jax, f: jax.jacfwd(f, argnums=(0, 1)),
+    "reverse": lambda jax, f: jax.jacrev(f, argnums=(0, 1)),
+    "recomputed": lambda jax, f: jax.grad(jax.checkpoint(lambda *x: total(jax, f(*x)))),
+}
+"""Derivatives that ADBench does not ask for."""
+
+
+def total(jax, outputs):
+    """One number that depends on all outputs in a curved way."""
+    return sum((each**2).sum() for each in jax.tree.leaves(outputs))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("name", ["gmm", "ba", "hand, complicated", "lstm"])
+def test_other_derivatives_are_what_jax_gives(name, kind):
+    jax, jnp = importlib.import_module("jax"), importlib.import_module("jax.numpy")
+    problem, data = SMALL[name]
+    found = []
+    with pb.enable_x64(), jax.enable_x64(True):
+        for module, numpy in ((pb, pnp), (jax, jnp)):
+            work = problem.in_jax(data, module, numpy)
+            outputs = module.jit(OTHERS[kind](module, work.function))(*work.arguments)
+            found.append([np.asarray(each) for each in module.tree.leaves(outputs)])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, 0, 1e-10 * max(1, np.abs(theirs).max()))
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # in torch's own jacfwd
 @pytest.mark.parametrize("system", ["torch", "autograd"])
 @problems

@@ -31,6 +31,10 @@ class Work:
 
     objective: Callable[[], Any]
     jacobian: Callable[[], Any]
+    function: Callable[..., Any] | None = None
+    """The objective, not compiled, where the system has the API of JAX: for other derivatives."""
+    arguments: tuple[Any, ...] = ()
+    """What the function is called with."""
 
     def results(self) -> tuple[np.ndarray, np.ndarray]:
         """The objective as one vector, and the Jacobian in the problem's layout."""
@@ -83,7 +87,8 @@ def build(problem: Any, data: Any, system: str) -> Work:
 def jitted(jax: Any, objective: Any, jacobian: Any, arguments: tuple[Any, ...]) -> Work:
     """Both functions compiled, and waited for; for a system with JAX's API."""
     compiled = jax.jit(objective), jax.jit(jacobian)
-    return Work(*((lambda f=f: jax.block_until_ready(f(*arguments))) for f in compiled))
+    calls = ((lambda f=f: jax.block_until_ready(f(*arguments))) for f in compiled)
+    return Work(*calls, objective, arguments)
 
 
 def slope(problem: Any, data: Any, direction: np.ndarray) -> np.ndarray:
