@@ -1,6 +1,6 @@
-"""Functions of BLAS and LAPACK by their addresses: those that SciPy offers to Cython.
+"""Functions that kernels call, by name: the addresses of BLAS, LAPACK and our own maths.
 
-They are loaded when a program first needs one: that takes 0.1 to 0.5 s.
+SciPy's pointers for Cython are loaded when a program first needs one: that takes 0.1 to 0.5 s.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import ctypes
 from functools import lru_cache
 
 from ...core.lazy import lazy
+from .maths import library
+from .rules import blas
 
 _MODULES = {
     "blas": lazy("scipy.linalg.cython_blas"),
@@ -23,15 +25,28 @@ _pointer.restype, _pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes
 
 @lru_cache(maxsize=512)
 def resolve(name: str) -> int:
-    """The address of `blas_dgemm` or `lapack_zpotrf`, whose arguments are all pointers.
+    """The address of a function, which lives as long as the process.
 
-    Integers are of 32 bits. The functions live as long as the process.
+    `blas_dgemm` or `lapack_zpotrf`: SciPy's, whose arguments are all pointers, integers of 32 bits.
+    `blas64_dgemm`: that of the library NumPy has loaded. `pb_exp_f32x8`: ours.
 
     Raises:
-      KeyError: SciPy has no such function.
+      LookupError: there is no such function in this process.
     """
-    library, _, routine = name.partition("_")
-    capsule = _MODULES[library].__pyx_capi__[routine]
+    origin, _, routine = name.partition("_")
+    if origin in ("blas64", "blas32"):
+        return blas.resolve(name)
+    if origin == "pb":
+        return _of_our_own(name)
+    capsule = _MODULES[origin].__pyx_capi__[routine]
     address = _pointer(capsule, _name(capsule))
     assert address is not None
     return address
+
+
+def _of_our_own(name: str) -> int:
+    stem, _, kind = name.removeprefix("pb_").rpartition("_f")
+    bits, _, width = kind.partition("x")
+    if not (bits.isdigit() and (not width or width.isdigit())):
+        raise LookupError(f"{name} is not the name of a function")
+    return library.function(stem, int(bits), int(width or 0))[1]

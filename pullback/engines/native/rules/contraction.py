@@ -37,6 +37,8 @@ class Axis(NamedTuple):
 
 def _dot_general(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     aval = eq.outvars[0].aval
+    if not args[0].size:  # sums of no terms
+        return [low.constant_value(0, kind_of(aval.dtype), aval.shape)]
     inner = _inner_dtype(args[0].kind.dtype, args[1].kind.dtype, aval.dtype)
     x, y = (converted(low, a, inner) for a in args)
     made = _product(low, eq, x, y, inner)
@@ -73,8 +75,6 @@ def _product(low: Lowering, eq: Equation, x: Value, y: Value, inner: np.dtype) -
     shape = eq.outvars[0].aval.shape
     kind = kind_of(inner)
     k = prod(x.shape[i] for i in x_sum)
-    if k == 0:
-        return low.constant_value(0, kind, shape)
     x_free = free_axes(len(x.shape), x_sum, x_batch)
     y_free = free_axes(len(y.shape), y_sum, y_batch)
     if x.small and y.small and prod(shape) <= 32 and prod(shape) * k <= 256:

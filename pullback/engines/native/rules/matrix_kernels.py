@@ -465,7 +465,7 @@ def _transposed(
     code: Code, kind: Kind, shape: tuple[int, int], source: str, step: int, to: str
 ) -> None:
     rows, columns = shape
-    across_ = min(lanes_of(kind), 8, *(1 << (n.bit_length() - 1) for n in shape))
+    across_ = min(lanes_of(kind), 4, *(1 << (n.bit_length() - 1) for n in shape))
 
     def block(i: Index, j: Index) -> None:
         start = address(code, kind, source, code.add(i, code.times(j, step)))
