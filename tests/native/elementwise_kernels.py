@@ -1,6 +1,7 @@
 """Kernels of one elementwise operation, for the tests: arrays in, array out, at several widths."""
 
 import ctypes
+import math
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def out_type(primitive, in_dtypes, params):
     return primitive.typing(*[array_type((3,), d) for d in in_dtypes], **params).dtype
 
 
-def _function(module, width, operation, in_dtypes, out_dtype, params):
+def _function(module, width, operation, in_dtypes, out_dtype, params, constants=()):
     inputs, out = tuple(kind_of(d) for d in in_dtypes), kind_of(out_dtype)
     code = Code(module)
     pointers = [
@@ -34,6 +35,8 @@ def _function(module, width, operation, in_dtypes, out_dtype, params):
                 (kind, p, code.times(i, kind.size)) for kind, p in zip(inputs, pointers)
             )
         ]
+        for at, value in dict(constants).items():
+            words[at] = kinds.constant(value, inputs[at], width)
         word = operation.emit(Site(code, inputs, out, width), *words, **params)
         kinds.store(code, out, word, code.at(target, code.times(i, out.size)), width)
 
@@ -45,12 +48,15 @@ def _function(module, width, operation, in_dtypes, out_dtype, params):
     )
 
 
-def build(primitive, in_dtypes, params, widths=WIDTHS):
-    """What computes the primitive at each width: functions of arrays of one length."""
+def build(primitive, in_dtypes, params, widths=WIDTHS, constants=()):
+    """What computes the primitive at each width: functions of arrays of one length.
+
+    `constants` are numbers, by index, that stand in the code in place of an operand.
+    """
     out = out_type(primitive, in_dtypes, params)
     module = Module()
     for width in widths:
-        _function(module, width, OPERATIONS[primitive], in_dtypes, out, params)
+        _function(module, width, OPERATIONS[primitive], in_dtypes, out, params, constants)
     names = [f"kernel{width}" for width in widths]
     loaded = machine.load(machine.assemble(module.text()), module.symbols, names)
     return {
@@ -140,10 +146,11 @@ def randoms(dtype, count, seed):
 def operands(in_dtypes, seed=0, most=3000):
     """One array for each operand: edges with edges, and random numbers with random ones."""
     lists = [edges(d) for d in in_dtypes]
-    grids = [g.ravel() for g in np.meshgrid(*lists, indexing="ij")]
-    if grids[0].size > most:
-        pick = np.random.default_rng(seed).choice(grids[0].size, most, replace=False)
-        grids = [g[pick] for g in grids]
+    sizes = [len(a) for a in lists]
+    picks = np.arange(math.prod(sizes))
+    if picks.size > most:
+        picks = np.random.default_rng(seed).integers(0, picks.size, most)
+    grids = [a[at] for a, at in zip(lists, np.unravel_index(picks, sizes))]
     return [
         np.concatenate([g, randoms(d, 300, seed + 10 * i)])
         for i, (g, d) in enumerate(zip(grids, in_dtypes))
