@@ -311,9 +311,9 @@ def _read_log(log: Path, tally: collections.Counter[Any]) -> int | None:
             seed = int(line)
             continue
         status, reason = json.loads(line)
-        key = reason if status == "unsupported" else ""
+        key = reason if status in ("unsupported", "error") else ""
         tally[status, key] += 1
-        if status in ("wrong", "error"):
+        if status in ("wrong", "error") and (not key or tally[status, key] <= 2):
             print(f"{status.upper()} seed {seed}: {reason[:300]}", flush=True)
         seed = None
     return seed
@@ -325,8 +325,8 @@ def summary(tally: collections.Counter[Any]) -> str:
     for (status, _), n in tally.items():
         total[status] += n
     lines = [", ".join(f"{n} {status}" for status, n in total.most_common())]
-    reasons = [(n, r) for (status, r), n in tally.items() if status == "unsupported"]
-    lines += [f"  {n} unsupported: {r}" for n, r in sorted(reasons, reverse=True)]
+    reasons = [(n, status, reason) for (status, reason), n in tally.items() if reason]
+    lines += [f"  {n} {status}: {reason[:200]}" for n, status, reason in sorted(reasons)[::-1]]
     return "\n".join(lines)
 
 
