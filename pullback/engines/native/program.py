@@ -13,7 +13,16 @@ from .kinds import Unsupported, kind_of
 from .lowering import Lowering, Value
 from .nodes import Sink
 from .operations import OPERATIONS
-from .rules import contraction, control, indexing, random_bits, reductions, scattering, structural
+from .rules import (
+    contraction,
+    control,
+    indexing,
+    linalg,
+    random_bits,
+    reductions,
+    scattering,
+    structural,
+)
 
 RULES = {
     **structural.RULES,
@@ -22,6 +31,7 @@ RULES = {
     **indexing.RULES,
     **scattering.RULES,
     **random_bits.RULES,
+    **linalg.RULES,
     **contraction.RULES,
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from ...ops.threefry import PARITY, ROTATIONS
-from . import machine
+from . import machine, objects
 from .text import Code, Module
 
 WIDTHS = (0, 4, 8, 16, 32)
@@ -47,7 +47,7 @@ def function(width: int) -> tuple[str, int]:
             found = _functions.get(width)
             if found is None:
                 symbol = symbol_of(width)
-                loaded = machine.load(machine.assemble(_text(width)), {}, [symbol])
+                loaded = objects.loaded(_text(width), {}, [symbol])
                 found = _functions[width] = loaded.addresses[symbol], loaded
     return symbol_of(width), found[0]
 
