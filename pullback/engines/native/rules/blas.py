@@ -105,6 +105,7 @@ def pays(p: Product) -> bool:
     """Whether BLAS computes it, and faster than loops; the result has step 1 along j."""
     return (
         p.m * p.n * p.k >= WORTH_IT
+        and not p.sums
         and min(p.m, p.n) >= 16
         and p.kind.dtype.name in _LETTERS
         and max(p.m, p.n, p.k) < 1 << 31

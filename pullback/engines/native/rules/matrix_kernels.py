@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 from .. import machine
@@ -21,6 +22,8 @@ REGISTERS = 16 if VECTOR_BYTES == 32 else 32
 """Vector registers: 32 with AVX-512 and on ARM."""
 LONG = 512
 """Steps of a sum after which it is put aside and a new one begun, so that errors stay small."""
+UNROLLED = 48
+"""Products of words up to which they are written one after the other instead of a loop."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Product:
       kind: of all three.
       m, n, k: how many i, j and p there are.
       a, b, c: how many elements lie from one to the next along each axis.
+      sums: further axes that are summed over: how long they are, their steps in a and b.
     """
 
     kind: Kind
@@ -40,12 +44,19 @@ class Product:
     a: tuple[int, int]
     b: tuple[int, int]
     c: tuple[int, int]
+    sums: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def terms(self) -> int:
+        """How many products each sum has."""
+        return self.k * prod(n for n, _, _ in self.sums)
 
     @property
     def turned(self) -> Product:
         """The same of the transposed matrices: b comes first."""
         a, b, c = self.a, self.b, self.c
-        return Product(self.kind, self.n, self.m, self.k, b[::-1], a[::-1], c[::-1])
+        sums = tuple((n, y, x) for n, x, y in self.sums)
+        return Product(self.kind, self.n, self.m, self.k, b[::-1], a[::-1], c[::-1], sums)
 
     @property
     def plain(self) -> Product:
@@ -136,9 +147,11 @@ class Sums:
 
     def __init__(self, code: Code, kind: Kind, width: int, count: int) -> None:
         self.code, self.kind, self.width, self.count = code, kind, width, count
-        zero = constant(0, kind, width)
-        self.zeros = list(parts(zero)) * count
         self.typed = kind.typed(width)
+
+    def zeros(self) -> list[Word]:
+        """What sums begin with."""
+        return [constant(0, self.kind, self.width)] * self.count
 
     def words(self, values: Sequence[str]) -> list[Word]:
         """The words of carried values."""
@@ -150,36 +163,65 @@ class Sums:
         return [part for word in words for part in parts(word)]
 
     def over(
-        self, count: int, step: Callable[[Index, list[Word]], list[Word]], unrolled: bool
+        self,
+        count: int,
+        step: Callable[[Index, list[Word]], list[Word]],
+        words: list[Word],
+        unrolled: bool,
     ) -> list[Word]:
-        """`step(i, words)` for i below `count`, from zeros on; its last words."""
+        """`step(i, words)` for i below `count`, from `words` on; its last words."""
         if unrolled or count == 1:
-            words = self.words(self.zeros)
             for i in range(count):
                 words = step(i, words)
             return words
         if count <= 2 * LONG or self.kind.family in "iu":
-            return self._loop(count, step, 0)
+            return self._loop(count, step, words, 0)
         code = self.code
 
         def block(i: str, values: list[str]) -> list[str]:
             start = code.times(i, LONG)
             left = code.op(f"sub nsw i64 {count}, {start}")
-            found = self._loop(code.least(LONG, left), step, start)
+            found = self._loop(code.least(LONG, left), step, self.zeros(), start)
             pairs = zip(self.words(values), found, strict=True)
             return self.values([add(code, self.kind, self.width, a, b) for a, b in pairs])
 
-        carry = [(self.typed, z) for z in self.zeros]
+        carry = [(self.typed, z) for z in self.values(words)]
         return self.words(code.loop(-(-count // LONG), block, carry))
 
     def _loop(
-        self, count: Index, step: Callable[[Index, list[Word]], list[Word]], start: Index
+        self,
+        count: Index,
+        step: Callable[[Index, list[Word]], list[Word]],
+        words: list[Word],
+        start: Index,
     ) -> list[Word]:
         def body(i: str, values: list[str]) -> list[str]:
             return self.values(step(self.code.add(start, i), self.words(values)))
 
-        carry = [(self.typed, z) for z in self.zeros]
+        carry = [(self.typed, z) for z in self.values(words)]
         return self.words(self.code.loop(count, body, carry))
+
+    def through(
+        self,
+        axes: Sequence[tuple[int, int, int]],
+        at: tuple[str, str],
+        inner: Callable[[str, str, list[Word]], list[Word]],
+        words: list[Word],
+        unrolled: bool,
+    ) -> list[Word]:
+        """`inner(a, b, words)` at all places of two arrays that loops over `axes` go to."""
+        if not axes:
+            return inner(*at, words)
+        (count, x, y), code = axes[0], self.code
+
+        def step(i: Index, words: list[Word]) -> list[Word]:
+            a, b = (
+                address(code, self.kind, p, code.times(i, s))
+                for p, s in zip(at, (x, y), strict=True)
+            )
+            return self.through(axes[1:], (a, b), inner, words, unrolled)
+
+        return self.over(count, step, words, unrolled)
 
 
 def _total(code: Code, kind: Kind, width: int, words: Sequence[Word]) -> Word:
@@ -210,8 +252,9 @@ class Tile(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def tile_of(m: int, n: int, k: int, lanes: int, parts_: int) -> Tile:
-    """The cheapest tile for an m by n result."""
+def tile_of(m: int, n: int, sums: tuple[int, int], lanes: int, parts_: int) -> Tile:
+    """The cheapest tile for an m by n result; `sums`: terms of the innermost loop, and of all."""
+    k, terms = sums
     width = lanes if n >= lanes else 1 << (n.bit_length() - 1)
     most = -(-n // width)
     options = []
@@ -224,14 +267,14 @@ def tile_of(m: int, n: int, k: int, lanes: int, parts_: int) -> Tile:
             products = parts_ * parts_ * rows * columns
             step = max(products / 2, (rows + columns) / 2, 4 / sets)
             tiles = -(-m // rows) * -(-most // columns)
-            cost = tiles * (step * k + 6 + rows * columns * parts_ * sets)
+            cost = tiles * (step * terms + 6 + rows * columns * parts_ * sets)
             options.append(Tile(rows, columns, width if width > 1 else 0, sets, cost))
     return min(options, key=lambda t: t.cost)
 
 
 def tiled(code: Code, p: Product, a: str, b: str, c: str) -> None:
     """Append the loops of a product whose b and c have step 1 along j."""
-    tile = tile_of(p.m, p.n, p.k, lanes_of(p.kind), p.kind.parts)
+    tile = tile_of(p.m, p.n, (p.k, p.terms), lanes_of(p.kind), p.kind.parts)
     width = tile.width or 1
     span = tile.columns * width
     offsets = [j * width for j in range(tile.columns)]
@@ -272,7 +315,7 @@ def _one_tile(
     size = tile.rows * tile.columns
     sums = Sums(code, kind, width, size * sets)
 
-    def steps(first: Index, count: int, words: list[Word]) -> list[Word]:
+    def steps(a: str, b: str, first: Index, count: int, words: list[Word]) -> list[Word]:
         a_at = address(code, kind, a, code.times(first, p.a[1]))
         b_at = address(code, kind, b, code.times(first, p.b[0]))
         found = list(words)
@@ -289,10 +332,15 @@ def _one_tile(
         return found
 
     whole, rest = divmod(p.k, sets)
-    unrolled = p.k * size <= 48
-    found = sums.over(whole, lambda i, words: steps(code.times(i, sets), sets, words), unrolled)
-    if rest:
-        found = steps(whole * sets, rest, found)
+
+    def inner(a: str, b: str, words: list[Word]) -> list[Word]:
+        def some(i: Index, words: list[Word]) -> list[Word]:
+            return steps(a, b, code.times(i, sets), sets, words)
+
+        found = sums.over(whole, some, words, p.k * size <= UNROLLED)
+        return steps(a, b, whole * sets, rest, found) if rest else found
+
+    found = sums.through(p.sums, (a, b), inner, sums.zeros(), p.terms * size <= UNROLLED)
     for r in range(tile.rows):
         for q, offset in enumerate(offsets):
             at = r * tile.columns + q
@@ -338,7 +386,7 @@ def _some_dots(
         ]
         return [_last_lanes(code, kind, width, word, shown) for word in found]
 
-    def step(at: Index, words: list[Word], first: int, shown: int) -> None:
+    def step(a: str, b: str, at: Index, words: list[Word], first: int, shown: int) -> None:
         left = vectors(a, at, p.a[0], rows, shown)
         right = vectors(b, at, p.b[1], columns, shown)
         for r in range(rows):
@@ -346,18 +394,24 @@ def _some_dots(
                 n = first + r * columns + q
                 words[n] = multiply_add(code, kind, width, left[r], right[q], words[n])
 
-    def steps(i: Index, words: list[Word]) -> list[Word]:
-        start, found = code.times(i, sets * lanes), list(words)
-        for s in range(sets):
-            step(code.add(start, s * lanes), found, s * size, lanes)
+    whole = p.k // (lanes * sets)
+
+    def inner(a: str, b: str, words: list[Word]) -> list[Word]:
+        def some(i: Index, words: list[Word]) -> list[Word]:
+            start, found = code.times(i, sets * lanes), list(words)
+            for s in range(sets):
+                step(a, b, code.add(start, s * lanes), found, s * size, lanes)
+            return found
+
+        found = sums.over(whole, some, words, whole * size * sets <= UNROLLED // 2)
+        for at in range(whole * sets * lanes, p.k - lanes + 1, lanes):
+            step(a, b, at, found, at // lanes % sets * size, lanes)
+        if p.k % lanes:
+            step(a, b, p.k - lanes, found, 0, p.k % lanes)
         return found
 
-    whole = p.k // (lanes * sets)
-    found = sums.over(whole, steps, whole * size * sets <= 16)
-    for at in range(whole * sets * lanes, p.k - lanes + 1, lanes):
-        step(at, found, at // lanes % sets * size, lanes)
-    if p.k % lanes:
-        step(p.k - lanes, found, 0, p.k % lanes)
+    few = p.terms // lanes * size <= UNROLLED // 2
+    found = sums.through(p.sums, (a, b), inner, sums.zeros(), few)
     for r in range(rows):
         accumulated = [
             _total(code, kind, width, found[r * columns + q :: size]) for q in range(columns)
