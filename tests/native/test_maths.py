@@ -259,7 +259,12 @@ def exact(name, *operands):
             result = EXACT[name](*(mpmath.mpf(float(value)) for value in values))
         except (ValueError, ZeroDivisionError):
             return np.longdouble("nan")
-        return np.longdouble("nan" if isinstance(result, mpmath.mpc) else mpmath.nstr(result, 25))
+        if isinstance(result, mpmath.mpc):
+            return np.longdouble("nan")
+        # As far as float64 goes; a long double on another machine may go no further.
+        end = mpmath.mpf(2) ** 1024
+        result = min(max(result, -end), end) if abs(result) > 2.0**-1080 else 0
+        return np.longdouble(mpmath.nstr(mpmath.mpf(result), 25))
 
     with mpmath.workdps(40), np.errstate(all="ignore"):
         return np.array([one(*values) for values in zip(*operands, strict=True)])

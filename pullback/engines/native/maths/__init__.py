@@ -25,7 +25,7 @@ from . import (
 
 @dataclass(frozen=True)
 class Function:
-    """An emitter `emit(v, x, ...)`, which gives the name of the result, and how many operands it has."""
+    """An emitter: `emit(v, x, ...)` gives the name of the result. Both have so many operands."""
 
     emit: Callable[..., str]
     operands: int = 1

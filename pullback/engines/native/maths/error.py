@@ -1,9 +1,8 @@
 """erf and erfc.
 
-erf(x) is x + x P(x**2) up to 1, then 1 - e**G(x - 1) with G = log erfc. erfc(x) is 1 - x - x P up to 0.75, then
-e**(-x**2) h(t) / (1 + 2 x) with h(t) = (1 + 2 x) e**(x**2) erfc(x) and t = (x - k) / (x + k), the
-mapping of Shepherd and Laframboise (1981).
-Polynomials: own minimax fits.
+erf(x) is x + x P(x**2) up to 1, then 1 - e**G(x - 1) with G = log erfc. erfc(x) is 1 - x - x P up
+to 0.75, then e**(-x**2) h(t) / (1 + 2 x) with h(t) = (1 + 2 x) e**(x**2) erfc(x) and
+t = (x - k) / (x + k), the mapping of Shepherd and Laframboise (1981). Own minimax fits.
 """
 
 from __future__ import annotations

@@ -166,7 +166,9 @@ def expm1(v: FloatLanes, x: str) -> str:
     high = v.fma(scale, r, base)
     low = v.fma(scale, tail, v.fma(scale, r, v.sub(base, high)))
     half = v.add(high, low)
-    return signed_as(v, v.add(half, half), x)
+    result = v.add(half, half)
+    small = v.int_compare("eq", n, v.int_const(0))  # half of a subnormal number is not exact
+    return signed_as(v, v.select(small, v.add(r, tail), result), x)
 
 
 def logistic(v: FloatLanes, x: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..lanes import FloatLanes
 from .double import fast_two_sum
-from .formats import absolute, signed_as
+from .formats import absolute, signed_as, whole_polynomial
 
 # (asin(x) / x - 1) / x**2 in x**2, for |x| <= 1/2
 _ASIN = {
@@ -124,7 +124,7 @@ def acos(v: FloatLanes, x: str) -> str:
 def _atan_part(v: FloatLanes, t: str) -> str:
     """p with atan(t) = t + t p"""
     square = v.mul(t, t)
-    return v.mul(square, v.polynomial(square, _ATAN[v.bits]))
+    return v.mul(square, whole_polynomial(v, square, _ATAN[v.bits]))
 
 
 def atan(v: FloatLanes, x: str) -> str:

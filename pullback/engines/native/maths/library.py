@@ -7,10 +7,10 @@ import threading
 from .. import machine
 from ..lanes import FloatLanes
 from ..text import Code, Module
-from . import FUNCTIONS
+from . import FUNCTIONS, reduction
 
 _LOCK = threading.Lock()
-_functions: dict[tuple[str, int, int], tuple[str, int, machine.Loaded]] = {}
+_functions: dict[tuple[str, int, int], tuple[str, int, machine.Loaded | None]] = {}
 
 # No slow path of the C library throws, and what it leaves in errno is not read.
 ATTRIBUTES = "nounwind willreturn memory(none)"
@@ -28,11 +28,15 @@ def signature(name: str, bits: int, width: int) -> str:
 
 
 def text(name: str, bits: int, width: int) -> str:
-    """The module of one function.
+    """The module of one function, to read.
 
     Raises:
       KeyError: there is no function of that name.
     """
+    return _module(name, bits, width).text()
+
+
+def _module(name: str, bits: int, width: int) -> Module:
     function = FUNCTIONS[name]
     code = Code(Module())
     v = FloatLanes(code, bits, width)
@@ -47,7 +51,7 @@ def text(name: str, bits: int, width: int) -> str:
         "}",
     ]
     code.module.functions.append("\n".join(lines))
-    return code.module.text()
+    return code.module
 
 
 def function(name: str, bits: int, width: int) -> tuple[str, int]:
@@ -62,9 +66,15 @@ def function(name: str, bits: int, width: int) -> tuple[str, int]:
     found = _functions.get(key)
     if found is None:
         with _LOCK:
-            found = _functions.get(key)
-            if found is None:
-                symbol = symbol_of(*key)
-                loaded = machine.load(machine.assemble(text(*key)), {}, [symbol])
-                found = _functions[key] = symbol, loaded.addresses[symbol], loaded
+            found = _functions.get(key) or _compiled(*key)
+            _functions[key] = found
     return found[:2]
+
+
+def _compiled(name: str, bits: int, width: int) -> tuple[str, int, machine.Loaded | None]:
+    symbol = symbol_of(name, bits, width)
+    if symbol == reduction.SYMBOL:  # which is no function of lanes, but has a name like theirs
+        return symbol, reduction.address(), None
+    module = _module(name, bits, width)
+    loaded = machine.load(machine.assemble(module.text()), module.symbols, [symbol])
+    return symbol, loaded.addresses[symbol], loaded

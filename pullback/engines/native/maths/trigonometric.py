@@ -1,8 +1,8 @@
 """sin, cos and tan.
 
 x = n pi/2 + r, with pi/2 in three words of the format (Cody and Waite; the first product is exact
-through fma), gives r as a sum of two words. Lanes that are too large for this are computed by the C
-library, one by one; that branch is taken only where there are such lanes.
+through fma), gives r as a sum of two words. Lanes that are too large for this go through
+`reduction`.
 Polynomials: own minimax fits (exchange algorithm in 50 digits).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..lanes import FloatLanes
 from .double import fast_two_sum, two_product, two_sum
 from .formats import absolute, infinity, multiple
-from .lanewise import where_needed
+from .reduction import where_large
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def _reduced(v: FloatLanes, x: str) -> tuple[str, str, str]:
     exact = v.fma(whole, first, x)
     high, low = two_product(v, whole, second)
     r, lost = two_sum(v, exact, high)  # near multiples of pi/2 either may be the larger
-    return r, v.fma(whole, third, v.add(lost, low)), n
+    quick = r, v.fma(whole, third, v.add(lost, low)), n
+    return where_large(v, _large(v, x), x, quick)
 
 
 def _sin_tail(v: FloatLanes, r: str, lost: str, square: str) -> str:
@@ -114,7 +115,7 @@ def quarter_wave(v: FloatLanes, r: str) -> tuple[str, str]:
     return v.add(r, _sin_tail(v, r, zero, square)), v.add(*_cos_words(v, r, zero, square))
 
 
-def _wave(v: FloatLanes, x: str, name: str, shift: int) -> str:
+def _wave(v: FloatLanes, x: str, shift: int) -> str:
     """sin of x + shift pi/2"""
     r, lost, n = _reduced(v, x)
     if shift:
@@ -123,19 +124,17 @@ def _wave(v: FloatLanes, x: str, name: str, shift: int) -> str:
     sine = v.add(r, _sin_tail(v, r, lost, square))
     cosine = v.add(*_cos_words(v, r, lost, square))
     result = _negated_if(v, n, v.select(_odd(v, n), cosine, sine))
-    if not shift:
-        result = _zero_kept(v, x, result)
-    return where_needed(v, name, _large(v, x), x, result)
+    return result if shift else _zero_kept(v, x, result)
 
 
 def sin(v: FloatLanes, x: str) -> str:
     """sin(x), x in radians"""
-    return _wave(v, x, "sin", 0)
+    return _wave(v, x, 0)
 
 
 def cos(v: FloatLanes, x: str) -> str:
     """cos(x), x in radians"""
-    return _wave(v, x, "cos", 1)
+    return _wave(v, x, 1)
 
 
 def tan(v: FloatLanes, x: str) -> str:
@@ -151,5 +150,4 @@ def tan(v: FloatLanes, x: str) -> str:
     quotient = v.mul(top, inverse)
     rest = v.fma(v.neg(quotient), base, top)
     rest = v.fma(v.neg(quotient), base_low, v.add(rest, top_low))
-    result = _zero_kept(v, x, v.fma(rest, inverse, quotient))
-    return where_needed(v, "tan", _large(v, x), x, result)
+    return _zero_kept(v, x, v.fma(rest, inverse, quotient))
