@@ -242,13 +242,25 @@ class Lowering:
             store(code, lanes.kind, self.registers.scalar(lanes, i), at, 0)
 
     def write(self, value: Value, into: Buffer) -> None:
-        """Have the elements in `into`, now."""
-        sink = self.put(value, into)
+        """Have the elements in `into`, now. What is there may change later."""
+        sink = self._store(value, into)
         if sink is not None:
             self.fusion.finish(sink)
 
     def put(self, value: Value, into: Buffer) -> Sink | None:
-        """Have the elements in `into` when the sink that comes back, if one does, is done."""
+        """Have the elements in `into` when the sink that comes back, if one does, is done.
+
+        They stay there, so that whoever needs the value later reads it there.
+        """
+        sink = self._store(value, into)
+        if isinstance(sink, Store):
+            node = value.node
+            if isinstance(node, Applied) and node.sink is None:
+                node.sink = sink
+            self.fusion.add(sink)
+        return sink
+
+    def _store(self, value: Value, into: Buffer) -> Sink | None:
         if value.size == 0:
             return None
         if value.node is None or isinstance(value.node, Total):
@@ -260,11 +272,7 @@ class Lowering:
         if isinstance(node, InMemory) and value.small:
             self.store_lanes(self.lanes(value), into)
             return None
-        sink = Store(node, into)
-        if isinstance(node, Applied) and node.sink is None:
-            node.sink = sink  # whoever needs the value as well finds it there
-        self.fusion.add(sink)
-        return sink
+        return Store(node, into)
 
     # ---- programs
 
