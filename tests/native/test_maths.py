@@ -263,7 +263,7 @@ def exact(name, *operands):
             return np.longdouble("nan")
         # As far as float64 goes; a long double on another machine may go no further.
         end = mpmath.mpf(2) ** 1024
-        result = min(max(result, -end), end) if abs(result) > 2.0**-1080 else 0
+        result = min(max(result, -end), end) if abs(result) > 1 / end**2 else 0
         return np.longdouble(mpmath.nstr(mpmath.mpf(result), 25))
 
     with mpmath.workdps(40), np.errstate(all="ignore"):
