@@ -39,9 +39,8 @@ def _shift(how: str) -> Operation:
         inside = _in_range(site, kind, y)
         if inside is None:
             return binary(site, kind, how, x, y)
-        zero = number(site, 0, kind)
-        moved = binary(site, kind, how, x, chosen(site, kind, inside, y, zero))
-        return chosen(site, kind, inside, moved, zero)
+        # The result of a shift too far is poison, which does no harm where it is not chosen.
+        return chosen(site, kind, inside, binary(site, kind, how, x, y), number(site, 0, kind))
 
     return Operation(emit)
 

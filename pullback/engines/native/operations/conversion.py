@@ -8,7 +8,7 @@ from ....ops import barriers, comparison, elementwise, identities, structural
 from .. import kinds
 from ..kinds import FLOAT32, FLOAT64, Kind, Unsupported, Word
 from ..site import Operation, Operations, Site
-from .words import binary, cast, chosen, compared, either, intrinsic, number, unordered
+from .words import binary, cast, chosen, compared, intrinsic, number, unordered
 
 
 def converted(site: Site, x: Word, old: Kind, new: Kind) -> Word:
@@ -44,13 +44,13 @@ def _float_to_integer(site: Site, x: str, old: Kind, new: Kind) -> str:
     low = -top if new.family == "i" else 0
     above = compared(site, old, "ge", x, number(site, float(top), old))
     below = compared(site, old, "le", x, number(site, float(low), old))
-    beyond = either(site, either(site, above, below), unordered(site, old, x))
-    inside = chosen(site, old, beyond, number(site, 0.0, old), x)
     # What is narrow, and not negative, fits into 32 bits with a sign: those have an instruction.
     wide = kinds.INT32 if new.bits < 32 else new
-    found = cast(site, "fptosi" if wide.family == "i" else "fptoui", inside, old, wide)
+    # Of what is beyond the result is poison, which does no harm where it is not chosen.
+    found = cast(site, "fptosi" if wide.family == "i" else "fptoui", x, old, wide)
     if wide is not new:
         found = cast(site, "trunc", found, wide, new)
+    found = str(chosen(site, new, unordered(site, old, x), number(site, 0, new), found))
     found = str(chosen(site, new, below, number(site, low, new), found))
     return str(chosen(site, new, above, number(site, top - 1, new), found))
 
