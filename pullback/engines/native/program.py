@@ -16,11 +16,13 @@ from .operations import OPERATIONS
 from .rules import (
     contraction,
     control,
+    convolution,
     indexing,
     linalg,
     random_bits,
     reductions,
     scattering,
+    sorting,
     structural,
 )
 
@@ -30,9 +32,11 @@ RULES = {
     **control.RULES,
     **indexing.RULES,
     **scattering.RULES,
+    **sorting.RULES,
     **random_bits.RULES,
     **linalg.RULES,
     **contraction.RULES,
+    **convolution.RULES,
 }
 
 

@@ -28,7 +28,7 @@ def _dot_general(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     aval = eq.outvars[0].aval
     if not args[0].size:  # sums of no terms
         return [low.constant_value(0, kind_of(aval.dtype), aval.shape)]
-    inner = _inner_dtype(args[0].kind.dtype, args[1].kind.dtype, aval.dtype)
+    inner = inner_dtype(args[0].kind.dtype, args[1].kind.dtype, aval.dtype)
     x, y = (converted(low, a, inner) for a in args)
     made = _product(low, eq, x, y, inner)
     if dtypes.kind(aval.dtype) == "b":
@@ -37,7 +37,7 @@ def _dot_general(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     return [converted(low, made, aval.dtype)]
 
 
-def _inner_dtype(x: np.dtype, y: np.dtype, out: np.dtype) -> np.dtype:
+def inner_dtype(x: np.dtype, y: np.dtype, out: np.dtype) -> np.dtype:
     """The dtype to multiply and add in: at least float32 for floats."""
     kind = dtypes.kind(out)
     if kind in "iu":
