@@ -51,7 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--systems", type=names(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--problems", type=names(PROBLEMS), default=list(PROBLEMS))
     parser.add_argument("--sizes", default="default", help="default, all, or names of sizes")
-    parser.add_argument("--rounds", type=int, default=11, help="a time is the minimum of so many")
+    parser.add_argument("--rounds", type=int, default=7, help="a time is the minimum of so many")
     parser.add_argument("--cores", type=int, default=1, help="processors that each system gets")
     parser.add_argument("--limit", type=float, default=120, help="seconds for one answer")
     results = Path(__file__).with_name("results.md")

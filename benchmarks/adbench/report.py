@@ -56,11 +56,11 @@ _HEAD = """# ADBench
 The four objectives of ADBench and their Jacobians, on synthetic data of ADBench's sizes, in \
 float64. One run on one machine ({machine}, Python {python}; {versions}). Each system has a \
 process of its own, all on the same {cores} processor(s); they take turns, and a time is the \
-minimum of {rounds} rounds. Pullback and JAX are jitted, PyTorch and Autograd are eager. Ratios \
-are peer / Pullback: above 1, Pullback is faster. Objectives, and the products of the Jacobians \
-with three random directions, are those of a reference in NumPy (loops, and the complex step) \
-within {tolerance:g} of the largest value; a system that is not is marked **wrong** and has no \
-time.
+minimum over {rounds} rounds of short batches of calls. Pullback and JAX are jitted, PyTorch and \
+Autograd are eager. Ratios are peer / Pullback: above 1, Pullback is faster. Objectives, and the \
+products of the Jacobians with three random directions, are those of a reference in NumPy (loops, \
+and the complex step) within {tolerance:g} of the largest value; a system that is not is marked \
+**wrong** and has no time.
 
 Written by `python -m benchmarks.adbench`."""
 
