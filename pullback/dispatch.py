@@ -6,7 +6,9 @@ before this: it does the calls that it knows, and leaves the others to `Calls.ca
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet
@@ -27,6 +29,14 @@ from .watching import after_tracing, before_tracing, timed
 entry = lazy("pullback.engines.native.entry")
 entry_plan = lazy("pullback.engines.native.entry_plan")
 calling = lazy("pullback.engines.native.calling")
+
+
+_MANY_CALLS = 4096
+"""So many calls through Python pay for the import of the entry and of llvmlite (0.1 s)."""
+
+
+def _entry_is_here() -> bool:
+    return "pullback.engines.native.entry" in sys.modules
 
 
 class Calls:
@@ -66,10 +76,9 @@ class Calls:
         traced, leaves = self.find(args, kwargs, now)
         wish = self.engine or now.engine
         result = traced.call(leaves, now, wish)
-        if traced.is_native:
-            self.count += 1
-            if self.count > 1:
-                self._quicken(traced, args, kwargs, now, wish)
+        self.count += 1
+        if self.count > 1 and (traced.is_native or self.count > _MANY_CALLS or _entry_is_here()):
+            self._quicken(traced, args, kwargs, now, wish)
         return result
 
     def find(self, args: Any, kwargs: Any, now: Combination) -> tuple[TracedCall, list[Any]]:
@@ -128,6 +137,7 @@ class Calls:
             return
         plan = traced.plan(args, kwargs, self.static, now, wish)
         if plan is None:
+            traced.flatten_quickly(now, wish)
             return
         programs = self.programs()
         if programs is None:
@@ -201,6 +211,8 @@ class TracedCall:
         self.weak = [t.weak_type for t in closed.out_avals]
         self.choices: dict[str, Choice] = {}
         self.is_native = False
+        self.flat: dict[str, Callable[..., Sequence[Any]]] = {}
+        """For each engine that was asked for, the program as a quick function of arrays."""
         self.plans: dict[Any, Any] = {}
         """For each form of a call the entry's plan, or None: it cannot be done by the entry."""
 
@@ -211,13 +223,7 @@ class TracedCall:
             if now.checked:
                 return self._rebuilt(run_closed(self.closed, leaves))
             choice = self.choices.get(wish) or self.compile(wish)
-            try:
-                found = choice.run(*[x._value for x in leaves])
-            except AttributeError:
-                for x in leaves:
-                    host_array(x)  # a tracer that escaped: say so
-                raise
-            outs = [HostArray(y, w) for y, w in zip(found, self.weak, strict=True)]
+            outs = (self.flat.get(wish) or self._run_of(choice))(*leaves)
         else:
             outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
         return self._rebuilt(outs)
@@ -239,34 +245,75 @@ class TracedCall:
         self.is_native |= choice.kernel is not None
         return choice
 
+    def _run_of(self, choice: Choice) -> Callable[..., Sequence[Any]]:
+        """The compiled program as a function of arrays."""
+        weak = self.weak
+
+        def run(*leaves: Any) -> Sequence[Any]:
+            try:
+                found = choice.run(*[x._value for x in leaves])
+            except AttributeError:
+                for x in leaves:
+                    host_array(x)  # a tracer that escaped: say so
+                raise
+            return [HostArray(y, w) for y, w in zip(found, weak, strict=True)]
+
+        return run
+
     def plan(self, args: Any, kwargs: Any, static: Static, now: Combination, wish: str) -> Any:
         """How the entry does calls like this one under these settings; None if it cannot."""
         choice = self.choices.get(wish)
-        if choice is None or choice.kernel is None:
+        if choice is None or entry.why_not():
             return None
         key = len(args), tuple(kwargs), wish
         if key not in self.plans:
-            self.plans[key] = self._new_plan(args, kwargs, static, now, choice)
+            fixed = {i: x for i, x in enumerate(args) if static.has(i, len(args))}
+            named = {k: v for k, v in kwargs.items() if k in static.names}
+            call = entry_plan.Call(
+                self.in_tree, self.tree, len(args), tuple(kwargs), {**fixed, **named}
+            )
+            try:
+                self.plans[key] = self._new_plan(call, now, choice)
+            except entry_plan.Unsuitable:
+                self.plans[key] = None
         plan = self.plans[key]
         if plan is not None:
             plan.serves(now)
         return plan
 
-    def _new_plan(
-        self, args: Any, kwargs: Any, static: Static, now: Combination, choice: Choice
-    ) -> Any:
-        if entry.why_not():
-            return None
-        fixed: dict[int | str, Any] = {i: x for i, x in enumerate(args) if static.has(i, len(args))}
-        fixed |= {k: v for k, v in kwargs.items() if k in static.names}
-        call = entry_plan.Call(self.in_tree, self.tree, len(args), tuple(kwargs), fixed)
-        try:
+    def _new_plan(self, call: Any, now: Combination, choice: Choice) -> Any:
+        if choice.kernel is not None:
             return entry_plan.Plan(choice.kernel, call, now, calling.failed(choice.kernel))
-        except entry_plan.Unsuitable:
-            return None
+        types = entry_plan.Kernel(0, 0, self.closed.in_avals, self.closed.out_avals)
+        return entry_plan.Plan(types, call, now, calling.failed(types), choice.run)
+
+    def flatten_quickly(self, now: Combination, wish: str) -> None:
+        """Let the entry run the program where Python has to take the containers apart."""
+        choice = self.choices.get(wish)
+        if choice is None or wish in self.flat or entry.why_not():
+            return
+        tree = flatten_call(tuple(self.closed.in_avals), {})[1]
+        call = entry_plan.Call(tree, flatten((0,) * len(self.weak))[1], len(self.closed.in_avals))
+        self.flat[wish] = run = self._run_of(choice)
+        with suppress(entry_plan.Unsuitable):
+            plan = self._new_plan(call, now, choice)
+            self.flat[wish], programs = entry.entry(_following(plan, run))
+            programs.add(plan)
 
     def _rebuilt(self, outs: Sequence[Any]) -> Any:
         return outs[0] if self.out_tree is None else self.out_tree.unflatten(outs)
+
+
+def _following(plan: Any, run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run`, called where the settings have changed: from now on the plan is for these."""
+
+    def follow(*leaves: Any) -> Any:
+        now = combination()
+        if not (now.checked or now.disabled):
+            plan.serves(now)
+        return run(*leaves)
+
+    return follow
 
 
 def trace_call(

@@ -24,7 +24,7 @@ from pullback.core.pytree import flatten, flatten_call
 from pullback.core.settings import combination
 from pullback.core.types import array_type
 from pullback.engines.native import calling, entry, layout, machine
-from pullback.engines.native.entry_plan import Call, Plan
+from pullback.engines.native.entry_plan import KEPT_SCRATCH, STACK_ARENA, Call, Plan
 from pullback.engines.native.kernel import Kernel
 
 native = functools.partial(pullback.jit, engine="native")
@@ -45,6 +45,12 @@ def warm(f, *args, **kwargs):
     for _ in range(2):
         f(*args, **kwargs)
     return f
+
+
+@pytest.fixture(autouse=True)
+def with_the_entry_at_hand():
+    """Loaded: then programs of the NumPy engine go through it from their second call on."""
+    assert entry.why_not() == ""
 
 
 @pytest.fixture(params=["entry", "ctypes"])
@@ -313,15 +319,29 @@ def test_bool_is_not_int_and_a_float_of_numpy_is_not_pythons():
 def test_arrays_of_other_types():
     f = warm(native(lambda x: x * 2), np.ones(3, np.float32))
     before = quick(f)
-    for other in (np.ones(3), np.ones(3, np.int32), np.ones((3, 1), np.float32)):
-        assert np.array_equal(f(other), other * 2)
-    assert f(np.ones(3)).dtype == np.float32
+    for other in (np.ones(3, np.int32), np.ones((3, 1), np.float32), np.ones(3, np.float16)):
+        found = f(other)
+        assert np.array_equal(found, other * 2) and found.dtype == other.dtype
     assert quick(f) == before
     assert f(jnp.ones(4)).shape == (4,)
     with pytest.raises(TypeError, match="not a valid array"):
         f("text")
     with pytest.raises(TypeError, match="not a valid array"):
         f(object())
+
+
+@pytest.mark.parametrize("name", ["float64", "int64", "uint64", "complex128"])
+def test_numbers_of_64_bits_become_those_of_32(name, way):
+    f = native(lambda x: x + 1)
+    for order in "CF":
+        given = np.arange(6).reshape(2, 3).astype(name, order)
+        wanted = pullback.jit(lambda x: x + 1, engine="numpy")(given)
+        for _ in range(3):
+            found = f(given)
+            assert found.dtype == wanted.dtype and np.array_equal(found, wanted)
+    assert took(way, f, 4)
+    with pullback.enable_x64(True):
+        assert f(given).dtype == np.dtype(name)
 
 
 def test_a_subclass_of_ndarray_goes_through_python():
@@ -728,14 +748,14 @@ def test_no_memory_for_scratch():
             f(jnp.ones(2))
 
 
-@pytest.mark.parametrize("arena", [0, 100, 1 << 14, (1 << 14) + 1, 1 << 20, (1 << 25) + 8])
+@pytest.mark.parametrize("arena", [0, 100, STACK_ARENA, STACK_ARENA + 1, 1 << 20, KEPT_SCRATCH + 8])
 @pytest.mark.parametrize("releases", [False, True])
 def test_scratch_memory(arena, releases):
     fill = [
         "%a = ptrtoint ptr %arena to i64",
         "%off = and i64 %a, 63",
         "%code = trunc i64 %off to i32",
-        f"call void @llvm.memset.p0.i64(ptr %arena, i8 7, i64 {arena}, i1 false)",
+        f"call void @llvm.memset.p0.i64(ptr %arena, i8 7, i64 {min(arena, 1 << 15)}, i1 false)",
         "ret i32 %code",
     ]
     kernel = loaded(fill, [()], [()], arena=arena, releases=releases)
@@ -867,6 +887,59 @@ def test_map_and_partial_and_recursion():
     assert [float(y) for y in map(f, [1.0, 2.0])] == [3, 5]
     assert float(functools.partial(f, 1.0)()) == 3
     assert float(f(f(f(1.0)))) == 15
+
+
+# ---- programs of the NumPy engine
+
+
+def test_the_numpy_engine_is_called_by_the_entry_too(way):
+    f = pullback.jit(lambda t: {"y": (t["a"] * 2, t["b"].T), "z": t["c"]}, engine="numpy")
+    a, b = np.ones(3, np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)
+    for _ in range(4):
+        found = f({"a": jnp.array(a), "b": b, "c": 2.5})
+        assert found["y"][0].tolist() == [2, 2, 2] and np.array_equal(found["y"][1], b.T)
+        assert float(found["z"]) == 2.5 and found["z"].weak_type
+        assert found["y"][1].aval is array_type((3, 2), np.dtype(np.float32))
+    assert took(way, f, 2)
+    b[:] = 9  # results are no views of what the caller owns
+    assert found["y"][1].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_what_a_callback_raises_is_raised(way):
+    def check(x):
+        if x > 2:
+            raise ValueError("too much")
+        return x
+
+    def f(x):
+        return pullback.pure_callback(check, pullback.ShapeDtypeStruct((), np.float32), x) + 1
+
+    g = pullback.jit(f, engine="numpy")
+    for _ in range(4):
+        assert float(g(1.0)) == 2
+        with pytest.raises(pullback.errors.JaxRuntimeError, match="too much"):
+            g(3.0)
+    assert took(way, g, 2)
+
+
+def test_arguments_may_be_dropped_while_python_runs():
+    box = []
+
+    def forget(x):
+        box.clear()
+        gc.collect()
+        return x
+
+    def f(t):
+        one = t[0][0] / 3
+        y = pullback.pure_callback(forget, pullback.ShapeDtypeStruct((), np.float32), one)
+        return t[0] * y + t[0]
+
+    g = pullback.jit(f, engine="numpy")
+    for _ in range(4):
+        box.append(jnp.full(1000, 3.0))
+        assert np.array_equal(g(box), np.full(1000, 6))
+    assert quick(g) == 2
 
 
 # ---- which engine

@@ -140,6 +140,7 @@ class _Attempt:
         self.held_items, self.numbers = self.place(Spec.AT_HELD), self.place(Spec.AT_NUMBERS)
         self.stack = self.place(Spec.AT_STACK)
         self.releases = c.op(f"icmp ne i64 {self.spec(Spec.RELEASES)}, 0")
+        self.by_python = c.op(f"icmp ne ptr {self.spec(Spec.RUN, 'ptr')}, null")
 
     # ---- arguments
 
@@ -214,7 +215,8 @@ class _Attempt:
         c = self.c
         wrapped, other, python, value = (c.name(n) for n in ("wrapped", "other", "python", "value"))
         raw, done = c.name("raw"), c.name("leaf")
-        inner = c.variable("ptr", "null")
+        inner, foreign = c.variable("ptr", "null"), c.variable("i1", "false")
+        c.store("false", foreign, "i1")
         c.branch(c.same(kind, "@HostArray"), wrapped, other)
         with c.case(wrapped, value):
             weak = c.load(x, self.layout.weak)
@@ -227,13 +229,35 @@ class _Attempt:
         with c.case(raw, value):
             c.need(c.op(f"icmp ne i64 {c.get(node, Node.RAW, 'i64')}, 0"), "miss")
             c.store(x, inner)
+            with c.when(c.same(kind, "@ndarray")):
+                c.store("true", foreign, "i1")
+                self.narrow(node, x, inner, foreign)
         with c.case(python, done):
             self.convert(node, x)
+            with c.when(self.by_python):
+                descr, number = c.get(node, Node.DESCR), c.load(self.data)
+                self.own(c.run("PyArray_Scalar", f"ptr {number}", f"ptr {descr}", "ptr null"))
         with c.case(value, done):
             self.check_value(node, c.load(inner))
+            with c.when(self.by_python):
+                c.store(c.load(inner), self.data)
+                # The result may be a view of it, and its owner may change it.
+                with c.when(c.load(foreign, kind="i1")):
+                    self.own(c.run("PyArray_NewCopy", f"ptr {c.load(inner)}", "i32 0"))
         c.start(done)
         number = c.bump(self.leaf)
         c.store(c.load(self.data), c.item(self.pointers, number))
+
+    def narrow(self, node: str, x: str, inner: str, foreign: str) -> None:
+        """An array of 64-bit numbers, where they stand for 32-bit ones, is converted."""
+        c = self.c
+        wide = c.get(node, Node.WIDE)
+        with c.when(c.same(c.load(x, self.layout.descr), wide)):
+            descr = c.get(node, Node.DESCR)
+            c.run("Py_IncRef", f"ptr {descr}")
+            self.own(c.run("PyArray_CastToType", f"ptr {x}", f"ptr {descr}", "i32 0"))
+            c.store(c.load(self.data), inner)
+            c.store("false", foreign, "i1")
 
     def check_value(self, node: str, x: str) -> None:
         """A NumPy array, or scalar, of the right type."""
@@ -264,18 +288,24 @@ class _Attempt:
         c, layout = self.c, self.layout
         ready, strided, done = c.name("ready"), c.name("strided"), c.name("data")
         flags = c.op(f"and i32 {c.load(x, layout.flags, 'i32')}, {READY}")
-        c.branch(c.same(flags, str(READY), "i32"), ready, strided)
+        fits = c.same(flags, str(READY), "i32")
+        c.branch(c.op(f"or i1 {fits}, {self.by_python}"), ready, strided)
         with c.case(ready, done):
             c.store(c.load(x, layout.data), self.data)
             # Others may take it out of its container while the lock is released.
             with c.when(self.releases):
                 self.hold(x)
         with c.case(strided, done):
-            copy = c.run("PyArray_NewCopy", f"ptr {x}", "i32 0")
-            c.need(c.op(f"icmp ne ptr {copy}, null"), "fail")
-            c.store(copy, c.item(self.held_items, c.bump(self.held)))
-            c.store(c.load(copy, layout.data), self.data)
+            self.own(c.run("PyArray_NewCopy", f"ptr {x}", "i32 0"))
+            c.store(c.load(c.load(self.data), layout.data), self.data)
         c.start(done)
+
+    def own(self, new: str) -> None:
+        """Take over a new object, or fail; it is what the leaf is."""
+        c = self.c
+        c.need(c.op(f"icmp ne ptr {new}, null"), "fail")
+        c.store(new, c.item(self.held_items, c.bump(self.held)))
+        c.store(new, self.data)
 
     def hold(self, x: str) -> None:
         """Keep an object until the call is over."""
@@ -342,9 +372,8 @@ class _Attempt:
         with self.each_out() as i:
             out = self.out(i)
             scalar, array, done = c.name("number"), c.name("new"), c.name("out")
-            rank = c.get(out, Out.RANK, "i64")
             place = c.item(self.results, i)
-            c.branch(c.same(rank, "0", "i64"), scalar, array)
+            c.branch(c.same(c.get(out, Out.SCALAR, "i64"), "0", "i64"), array, scalar)
             with c.case(scalar, done):
                 c.store("null", place)
                 c.bump(self.made)
@@ -353,19 +382,11 @@ class _Attempt:
                 room = c.op(f"getelementptr i8, ptr {self.numbers}, i64 {offset}")
                 c.store(room, c.item(self.outs, i))
             with c.case(array, done):
-                descr, rank = c.get(out, Out.DESCR), c.op(f"trunc i64 {rank} to i32")
+                descr, rank = c.get(out, Out.DESCR), c.get(out, Out.RANK, "i32")
                 c.run("Py_IncRef", f"ptr {descr}")
-                new = c.run(
-                    "PyArray_NewFromDescr",
-                    "ptr @ndarray",
-                    f"ptr {descr}",
-                    f"i32 {rank}",
-                    f"ptr {c.get(out, Out.DIMS)}",
-                    "ptr null",
-                    "ptr null",
-                    "i32 0",
-                    "ptr null",
-                )
+                form = (f"ptr {descr}", f"i32 {rank}", f"ptr {c.get(out, Out.DIMS)}")
+                rest = ("ptr null", "ptr null", "i32 0", "ptr null")
+                new = c.run("PyArray_NewFromDescr", "ptr @ndarray", *form, *rest)
                 c.need(c.op(f"icmp ne ptr {new}, null"), "fail")
                 c.store(new, place)
                 c.bump(self.made)
@@ -373,6 +394,30 @@ class _Attempt:
             c.start(done)
 
     def run_kernel(self) -> None:
+        """Find scratch memory, and call the kernel; or call the Python function."""
+        c = self.c
+        python, machine, ran = c.name("python"), c.name("machine"), c.name("ran")
+        c.branch(self.by_python, python, machine)
+        with c.case(python, ran):
+            self.run_python()
+        with c.case(machine, ran):
+            self.run_machine()
+        c.start(ran)
+
+    def run_python(self) -> None:
+        """Call the Python function with the values: a tuple of the values of the results."""
+        c, layout = self.c, self.layout
+        number = c.load(self.leaf, kind="i64")
+        arguments = (f"ptr {self.pointers}", f"i64 {number}", "ptr null")
+        found = c.run("PyObject_Vectorcall", f"ptr {self.spec(Spec.RUN, 'ptr')}", *arguments)
+        c.need(c.op(f"icmp ne ptr {found}, null"), "fail")
+        with self.each_out() as i:
+            value = c.load(c.item(c.at(found, layout.tuple_items), i))
+            c.run("Py_IncRef", f"ptr {value}")
+            c.store(value, c.item(self.results, i))
+        c.release(found)
+
+    def run_machine(self) -> None:
         """Find scratch memory, and call the kernel."""
         c = self.c
         own, arena = c.variable("i64"), c.variable("ptr", "null")

@@ -33,8 +33,8 @@ from .kernel import Kernel
 
 STACK_ARENA = 1 << 14
 """Scratch memory up to this size is taken from the stack."""
-KEPT_SCRATCH = 1 << 25
-"""Scratch memory up to this size is kept from one call to the next."""
+KEPT_SCRATCH = 1 << 27
+"""Scratch memory up to this size is kept from one call to the next: new pages cost 1 ms a MB."""
 _LARGEST_FRAME = 1 << 16
 
 Kind = optree.PyTreeKind
@@ -68,19 +68,23 @@ class Plan:
         call: Call,
         combination: Combination,
         on_error: Callable[[int], Any],
+        run: Callable[..., tuple[Any, ...]] | None = None,
     ) -> None:
         """
+        Args:
+          run: what is called in the place of the kernel, whose types are used then.
+
         Raises:
           Unsuitable: a container is of another kind than tuple, list, dict, None, named tuple; or
             there are thousands of arrays.
         """
         self.words: Any = None
-        self._kept: list[Any] = [kernel, call, combination, on_error]
+        self._kept: list[Any] = [kernel, call, combination, on_error, run]
         self._list: list[int] = [0] * len(Spec)
         self._inner: list[tuple[int, int]] = []
         nodes, boxes = _Arguments(self, call, kernel.in_types).rows()
         steps, finish = _results(self, call.out_tree)
-        outs = [self._out(t) for t in kernel.out_types]
+        outs = [self._out(t, run is not None) for t in kernel.out_types]
         self._frame(kernel, len(nodes), boxes, len(steps))
         names = [self.keep(name) for name in call.keywords]
         tables = {Spec.NODES: nodes, Spec.OUTS: outs, Spec.BUILD: steps, Spec.NAMES: [names]}
@@ -97,7 +101,8 @@ class Plan:
                 Spec.OUT_COUNT: len(outs),
                 Spec.BUILD_COUNT: len(steps),
                 Spec.KERNEL: kernel.address,
-                Spec.RELEASES: int(kernel.releases_gil),
+                Spec.RELEASES: int(kernel.releases_gil or run is not None),
+                Spec.RUN: 0 if run is None else id(run),
                 Spec.ON_ERROR: id(on_error),
                 Spec.FINISH: 0 if finish is None else self.keep(finish),
             }
@@ -154,12 +159,15 @@ class Plan:
             words[int(place)] = value
         return words
 
-    def _out(self, t: ArrayType) -> list[int]:
+    def _out(self, t: ArrayType, by_python: bool) -> list[int]:
+        # Arrays of rank 0 are scalars of NumPy's, but for random keys, which have none.
+        scalar = by_python or (not t.shape and t.dtype.names is None)
         fields = {
+            Out.SCALAR: int(scalar),
             Out.RANK: t.ndim,
             Out.DIMS: self.dims(t.shape),
             Out.DESCR: self.keep(_descr(t)),
-            Out.AVAL: self.keep(t),
+            Out.AVAL: id(None) if by_python else self.keep(t),
             Out.WEAK: id(t.weak_type),
         }
         return self.row(Out, fields)
@@ -171,7 +179,7 @@ class Plan:
             Spec.AT_BOXES: 8 * outs,
             Spec.AT_RESULTS: 8 * boxes,
             Spec.AT_HELD: 8 * outs,
-            Spec.AT_STACK: 8 * ins,
+            Spec.AT_STACK: 16 * ins,
             Spec.AT_NUMBERS: 8 * max(steps, 1),
         }
         at = 0
@@ -262,6 +270,8 @@ class _Arguments:
         """An array. Python numbers and NumPy arrays are taken where they mean the same type."""
         plain = t.dtype.names is None
         python, convert = _python_number(t)
+        raw = plain and not t.weak_type and dtypes.canonical(t.dtype) == t.dtype
+        wide = next((d for d in _WIDE if raw and dtypes.canonical(d) == t.dtype), t.dtype)
         return {
             Node.CHECK: Check.LEAF,
             Node.TYPE: self.plan.keep(t.dtype.type) if plain else 0,
@@ -269,7 +279,8 @@ class _Arguments:
             Node.DESCR: self.plan.keep(_descr(t)),
             Node.WEAK: id(t.weak_type),
             Node.DIMS: self.plan.dims(t.shape),
-            Node.RAW: int(plain and not t.weak_type and dtypes.canonical(t.dtype) == t.dtype),
+            Node.RAW: int(raw),
+            Node.WIDE: 0 if wide == t.dtype else self.plan.keep(wide),
             Node.PYTHON: 0 if python is None else id(python),
             Node.CONVERT: convert,
         }
@@ -286,6 +297,8 @@ class _Arguments:
 def _argument(i: int) -> dict[Any, int]:
     return {Node.FETCH: Fetch.ARGUMENT, Node.INDEX: i}
 
+
+_WIDE = [np.dtype(name) for name in ("float64", "int64", "uint64", "complex128")]
 
 _CONVERSIONS = {
     "float32": Convert.FLOAT32,

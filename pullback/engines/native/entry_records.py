@@ -23,20 +23,21 @@ class Spec(IntEnum):
     NODE_COUNT, NODES, OUT_COUNT, OUTS, BUILD_COUNT, BUILD = range(6, 12)
     FRAME, AT_OUTS, AT_BOXES, AT_RESULTS, AT_HELD, AT_NUMBERS, AT_STACK, AT_ARENA = range(12, 20)
     SCRATCH, ARENA, KERNEL, RELEASES, ON_ERROR, FINISH, KEEPS_SCRATCH, CALLS = range(20, 28)
+    RUN = 28
+    """A Python function of NumPy arrays, or null: it is called in the place of a kernel."""
 
 
 class Node(IntEnum):
     """One container or leaf of the arguments: where it is found, and what it must be."""
 
-    FETCH, PARENT, INDEX, CHECK, SLOT, TYPE, COUNT, DESCR, WEAK, DIMS, RAW, PYTHON, CONVERT = range(
-        13
-    )
+    FETCH, PARENT, INDEX, CHECK, SLOT, TYPE, COUNT = range(7)
+    DESCR, WIDE, WEAK, DIMS, RAW, PYTHON, CONVERT = range(7, 14)
 
 
 class Out(IntEnum):
     """One result."""
 
-    RANK, DIMS, DESCR, AVAL, WEAK = range(5)
+    SCALAR, RANK, DIMS, DESCR, AVAL, WEAK = range(6)
 
 
 class Build(IntEnum):

@@ -37,6 +37,7 @@ PYTHON = {
 }
 NUMPY = {
     "PyArray_NewFromDescr": "ptr (ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)",
+    "PyArray_CastToType": "ptr (ptr, ptr, i32)",
     "PyArray_NewCopy": "ptr (ptr, i32)",
     "PyArray_Scalar": "ptr (ptr, ptr, ptr)",
 }

@@ -164,7 +164,8 @@ def numpy_functions() -> dict[str, int]:
     Their places in the table are part of NumPy's stable binary interface.
     """
     table: int = _get_pointer(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
-    places = {"PyArray_Scalar": 60, "PyArray_NewCopy": 85, "PyArray_NewFromDescr": 94}
+    places = {"PyArray_CastToType": 49, "PyArray_Scalar": 60}
+    places |= {"PyArray_NewCopy": 85, "PyArray_NewFromDescr": 94}
     found = {name: word(table + 8 * place) for name, place in places.items()}
     if word(table + 16) != id(np.ndarray):
         raise RuntimeError("NumPy's table of functions does not begin with its array type.")
