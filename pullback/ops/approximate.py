@@ -54,7 +54,9 @@ class ApproxTopK(Primitive, name="approx_top_k"):
         axis = reduction_dimension % x.ndim
         if is_max_k:
             return top_k.eval(x, k=k, axis=axis)
-        order = np.argsort(x, axis, kind="stable")
+        # NumPy's order of bfloat16 is wrong where there are NaNs.
+        numbers = x.astype(np.float32) if x.dtype.itemsize == 2 else x
+        order = np.argsort(numbers, axis, kind="stable")
         order = np.take(order, np.arange(k), axis)
         return [np.take_along_axis(x, order, axis), order.astype(np.int32)]
 

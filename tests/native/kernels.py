@@ -49,37 +49,41 @@ def meaning(primitive, arrays, params):
     return [np.asarray(x) for x in found]
 
 
-def compare(primitive, arrays, params, ulps=0):
-    """Run one primitive both ways; equal bits but for NaNs, or apart by some steps of the dtype."""
+def compare(primitive, arrays, params, ulps=0, signs=True, more=()):
+    """Run one primitive both ways; equal bits but for NaNs, or apart by some steps of the dtype.
+
+    `more`: other arrays of the same types, for the same kernel.
+    """
 
     def function(*xs):
         found = primitive(*xs, **params)
         return list(found) if primitive.multiple_results else [found]
 
-    got = results(kernel_of(function, arrays), arrays)
-    for mine, wanted in zip(got, meaning(primitive, arrays, params), strict=True):
-        assert mine.dtype == wanted.dtype
-        assert mine.shape == wanted.shape
-        assert_same(mine, wanted, ulps)
+    kernel = kernel_of(function, arrays)
+    for given in (arrays, *more):
+        pairs = zip(results(kernel, given), meaning(primitive, given, params), strict=True)
+        for mine, wanted in pairs:
+            assert mine.dtype == wanted.dtype
+            assert mine.shape == wanted.shape
+            assert_same(mine, wanted, ulps, signs)
 
 
-def assert_same(mine, wanted, ulps=0):
-    """Equal, or nearly; zeros have equal signs if `ulps` is 0; any NaN is like another."""
+def assert_same(mine, wanted, ulps=0, signs=True):
+    """Equal, or nearly; zeros have equal `signs` if `ulps` is 0; any NaN is like another."""
     if mine.dtype.kind == "c":
-        assert_same(mine.real, wanted.real, ulps)
-        assert_same(mine.imag, wanted.imag, ulps)
+        assert_same(mine.real, wanted.real, ulps, signs)
+        assert_same(mine.imag, wanted.imag, ulps, signs)
         return
     if mine.dtype.kind in "iub":
         np.testing.assert_array_equal(mine, wanted)
         return
-    narrow = mine.dtype.itemsize == 2
     step = float(np.finfo(mine.dtype).eps) if mine.dtype.kind == "f" else 2.0**-7
     a, b = (x.astype(np.float64) for x in (mine, wanted))
-    if ulps or (narrow and ulps):
+    if ulps:
         np.testing.assert_allclose(a, b, rtol=ulps * step, atol=0, equal_nan=True)
         return
     np.testing.assert_array_equal(a, b)
-    known = ~np.isnan(b)
+    known = ~np.isnan(b) & signs
     np.testing.assert_array_equal(np.signbit(a)[known], np.signbit(b)[known])
 
 

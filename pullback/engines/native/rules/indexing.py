@@ -81,12 +81,14 @@ def _dynamic_update_slice(low: Lowering, eq: Equation, args: list[Value]) -> lis
         return [low.memory_value(buffer)]
     if update.size == value.size:
         return [update]
+    if update.size == 0:
+        return [value]
     if value.small and update.size == 1:
         return [_with_one(low, value, update, inside(low, starts, value.shape, update.shape))]
     out = low.result_buffer(eq)
     low.settle(update)
     low.write(value, out)
-    update_slice_in_place(low, out, update, starts)
+    _write_window(low, out, update, starts)
     return [low.memory_value(out)]
 
 
@@ -100,7 +102,10 @@ def update_slice_in_place(
     """
     if update.size == 0:
         return
-    update = apart(low, update, buffer)
+    _write_window(low, buffer, apart(low, update, buffer), starts)
+
+
+def _write_window(low: Lowering, buffer: Buffer, update: Value, starts: Sequence[Value]) -> None:
     places = inside(low, starts, buffer.shape, update.shape)
     offset = buffer.offset(low.code, places)
     low.write(update, buffer.view(low.code, update.shape, buffer.strides, offset))

@@ -60,7 +60,7 @@ def _scatter(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     low.settle(indices)
     low.settle(updates)
     low.write(value, out)
-    scatter_in_place(low, out, indices, updates, eq)
+    _scatter_into(low, out, indices, updates, eq)
     return [low.memory_value(out)]
 
 
@@ -75,13 +75,20 @@ def scatter_in_place(
     if updates.size == 0:
         return
     indices, updates = apart(low, indices, buffer), apart(low, updates, buffer)
+    _scatter_into(low, buffer, indices, updates, eq)
+
+
+def _scatter_into(
+    low: Lowering, buffer: Buffer, indices: Value, updates: Value, eq: Equation
+) -> None:
+    """The same, where neither indices nor updates are in the memory of `buffer`."""
     operation = COMBINE[eq.primitive]
     # NumPy's meaning of this is to add several 16-bit floats in 32 bits and to round once.
     several = prod(indices.shape[:-1]) > 1 and not eq.params["unique_indices"]
     if operation is not None and buffer.kind.narrow and several:
         wide = low.new_buffer(FLOAT32, buffer.shape)
         low.write(_converted(low, low.memory_value(buffer), FLOAT32), wide)
-        long = apart(low, _converted(low, updates, FLOAT32), wide)
+        long = low.settle(_converted(low, updates, FLOAT32))
         _write_windows(low, wide, indices, long, eq)
         low.write(_converted(low, low.memory_value(wide), buffer.kind), buffer)
         return

@@ -92,6 +92,25 @@ def in_lanes(code: Code, n: int, width: int, body: Callable[[Index, int], None])
         at += part
 
 
+def covering(
+    code: Code,
+    n: int,
+    width: int,
+    body: Callable[[Index, list[str]], Sequence[str] | None],
+    carry: Sequence[tuple[str, str]] = (),
+) -> list[str]:
+    """`body(start, values)` for `width` of n elements at a time; the last ones overlap those before
+    them if need be, so an element may come twice."""
+    step = width or 1
+
+    def one(i: str, values: list[str]) -> Sequence[str] | None:
+        return body(code.least(i, n - step) if n % step else i, values)
+
+    if n == step:
+        return list(body(0, [first for _, first in carry]) or ())
+    return code.loop(n, one, carry, step)
+
+
 # ---- where windows are
 
 
@@ -365,6 +384,7 @@ __all__ = [
     "as_index",
     "clamped",
     "copy",
+    "covering",
     "extended",
     "guarded",
     "in_lanes",
