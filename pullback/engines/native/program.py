@@ -18,11 +18,13 @@ from .rules import (
     control,
     convolution,
     indexing,
+    least_squares,
     linalg,
     random_bits,
     reductions,
     scattering,
     sorting,
+    spectral,
     structural,
 )
 
@@ -34,6 +36,8 @@ RULES = {
     **scattering.RULES,
     **sorting.RULES,
     **random_bits.RULES,
+    **least_squares.RULES,
+    **spectral.RULES,
     **linalg.RULES,
     **contraction.RULES,
     **convolution.RULES,

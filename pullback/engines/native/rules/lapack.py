@@ -16,6 +16,9 @@ from ..nodes import Applied, Store
 from ..symbols import resolve
 from ..text import Code, Index, float_text
 
+Argument = str | int | float
+"""Of a routine: an address (`%t1`), an option of one letter, a number."""
+
 LETTERS = {"f": "s", "d": "d", "F": "c", "D": "z"}
 COMPLEX_NAMES = {
     **{"orgqr": "ungqr", "ormqr": "unmqr", "sytrd": "hetrd", "syevd": "heevd"},
@@ -31,11 +34,8 @@ def spelled(routine: str, kind: Kind) -> str:
     return f"{library}_{LETTERS[kind.dtype.char]}{routine}"
 
 
-def call(low: Lowering, routine: str, kind: Kind, *arguments: str | int | float) -> None:
-    """Call a routine. Arguments: an address (`%t1`), an option of one letter, a number.
-
-    Floats are numbers of `kind`.
-    """
+def call(low: Lowering, routine: str, kind: Kind, *arguments: Argument) -> None:
+    """Call a routine. Floats are numbers of `kind`."""
     module = low.module
     name = spelled(routine, kind)
     signature = f"void ({', '.join(['ptr'] * len(arguments))})"
@@ -46,7 +46,7 @@ def call(low: Lowering, routine: str, kind: Kind, *arguments: str | int | float)
     low.report.spend(f"call of {name}", float(largest) ** 3)
 
 
-def _argument(low: Lowering, kind: Kind, value: str | int | float) -> str:
+def _argument(low: Lowering, kind: Kind, value: Argument) -> str:
     if isinstance(value, str):
         if value[0] in "%@":
             return value

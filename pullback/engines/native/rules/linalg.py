@@ -9,6 +9,7 @@ from typing import Any
 from ....core.program import Equation, trace_program
 from ....core.trace import EVAL, inside
 from ....core.types import ArrayType, array_type
+from ....ops.contraction import matmul
 from ....ops.determinants import cofactors, det, slogdet
 from ....ops.elementwise import add, conj, convert_element_type, like, mul
 from ....ops.functions import exp
@@ -16,12 +17,19 @@ from ....ops.hermitian import hermitian_part
 from ....ops.linalg import (
     adjoint,
     cholesky,
+    conjugated,
+    for_columns,
     lu,
     lu_factors,
     lu_pivots_to_permutation,
     lu_solve,
     triangular_solve,
 )
+from ....ops.reduction import reduce_prod
+from ....ops.slicing import concatenate, slice_along
+from ....ops.spectral import svd
+from ....ops.stacking import stack
+from ....ops.structural import broadcast_in_dim
 from ....transforms.simplify import simplify
 from ..buffers import Buffer, address
 from ..kinds import FLOAT32, INT32, Unsupported, load, store
@@ -314,19 +322,39 @@ def _det(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
         return [low.constant_value(1, args[0].kind, aval.shape)]
     if n <= small_linalg.MOST:
         return small_linalg.mapped(low, eq, args, small_linalg.determinant)
+    return rewritten(low, eq, args, lambda x: [determinant(x)])
 
-    def function(x: Any) -> list[Any]:
-        factors, pivots, order = lu_factors(x)
-        sign, size = slogdet(x, factors, pivots, order)  # the product itself could overflow
-        return [mul(sign, cast(exp(size), sign.dtype))]
 
-    return rewritten(low, eq, args, function)
+def determinant(x: Any) -> Any:
+    """The determinant from the factors; the product itself could overflow where it does not."""
+    factors, pivots, order = lu_factors(x)
+    sign, size = slogdet(x, factors, pivots, order)
+    return mul(sign, cast(exp(size), sign.dtype))
 
 
 def _cofactors(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     if args[0].shape[-1] <= small_linalg.MOST:
         return small_linalg.mapped(low, eq, args, small_linalg.cofactors)
-    raise Unsupported("cofactors of matrices larger than 4 x 4")
+    return rewritten(low, eq, args, _cofactors_of_large)
+
+
+def _cofactors_of_large(x: Any) -> list[Any]:
+    # cof(U S V) = cof(U) cof(S) cof(V), and cof(U) = det(U) conj(U) for a unitary U.
+    s, u, v = svd(x, full_matrices=False, compute_uv=True)
+    n, last = x.shape[-1], len(s.shape) - 1
+    others = [
+        reduce_prod(concatenate(*_without(s, i), dimension=last), axes=(last,)) for i in range(n)
+    ]
+    scaled = mul(conjugated(u), for_columns(stack(*others, axis=last), u))
+    factor = mul(determinant(u), determinant(v))
+    spread = broadcast_in_dim(factor, shape=x.shape, broadcast_dimensions=tuple(range(last)))
+    return [mul(spread, matmul(scaled, conjugated(v)))]
+
+
+def _without(s: Any, i: int) -> list[Any]:
+    """The parts before and after place `i` of the last axis."""
+    last, n = len(s.shape) - 1, s.shape[-1]
+    return [slice_along(s, last, a, b) for a, b in ((0, i), (i + 1, n)) if a < b]
 
 
 # ---- Hermitian matrices
@@ -339,7 +367,7 @@ def _hermitian_part(low: Lowering, eq: Equation, args: list[Value]) -> list[Valu
     return rewritten(low, eq, args, function)
 
 
-def _empty_stack(rule: Rule) -> Rule:
+def empty_stack(rule: Rule) -> Rule:
     """Results without elements have no code."""
 
     def either(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
@@ -351,7 +379,7 @@ def _empty_stack(rule: Rule) -> Rule:
 
 
 RULES: dict[Any, Rule] = {
-    primitive: wide(_empty_stack(rule))
+    primitive: wide(empty_stack(rule))
     for primitive, rule in {
         cholesky: _cholesky,
         triangular_solve: _triangular_solve,
