@@ -13,7 +13,7 @@ from pullback.engines.native.operations.table import OPERATIONS
 from pullback.engines.native.site import Site
 from pullback.engines.native.text import Code, Module
 
-WIDTHS = (0, 4, 7, 16)
+WIDTHS = (0, 7, 16)
 
 
 def out_type(primitive, in_dtypes, params):
@@ -101,9 +101,22 @@ def edges(dtype):
             found |= {-1, -2, -3, -8, -100, info.min, info.min + 1, info.min // 2}
         return np.array(sorted(found)).astype(dtype) if family == "i" else _unsigned(found, dtype)
     if family == "c":
-        parts = np.array(
-            [0.0, -0.0, 1, -1, 0.5, -2.5, 3e-8, np.inf, -np.inf, np.nan], f"f{dtype.itemsize // 2}"
-        )
+        big = np.finfo(dtype).max
+        parts = [
+            0.0,
+            -0.0,
+            1,
+            -1,
+            0.5,
+            -2.5,
+            3e-8,
+            710.0,
+            -710.0,
+            1e30,
+            big / 2,
+            np.finfo(dtype).tiny,
+        ]
+        parts = np.array([*parts, np.inf, -np.inf, np.nan], f"f{dtype.itemsize // 2}")
         re, im = (g.ravel() for g in np.meshgrid(parts, parts))
         out = np.empty(re.size, dtype)
         out.real, out.imag = re, im

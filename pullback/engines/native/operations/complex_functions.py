@@ -79,6 +79,9 @@ def _exp2(site: Site, z: Word) -> Word:
     angle = v.mul(z[1], v.const(_LOG_2))
     rest = v.fma(z[1], v.const(_LOG_2), v.neg(angle))
     rest = v.fma(z[1], v.const(_LOG_2_REST), rest)
+    # Beyond, the angle itself has no digit that is true.
+    small = v.compare("olt", v.intrinsic("fabs", rest), v.const(2.0**-10))
+    rest = v.select(small, rest, v.const(0.0))
     cos, sin = (called(site, name, FLOAT64, angle) for name in ("cos", "sin"))
     turned = v.fma(v.neg(rest), sin, cos), v.fma(rest, cos, sin)
     return _exponential(site, "exp2", z, turned)
@@ -90,11 +93,12 @@ def _expm1(site: Site, z: Word) -> Word:
     x, y = z
     half = called(site, "sin", FLOAT64, v.mul(y, v.const(0.5)))
     grown = called(site, "expm1", FLOAT64, x)
-    re = v.mul(grown, called(site, "cos", FLOAT64, y))
-    re = v.sub(re, v.mul(v.add(half, half), half))
-    im = v.mul(called(site, "exp", FLOAT64, x), called(site, "sin", FLOAT64, y))
-    level = v.compare("oeq", y, v.const(0.0))
-    return v.select(level, grown, re), v.select(level, y, im)
+    turned = [called(site, name, FLOAT64, y) for name in ("cos", "sin")]
+    near = v.sub(v.mul(grown, turned[0]), v.mul(v.add(half, half), half))
+    far, im = _exponential(site, "exp", z, turned)
+    re = v.select(v.compare("ogt", x, v.const(50.0)), far, near)
+    re, im = (v.select(_finite(v, y), part, v.const(math.nan)) for part in (re, im))
+    return v.select(v.compare("oeq", y, v.const(0.0)), grown, re), im
 
 
 def _logistic(site: Site, z: Word) -> Word:
@@ -212,7 +216,7 @@ def _sinh(site: Site, z: Word) -> Word:
     (sinh, cosh), (cos, sin), factor = _waves(site, z)
     re = _product(v, sinh, cos, factor)
     endless = v.both(_infinite(v, z[0]), v.opposite(_finite(v, z[1])))
-    return v.select(endless, z[0], re), _product(v, cosh, sin, factor)
+    return v.select(endless, v.const(math.inf), re), _product(v, cosh, sin, factor)
 
 
 def _cosh(site: Site, z: Word) -> Word:
@@ -241,9 +245,12 @@ def _tanh(site: Site, z: Word) -> Word:
     rest = called(site, "exp", FLOAT64, v.mul(size, v.const(-2.0)))
     wave = v.mul(called(site, "sin", FLOAT64, y), called(site, "cos", FLOAT64, y))
     small = v.mul(v.mul(wave, v.const(4.0)), rest)
+    endless = _infinite(v, x)
     small = v.select(_finite(v, y), small, v.intrinsic("copysign", v.const(0.0), y))
-    re = v.select(far, v.intrinsic("copysign", v.const(1.0), x), re)
-    im = v.select(far, small, im)
+    # Without an angle the size is known at infinity only.
+    known = v.both(far, v.either(endless, _finite(v, y)))
+    re = v.select(known, v.intrinsic("copysign", v.const(1.0), x), re)
+    im = v.select(known, small, im)
     return re, v.select(v.compare("oeq", y, v.const(0.0)), y, im)
 
 
