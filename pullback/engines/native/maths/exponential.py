@@ -141,8 +141,9 @@ def exp(v: FloatLanes, x: str) -> str:
     """e**x"""
     numbers = _NUMBERS[v.bits]
     x = at_least(v, at_most(v, x, numbers.greatest), numbers.least)
-    n, p = exp_parts(v, x)
-    return scaled(v, v.add(p, v.const(1.0)), n)
+    n, r, tail = exp_words(v, x)
+    high, low = fast_two_sum(v, v.const(1.0), r)
+    return scaled(v, v.add(high, v.add(low, tail)), n)
 
 
 def exp2(v: FloatLanes, x: str) -> str:

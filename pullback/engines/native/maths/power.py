@@ -93,7 +93,8 @@ def _positive_pow_f64(v: FloatLanes, x: str, y: str) -> str:
     rest = v.select(inside, rest, v.const(0.0))
     power = at_least(v, at_most(v, power, 710.0), -746.0)
     n, r, tail = exp_words(v, power, rest)
-    return scaled(v, v.add(v.const(1.0), v.add(r, tail)), n)
+    high, low = fast_two_sum(v, v.const(1.0), r)
+    return scaled(v, v.add(high, v.add(low, tail)), n)
 
 
 def _log_words(v: FloatLanes, x: str) -> Pair:
