@@ -159,7 +159,8 @@ def padded(low: Lowering, x: Buffer, axes: Sequence[Spatial]) -> Buffer:
         at = sum(s.start * made.strides[i + 2] for i, s in enumerate(spaces))
         apart = [1, 1, *(a.x_dilation for a in axes)]
         into = [s * d for s, d in zip(made.strides, apart, strict=True)]
-        low.write(low.memory_value(seen), made.view(low.code, inside, into, at))
+        target = made.view(low.code, inside, into, at)
+        low.write(low.memory_value(_ordered(seen, order)), _ordered(target, order))
     return made
 
 

@@ -13,6 +13,7 @@ from ..lowering import Lowering
 from ..text import Code
 from . import blas
 from . import matrix_kernels as kernels
+from .copies import copied
 from .matrix_kernels import Product
 
 
@@ -86,13 +87,23 @@ class Matrices:
     def write(self, p: Product) -> None:
         """Append the code of the product."""
         p = p.plain
-        if p.m > 1 and (p.n == 1 or (p.c[1] != 1 and p.c[0] == 1)):
+        if p.m > 1 and (p.n == 1 or (p.c[1] != 1 and p.c[0] == 1 and self._better_turned(p))):
             self._turn()
             p = p.turned.plain
         if p.c[1] != 1:
             self._through_scratch(p)
             return
         self._with_steps(p)
+
+    def _better_turned(self, p: Product) -> bool:
+        """Whether vectors along i cost less than a copy of the result made with those along j."""
+        if p.a[0] != 1:  # such vectors would need a copy of an operand, which is the larger one
+            return p.n < kernels.lanes_of(p.kind)
+        lanes, complex_ = kernels.lanes_of(p.kind), p.kind.parts
+        terms = (p.k, p.terms)
+        along_i = kernels.tile_of(p.n, p.m, terms, lanes, complex_).cost
+        along_j = kernels.tile_of(p.m, p.n, terms, lanes, complex_).cost
+        return along_i < along_j + 2 * p.m * p.n
 
     def _turn(self) -> None:
         self.x, self.y = self.y, self.x
@@ -105,9 +116,12 @@ class Matrices:
         steps = strides_of(scratch.shape)
         loops = [a._replace(out=s) for a, s in zip(self.loops, steps, strict=False)]
         Matrices(low, self.x, self.y, scratch, loops).write(replace(p, c=(p.n, 1)))
-        strides = [*(a.out for a in self.loops), *p.c]
-        target = Buffer(self.out.pointer, kind, scratch.shape, strides, self.out.storage)
-        low.write(low.memory_value(scratch), target)
+        code, back = low.code, [a._replace(x=s) for a, s in zip(self.loops, steps, strict=False)]
+
+        def one(a: str, _: str, c: str) -> None:
+            copied(code, kind, (p.m, p.n), a, (p.n, 1), c, p.c)
+
+        in_loops(code, kind, back, (scratch.pointer, scratch.pointer, self.out.pointer), one)
 
     # ---- which kernel; the result has step 1 along j
 
@@ -188,7 +202,7 @@ class Matrices:
             code = low.code
 
             def one(a: str, b: str, c: str) -> None:
-                kernels.copied(code, source.kind, shape, a, steps, c)
+                copied(code, source.kind, shape, a, steps, c, (shape[1], 1))
 
             in_loops(code, source.kind, loops, (source.pointer, source.pointer, to.pointer), one)
             return to
