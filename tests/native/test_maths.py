@@ -47,7 +47,7 @@ LIMITS = {
     "pow": (0.55, 0.9),
     "cbrt": (0.51, 0.51),
     "rsqrt": (1.51, 1.51),
-    "hypot": (1.05, 1.05),
+    "hypot": (1.0, 1.0),
     "erf": (1.5, 1.5),
     "erfc": (1.75, 1.9),
     "erf_inv": (4.0, 4.0),
@@ -212,16 +212,19 @@ def pairs(name, dtype, size, rng):
     x, y = patterns(dtype, size, rng), patterns(dtype, size, rng)
     a, b = rng.standard_normal((2, size)) * np.exp(rng.uniform(-3, 3, (2, size)))
     x, y = [x, a], [y, b]
-    if name == "pow":
-        base = np.abs(patterns(dtype, size, rng))
-        near = 1 + np.abs(rng.standard_normal(size)) * np.exp(rng.uniform(-30, -1, size))
-        base = np.concatenate([base, near.astype(dtype)])
-        base = base[np.isfinite(base) & (base > 0) & (base != 1)]
-        end = 104 if dtype.itemsize == 4 else 745
-        x += [base, rng.standard_normal(size) * 2]
-        y += [rng.uniform(-end, end, base.size) / np.log(base.astype(float))]
-        y += [rng.integers(-40, 40, size)]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if name == "pow":
+            base = np.abs(patterns(dtype, size, rng))
+            near = 1 + np.abs(rng.standard_normal(size)) * np.exp(rng.uniform(-30, -1, size))
+            base = np.concatenate([base, near.astype(dtype)])
+            base = base[np.isfinite(base) & (base > 0) & (base != 1)]
+            end = 104 if dtype.itemsize == 4 else 745
+            x += [base, rng.standard_normal(size) * 2]
+            y += [rng.uniform(-end, end, base.size) / np.log(base.astype(float))]
+            y += [rng.integers(-40, 40, size)]
+        else:  # two of about one size, from the least to the greatest
+            x += [x[0]]
+            y += [x[0] * np.exp(rng.uniform(-14, 14, size))]
         return [np.concatenate([z.astype(dtype) for z in part]) for part in (x, y)]
 
 
@@ -406,6 +409,15 @@ def test_a_function_is_compiled_once_for_all_threads():
     assert len(found) == 4
     assert len(set(found)) == 1
     assert found[0][0] == "pb_cosh_f32x2"
+
+
+def test_several_functions_are_compiled_at_once():
+    keys = [("tan", 32, 2), ("tan", 32, 4), ("pow", 64, 2), ("tan", 32, 2)]
+    library.prepare(keys)
+    addresses = {library.function(*key) for key in keys}
+    assert len({address for _, address in addresses}) == 3
+    x = np.linspace(-9, 9, 64, dtype=np.float32)
+    np.testing.assert_array_equal(run("tan", x, width=2), run("tan", x, width=0))
 
 
 def test_the_reduction_of_large_angles_is_found_by_name():

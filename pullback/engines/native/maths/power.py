@@ -198,7 +198,9 @@ def hypot(v: FloatLanes, x: str, y: str) -> str:
     swap = v.compare("ogt", b, a)
     large, small = v.select(swap, b, a), v.select(swap, a, b)
     up = v.compare("ogt", large, v.const(2.0 ** (form.bias // 2)))
-    down = v.compare("olt", large, v.const(2.0 ** -(form.bias // 2)))
+    # The square's second word must not underflow either.
+    low_end = 2.0 ** (form.mantissa + 2 - form.bias // 2)
+    down = v.compare("olt", large, v.const(low_end))
     far = 2.0 ** (form.bias // 2 + form.mantissa + 2)
     scale = v.select(up, v.const(1 / far), v.select(down, v.const(far), v.const(1.0)))
     back = v.select(up, v.const(far), v.select(down, v.const(1 / far), v.const(1.0)))
