@@ -798,12 +798,36 @@ def test_objects_without_a_value_are_left_to_python():
     assert float(f(jnp.float32(1))) == 2
 
 
-def test_very_many_arrays_go_through_python():
-    tree = [float(i) for i in range(3000)]
-    f = native(lambda t: t[0] + t[-1])
+def test_very_many_arrays(way):
+    tree = {
+        "a": [float(i) for i in range(700)],
+        "b": tuple(np.ones((2, 2), np.float32) for _ in range(200)),
+    }
+    f = native(lambda t: {"a": t["a"][::-1], "b": [y * 2 for y in t["b"]]})
     for _ in range(3):
-        assert float(f(tree)) == 2999
-    assert quick(f) == 0
+        found = f(tree)
+        assert [float(y) for y in found["a"]] == tree["a"][::-1]
+        assert all(y.tolist() == [[2, 2], [2, 2]] for y in found["b"])
+    assert took(way, f, 1)
+
+
+def test_threads_with_little_stack():
+    f = warm(native(lambda t: [x + 1 for x in t]), [1.0] * 150)
+    before = threading.stack_size(1 << 16)
+    try:
+        found = []
+
+        def work():
+            found.extend(f([1.0] * 150) for _ in range(3))
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        threading.stack_size(before)
+    assert [float(y[149]) for y in found] == [2] * 9 and quick(f) >= 6
 
 
 def test_more_types_than_an_entry_tries():

@@ -12,7 +12,6 @@ from typing import Any
 
 from .entry_records import (
     NUMBER_BYTES,
-    WORDS,
     Build,
     Check,
     Convert,
@@ -46,19 +45,11 @@ def _entry(module: Module, layout: Layout) -> str:
     """`self, args, nargs, kwnames`: METH_FASTCALL | METH_KEYWORDS."""
     c = Writer(module)
     head = c.load("%self", layout.data)
-    trace = c.run("PyObject_GetAttr", "ptr @state", "ptr @name_trace")
-    c.need(c.op(f"icmp ne ptr {trace}, null"), "fail")
-    c.release(trace)
-    c.need(c.same(trace, "@no_trace"), "slow")
-    axes = c.run("PyObject_GetAttr", "ptr @state", "ptr @name_axes")
-    c.need(c.op(f"icmp ne ptr {axes}, null"), "fail")
-    size = c.run("PyDict_Size", f"ptr {axes}")
-    c.release(axes)
-    c.need(c.same(size, "0", "i64"), "slow")
-    combination = c.run("PyObject_GetAttr", "ptr @values", "ptr @name_combination")
-    c.need(c.op(f"icmp ne ptr {combination}, null"), "fail")
-    # The thread's own dict keeps it alive, and only its address is compared.
-    c.release(combination)
+    # Only the address is compared; what the thread has as its trace or settings lives on.
+    c.need(c.same(_attribute(c, "state", "trace"), "@no_trace"), "slow")
+    axes = _attribute(c, "state", "axes")
+    c.need(c.same(c.run("PyDict_Size", f"ptr {axes}"), "0", "i64"), "slow")
+    combination = _attribute(c, "values", "combination")
     with c.each(c.get(head, Head.COUNT, "i64")) as i:
         programs = c.at(head, 8 * Head.PROGRAMS)
         spec = c.load(c.item(programs, i))
@@ -75,6 +66,14 @@ def _entry(module: Module, layout: Layout) -> str:
     c.start("fail")
     c.line("ret ptr null")
     return function("ptr @entry(ptr %self, ptr %args, i64 %nargs, ptr %kwnames)", c)
+
+
+def _attribute(c: Writer, owner: str, name: str) -> str:
+    """A thread's own attribute, without a reference to it."""
+    found = c.run("PyObject_GetAttr", f"ptr @{owner}", f"ptr @name_{name}")
+    c.need(c.op(f"icmp ne ptr {found}, null"), "fail")
+    c.release(found)
+    return found
 
 
 class _Attempt:
@@ -129,9 +128,21 @@ class _Attempt:
             c.need(c.same(have, c.load(c.item(names, i))), "unlike")
 
     def open_frame(self) -> None:
-        """Take the memory of this call from the stack."""
+        """Take the memory of this call from the stack, or the heap if it is a lot."""
         c = self.c
-        self.frame = c.op(f"alloca i8, i64 {self.spec(Spec.FRAME)}, align 64")
+        self.heap, frame = c.variable("ptr", "null"), c.variable("ptr", "null")
+        large, small, open_ = c.name("large"), c.name("small"), c.name("open")
+        size = self.spec(Spec.FRAME)
+        c.branch(c.same(self.spec(Spec.ON_HEAP), "0", "i64"), small, large)
+        with c.case(small, open_):
+            c.store(c.op(f"alloca i8, i64 {size}, align 64"), frame)
+        with c.case(large, open_):
+            new = c.run("PyMem_RawMalloc", f"i64 {c.op(f'add i64 {size}, 64')}")
+            c.need(c.op(f"icmp ne ptr {new}, null"), "unlike")  # Python says what is wrong
+            c.store(new, self.heap)
+            c.store(c.aligned(new), frame)
+        c.start(open_)
+        self.frame = c.load(frame)
         self.owner = self.spec(Spec.OWNER, "ptr")
         # What follows may run other threads and finalisers, which may forget the program.
         c.run("Py_IncRef", f"ptr {self.owner}")
@@ -150,8 +161,7 @@ class _Attempt:
         nodes = self.spec(Spec.NODES, "ptr")
         self.leaf, self.data = c.variable(), c.variable("ptr", "null")
         with c.each(self.spec(Spec.NODE_COUNT)) as i:
-            offset = c.op(f"mul nuw nsw i64 {i}, {8 * WORDS[Node]}")
-            node = c.op(f"getelementptr i8, ptr {nodes}, i64 {offset}")
+            node = c.record(nodes, i, Node)
             self.check(node, self.fetch(node))
 
     def fetch(self, node: str) -> str:
@@ -163,7 +173,7 @@ class _Attempt:
         index = c.get(node, Node.INDEX, "i64")
         parent_place = c.item(self.boxes, c.get(node, Node.PARENT, "i64"))
         how = c.get(node, Node.FETCH, "i64")
-        c.go(how, names, "miss")
+        c.go(how, names, "leave")
         with c.case(names[Fetch.ARGUMENT], after):
             c.store(c.load(c.item("%args", index)), found)
         with c.case(names[Fetch.TUPLE], after):
@@ -182,29 +192,29 @@ class _Attempt:
         return c.load(found)
 
     def check(self, node: str, x: str) -> None:
-        """Go to `miss` unless the object is what the node says."""
+        """Go to `leave`, with the result of a miss, unless the object is what the node says."""
         c = self.c
         names = {check: c.name(f"is_{check.name.lower()}") for check in Check}
         after, boxed = c.name("checked"), c.name("boxed")
         kind = c.load(x, self.layout.kind)
-        c.go(c.get(node, Node.CHECK, "i64"), names, "miss")
+        c.go(c.get(node, Node.CHECK, "i64"), names, "leave")
         with c.case(names[Check.LEAF], after):
             self.check_leaf(node, x, kind)
         for check in (Check.TUPLE, Check.LIST):
             with c.case(names[check], boxed):
-                c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+                c.need(c.same(kind, c.get(node, Node.TYPE)), "leave")
                 size = c.load(x, self.layout.size, "i64")
-                c.need(c.same(size, c.get(node, Node.COUNT, "i64"), "i64"), "miss")
+                c.need(c.same(size, c.get(node, Node.COUNT, "i64"), "i64"), "leave")
         with c.case(names[Check.DICT], boxed):
-            c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+            c.need(c.same(kind, c.get(node, Node.TYPE)), "leave")
             size = c.run("PyDict_Size", f"ptr {x}")
-            c.need(c.same(size, c.get(node, Node.COUNT, "i64"), "i64"), "miss")
+            c.need(c.same(size, c.get(node, Node.COUNT, "i64"), "i64"), "leave")
         with c.case(boxed, after):
             c.store(x, c.item(self.boxes, c.get(node, Node.SLOT, "i64")))
         with c.case(names[Check.SAME], after):
-            c.need(c.same(x, c.get(node, Node.DESCR)), "miss")
+            c.need(c.same(x, c.get(node, Node.DESCR)), "leave")
         with c.case(names[Check.EQUAL], after):
-            c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+            c.need(c.same(kind, c.get(node, Node.TYPE)), "leave")
             known = c.get(node, Node.DESCR)
             equal = c.run("PyObject_RichCompareBool", f"ptr {x}", f"ptr {known}", "i32 2")
             c.need(c.op(f"icmp sgt i32 {equal}, 0"), "clear")
@@ -220,14 +230,14 @@ class _Attempt:
         c.branch(c.same(kind, "@HostArray"), wrapped, other)
         with c.case(wrapped, value):
             weak = c.load(x, self.layout.weak)
-            c.need(c.same(weak, c.get(node, Node.WEAK)), "miss")
+            c.need(c.same(weak, c.get(node, Node.WEAK)), "leave")
             held = c.load(x, self.layout.value)
-            c.need(c.op(f"icmp ne ptr {held}, null"), "miss")
+            c.need(c.op(f"icmp ne ptr {held}, null"), "leave")
             c.store(held, inner)
         c.start(other)
         c.branch(c.same(kind, c.get(node, Node.PYTHON)), python, raw)
         with c.case(raw, value):
-            c.need(c.op(f"icmp ne i64 {c.get(node, Node.RAW, 'i64')}, 0"), "miss")
+            c.need(c.op(f"icmp ne i64 {c.get(node, Node.RAW, 'i64')}, 0"), "leave")
             c.store(x, inner)
             with c.when(c.same(kind, "@ndarray")):
                 c.store("true", foreign, "i1")
@@ -267,19 +277,19 @@ class _Attempt:
         rank = c.get(node, Node.COUNT, "i64")
         c.branch(c.same(kind, "@ndarray"), array, scalar)
         with c.case(scalar, done):
-            c.need(c.same(rank, "0", "i64"), "miss")
-            c.need(c.same(kind, c.get(node, Node.TYPE)), "miss")
+            c.need(c.same(rank, "0", "i64"), "leave")
+            c.need(c.same(kind, c.get(node, Node.TYPE)), "leave")
             c.store(c.at(x, layout.number), self.data)
             with c.when(self.releases):
                 self.hold(x)
         with c.case(array, done):
             have = c.op(f"sext i32 {c.load(x, layout.rank, 'i32')} to i64")
-            c.need(c.same(have, rank, "i64"), "miss")
-            c.need(c.same(c.load(x, layout.descr), c.get(node, Node.DESCR)), "miss")
+            c.need(c.same(have, rank, "i64"), "leave")
+            c.need(c.same(c.load(x, layout.descr), c.get(node, Node.DESCR)), "leave")
             dims, wanted = c.load(x, layout.dims), c.get(node, Node.DIMS)
             with c.each(rank) as i:
                 d = c.load(c.item(dims, i), kind="i64")
-                c.need(c.same(d, c.load(c.item(wanted, i), kind="i64"), "i64"), "miss")
+                c.need(c.same(d, c.load(c.item(wanted, i), kind="i64"), "i64"), "leave")
             self.ready_data(x)
         c.start(done)
 
@@ -321,7 +331,7 @@ class _Attempt:
         offset = c.op(f"mul nuw nsw i64 {c.load(self.leaf, kind='i64')}, {NUMBER_BYTES}")
         place = c.op(f"getelementptr i8, ptr {self.numbers}, i64 {offset}")
         c.store(place, self.data)
-        c.go(c.get(node, Node.CONVERT, "i64"), names, "miss")
+        c.go(c.get(node, Node.CONVERT, "i64"), names, "leave")
         for how, parts in ((Convert.FLOAT32, 1), (Convert.COMPLEX64, 2)):
             with c.case(names[how], after):
                 for k in range(parts):
@@ -349,27 +359,21 @@ class _Attempt:
             c.need(c.same(c.run("PyErr_Occurred"), "null"), "clear")
         if bits == 32:
             narrow = c.op(f"trunc i64 {value} to i32")
-            c.need(c.same(c.op(f"sext i32 {narrow} to i64"), value, "i64"), "miss")
+            c.need(c.same(c.op(f"sext i32 {narrow} to i64"), value, "i64"), "leave")
             value = narrow
         c.store(value, place, f"i{bits}")
 
     # ---- results
 
-    def each_out(self) -> Any:
-        """A loop over the results."""
-        return self.c.each(self.spec(Spec.OUT_COUNT))
-
     def out(self, i: str) -> str:
         """The record of a result."""
-        c = self.c
-        offset = c.op(f"mul nuw nsw i64 {i}, {8 * WORDS[Out]}")
-        return c.op(f"getelementptr i8, ptr {self.spec(Spec.OUTS, 'ptr')}, i64 {offset}")
+        return self.c.record(self.spec(Spec.OUTS, "ptr"), i, Out)
 
     def allocate(self) -> None:
         """New arrays for the results; those of rank 0 get a place in the frame."""
         c = self.c
         leaves = c.load(self.leaf, kind="i64")
-        with self.each_out() as i:
+        with c.each(self.spec(Spec.OUT_COUNT)) as i:
             out = self.out(i)
             scalar, array, done = c.name("number"), c.name("new"), c.name("out")
             place = c.item(self.results, i)
@@ -411,7 +415,7 @@ class _Attempt:
         arguments = (f"ptr {self.pointers}", f"i64 {number}", "ptr null")
         found = c.run("PyObject_Vectorcall", f"ptr {self.spec(Spec.RUN, 'ptr')}", *arguments)
         c.need(c.op(f"icmp ne ptr {found}, null"), "fail")
-        with self.each_out() as i:
+        with c.each(self.spec(Spec.OUT_COUNT)) as i:
             value = c.load(c.item(c.at(found, layout.tuple_items), i))
             c.run("Py_IncRef", f"ptr {value}")
             c.store(value, c.item(self.results, i))
@@ -435,14 +439,12 @@ class _Attempt:
                 new = c.run("PyMem_RawMalloc", f"i64 {size}")
                 c.need(c.op(f"icmp ne ptr {new}, null"), "no_memory")
                 c.store(c.op(f"ptrtoint ptr {new} to i64"), own, "i64")
-            moved = c.op(f"add i64 {c.load(own, kind='i64')}, 63")
-            aligned = c.op(f"and i64 {moved}, -64")
-            c.store(c.op(f"inttoptr i64 {aligned} to ptr"), arena)
+            c.store(c.aligned(c.load(own)), arena)
         c.start(ready)
         thread = c.variable("ptr", "null")
         with c.when(self.releases):
             c.store(c.run("PyEval_SaveThread"), thread)
-        where = (f"ptr {self.pointers}", f"ptr {self.outs}", f"ptr {c.load(arena)}")
+        where = (f"ptr {x}" for x in (self.pointers, self.outs, c.load(arena)))
         status = c.call("i32", self.spec(Spec.KERNEL, "ptr"), *where)
         with c.when(self.releases):
             c.run("PyEval_RestoreThread", f"ptr {c.load(thread)}")
@@ -471,8 +473,7 @@ class _Attempt:
         c = self.c
         steps = self.spec(Spec.BUILD, "ptr")
         with c.each(self.spec(Spec.BUILD_COUNT)) as i:
-            offset = c.op(f"mul nuw nsw i64 {i}, {8 * WORDS[Build]}")
-            step = c.op(f"getelementptr i8, ptr {steps}, i64 {offset}")
+            step = c.record(steps, i, Build)
             number = c.get(step, Build.COUNT, "i64")
             names = {make: c.name(f"make_{make.name.lower()}") for make in Make}
             after = c.name("built")
@@ -503,10 +504,9 @@ class _Attempt:
             with c.case(names[make], after):
                 row = allocate()
                 c.need(c.op(f"icmp ne ptr {row}, null"), "fail")
+                items = c.at(row, layout.tuple_items)
                 if make is Make.LIST:
                     items = c.load(row, layout.list_items)
-                else:
-                    items = c.at(row, layout.tuple_items)
                 first = self.pop(number)
                 with c.each(number) as i:
                     c.store(c.load(c.item(first, i)), c.item(items, i))
@@ -566,8 +566,8 @@ class _Attempt:
         """Return the result, after what was held is let go."""
         c = self.c
         whole = c.load(self.stack)
-        c.store(whole, self.result)
         finish = self.spec(Spec.FINISH, "ptr")
+        c.store(whole, self.result)
         with c.when(c.op(f"icmp ne ptr {finish}, null")):
             c.store(c.run("PyObject_CallOneArg", f"ptr {finish}", f"ptr {whole}"), self.result)
             c.release(whole)
@@ -585,12 +585,11 @@ class _Attempt:
         c.jump("leave")
         c.start("clear")
         c.run("PyErr_Clear")
-        c.jump("miss")
-        c.start("miss")
         c.jump("leave")
         c.start("leave")
         c.release_all(self.held_items, self.held)
         c.release(self.owner)
+        c.run("PyMem_RawFree", f"ptr {c.load(self.heap)}")
         c.line(f"ret ptr {c.load(self.result)}")
 
 

@@ -18,7 +18,6 @@ from ...core.settings import Combination
 from ...core.types import ArrayType, array_type
 from .entry_records import (
     NUMBER_BYTES,
-    WORDS,
     Build,
     Check,
     Convert,
@@ -35,7 +34,8 @@ STACK_ARENA = 1 << 14
 """Scratch memory up to this size is taken from the stack."""
 KEPT_SCRATCH = 1 << 27
 """Scratch memory up to this size is kept from one call to the next: new pages cost 1 ms a MB."""
-_LARGEST_FRAME = 1 << 16
+_STACK_FRAME = 1 << 15
+"""Larger frames are not taken from the stack: threads may have as little as 64 kB of it."""
 
 Kind = optree.PyTreeKind
 
@@ -75,8 +75,7 @@ class Plan:
           run: what is called in the place of the kernel, whose types are used then.
 
         Raises:
-          Unsuitable: a container is of another kind than tuple, list, dict, None, named tuple; or
-            there are thousands of arrays.
+          Unsuitable: a container is of another kind than tuple, list, dict, None, named tuple.
         """
         self.words: Any = None
         self._kept: list[Any] = [kernel, call, combination, on_error, run]
@@ -154,7 +153,7 @@ class Plan:
 
     def row(self, kind: type[IntEnum], fields: dict[Any, int]) -> list[int]:
         """A record; what is not given is 0."""
-        words = [0] * WORDS[kind]
+        words = [0] * len(kind)
         for place, value in fields.items():
             words[int(place)] = value
         return words
@@ -187,14 +186,14 @@ class Plan:
             at += size
             self._list[place] = at = -(-at // 16) * 16
         at += NUMBER_BYTES * (ins + outs)
-        if at > _LARGEST_FRAME:
-            raise Unsuitable("there are too many arrays")
         at = -(-at // 64) * 64
         inside = kernel.arena <= STACK_ARENA
+        size = max(64, at + (kernel.arena if inside else 0))
         self._set(
             {
                 Spec.AT_ARENA: at if inside else -1,
-                Spec.FRAME: max(64, at + (kernel.arena if inside else 0)),
+                Spec.FRAME: size,
+                Spec.ON_HEAP: int(size > _STACK_FRAME),
                 Spec.ARENA: kernel.arena,
                 Spec.KEEPS_SCRATCH: int(kernel.arena <= KEPT_SCRATCH),
             }

@@ -25,6 +25,8 @@ class Spec(IntEnum):
     SCRATCH, ARENA, KERNEL, RELEASES, ON_ERROR, FINISH, KEEPS_SCRATCH, CALLS = range(20, 28)
     RUN = 28
     """A Python function of NumPy arrays, or null: it is called in the place of a kernel."""
+    ON_HEAP = 29
+    """Whether the frame is too large for the stack."""
 
 
 class Node(IntEnum):
@@ -70,13 +72,11 @@ class Make(IntEnum):
     LEAF, NONE, TUPLE, NAMED, LIST, DICT = range(6)
 
 
-WORDS = {Node: len(Node), Out: len(Out), Build: len(Build)}
 NUMBER_BYTES = 16
 """Room for one number in a frame."""
 
 __all__ = [
     "NUMBER_BYTES",
-    "WORDS",
     "Build",
     "Check",
     "Convert",

@@ -88,6 +88,11 @@ class Writer(Code):
         """A field of a record."""
         return self.load(record, 8 * field, kind)
 
+    def record(self, table: str, number: str, kind: type[IntEnum]) -> str:
+        """The address of a record in a table of such."""
+        offset = self.op(f"mul nuw nsw i64 {number}, {8 * len(kind)}")
+        return self.op(f"getelementptr i8, ptr {table}, i64 {offset}")
+
     def store(self, value: str, pointer: str, kind: str = "ptr") -> None:
         """Write to memory."""
         self.line(f"store {kind} {value}, ptr {pointer}")
@@ -149,6 +154,12 @@ class Writer(Code):
         before = self.load(place, kind="i64")
         self.store(self.op(f"add nuw nsw i64 {before}, 1"), place, "i64")
         return before
+
+    def aligned(self, pointer: str) -> str:
+        """The next multiple of 64 bytes."""
+        moved = self.op(f"getelementptr i8, ptr {pointer}, i64 63")
+        number = self.op(f"ptrtoint ptr {moved} to i64")
+        return self.op(f"inttoptr i64 {self.op(f'and i64 {number}, -64')} to ptr")
 
     def run(self, name: str, *arguments: str) -> str:
         """Call a declared function: `run("PyDict_New")`. Arguments as `type value`."""
