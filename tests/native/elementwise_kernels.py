@@ -156,7 +156,7 @@ def randoms(dtype, count, seed):
         return (rng.standard_normal(count) * scale).astype(dtype)
 
 
-def operands(in_dtypes, seed=0, most=3000):
+def operands(in_dtypes, seed=0, count=300, most=3000):
     """One array for each operand: edges with edges, and random numbers with random ones."""
     lists = [edges(d) for d in in_dtypes]
     sizes = [len(a) for a in lists]
@@ -165,6 +165,6 @@ def operands(in_dtypes, seed=0, most=3000):
         picks = np.random.default_rng(seed).integers(0, picks.size, most)
     grids = [a[at] for a, at in zip(lists, np.unravel_index(picks, sizes))]
     return [
-        np.concatenate([g, randoms(d, 300, seed + 10 * i)])
+        np.concatenate([g, randoms(d, count, seed + 10 * i)])
         for i, (g, d) in enumerate(zip(grids, in_dtypes))
     ]

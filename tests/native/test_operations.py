@@ -23,7 +23,7 @@ BINARY = {
     *("igamma", "igammac", "beta_function", "polygamma", "zeta"),
 }
 PARAMS = {
-    functions.integer_pow: [{"y": y} for y in (-3, -1, 0, 1, 2, 3, 5, 16)],
+    functions.integer_pow: [{"y": y} for y in (-20, -3, -1, 0, 1, 2, 3, 5, 16, 17)],
     rounding.round_: [{"rounding_method": method} for method in RoundingMethod],
     rounding.reduce_precision: [
         {"exponent_bits": e, "mantissa_bits": m} for e, m in ((5, 10), (8, 7), (4, 3), (11, 52))
@@ -115,18 +115,20 @@ def meaning(primitive, in_dtypes, arrays, params):
     if primitive.name == "erfc":  # SciPy's is off by 346 ulps at 26; that of C is not
         want = np.vectorize(math.erfc, [np.float64])(arrays[0])
         return want.astype(in_dtypes[0])
-    if allowed_error(primitive, in_dtypes) is not None and primitive.name not in NOT_WIDER:
+    if allowed_error(primitive, in_dtypes, params) is not None and primitive.name not in NOT_WIDER:
         arrays = [a.astype(WIDER.get(a.dtype.char, np.float64)) for a in arrays]
     with quiet(), np.errstate(all="ignore"):
         found = np.asarray(primitive.eval(*arrays, **params))
         return found.astype(out_type(primitive, in_dtypes, params), copy=False)
 
 
-def allowed_error(primitive, in_dtypes):
+def allowed_error(primitive, in_dtypes, params):
     """In ulps; None: exact."""
     family = dtypes.kind(in_dtypes[0])
     if family in "biu":
         return None
+    if primitive is functions.integer_pow and family == "f":
+        return 3 if abs(params["y"]) > 16 else None
     return (CLOSE_COMPLEX if family == "c" else CLOSE).get(primitive.name)
 
 
@@ -163,9 +165,13 @@ PRODUCTS = {"mul", "square", "integer_pow", "tanh_slope", "pow"}
 
 
 def same_infinities(got, want):
+    """Where a part is infinite or NaN, it is, and the other is about as it should."""
+    some = ~(np.isfinite(want.real) & np.isfinite(want.imag))
     for ours, theirs in ((got.real, want.real), (got.imag, want.imag)):
         endless = ~np.isfinite(theirs)
         assert same_bits(ours, theirs)[endless].all()
+        other = some & ~endless
+        np.testing.assert_allclose(ours[other], theirs[other], 1e-5)
 
 
 def sensitivity_of(primitive, arrays, want):
@@ -197,9 +203,9 @@ def same_bits(got, want):
         return equal | (np.isnan(got) & np.isnan(want))
 
 
-def check(primitive, in_dtypes, arrays, got, want):
+def check(primitive, in_dtypes, params, arrays, got, want):
     assert got.dtype == want.dtype
-    allowed = allowed_error(primitive, in_dtypes)
+    allowed = allowed_error(primitive, in_dtypes, params)
     if allowed is None:
         wrong = np.flatnonzero(~same_bits(got, want))
         at = [(*(a[i] for a in arrays), got[i], want[i]) for i in wrong[:5]]
@@ -233,7 +239,7 @@ def _defined(primitive, arrays):
     if primitive is functions.pow_:
         small = np.logical_and.reduce([abs(a) < 1e9 for a in arrays])
         return [a[small] for a in arrays]
-    return [a[-300:] for a in arrays] if primitive is functions.atan2 else arrays
+    return [a[3000:] for a in arrays] if primitive is functions.atan2 else arrays
 
 
 @pytest.fixture(autouse=True)
@@ -243,14 +249,21 @@ def all_dtypes():
 
 
 @pytest.mark.parametrize(("primitive", "in_dtypes", "params"), CASES)
-def test_an_operation_is_what_its_primitive_means(primitive, in_dtypes, params):
-    arrays = _defined(primitive, operands(in_dtypes))
+def test_an_operation_is_what_its_primitive_means(primitive, in_dtypes, params, seed=0, count=300):
+    arrays = _defined(primitive, operands(in_dtypes, seed, count))
     want = meaning(primitive, in_dtypes, arrays, params)
     kernels = build(primitive, in_dtypes, params)
     first = kernels[WIDTHS[0]](*arrays)
-    check(primitive, in_dtypes, arrays, first, want)
+    check(primitive, in_dtypes, params, arrays, first, want)
     for width in WIDTHS[1:]:
         assert same_bits(kernels[width](*arrays), first).all(), width
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("primitive", "in_dtypes", "params"), CASES)
+def test_an_operation_of_many_numbers(primitive, in_dtypes, params, seed):
+    test_an_operation_is_what_its_primitive_means(primitive, in_dtypes, params, seed, 20_000)
 
 
 SOME = [np.dtype(d) for d in ("bool", "int32", "uint8", "float32", "bfloat16", "complex64")]

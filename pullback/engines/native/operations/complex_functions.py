@@ -251,7 +251,11 @@ def _tanh(site: Site, z: Word) -> Word:
     known = v.both(far, v.either(endless, _finite(v, y)))
     re = v.select(known, v.intrinsic("copysign", v.const(1.0), x), re)
     im = v.select(known, small, im)
-    return re, v.select(v.compare("oeq", y, v.const(0.0)), y, im)
+    re, im = (
+        v.select(v.compare("oeq", part, v.const(0.0)), part, found)
+        for part, found in zip(z, (re, im), strict=True)
+    )
+    return re, im
 
 
 def _turned(hyperbolic: Callable[..., Word]) -> Callable[..., Word]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ....ops import compound, functions
 from .. import kinds
-from ..kinds import Kind, Unsupported, Word
+from ..kinds import FLOAT32, FLOAT64, Kind, Word
 from ..site import Operation, Operations, Site
 from . import complex_numbers as complexes
+from .calls import called
 from .division import remainder
 from .outlined import outlined, until_none
 from .words import binary, chosen, compared, intrinsic, number
@@ -20,8 +21,10 @@ def _integer_pow(site: Site, x: Word, *, y: int) -> Word:
     if y == 0:
         return number(site, 1, kind)
     if abs(y) > _MULTIPLY_UP_TO and kind.family == "f":
-        raise Unsupported(f"integer_pow of floats with y={y}")
-    power = _multiplied_up(site, kind, x, abs(y))
+        floats = FLOAT64 if kind.bits == 64 else FLOAT32
+        power = called(site, "pow", floats, x, number(site, abs(y), floats))
+    else:
+        power = _multiplied_up(site, kind, x, abs(y))
     if y > 0:
         return _rounded(site, kind, power)
     one = number(site, 1, kind)

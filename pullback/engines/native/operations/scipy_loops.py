@@ -60,14 +60,6 @@ def _pointer(table: int | None, index: int) -> int:
     )
 
 
-def address_of(symbol: str) -> int | None:
-    """What a symbol of this file stands for in this process; None: it is none of them."""
-    name, _, part = symbol.removeprefix("scipy_").rpartition("_")
-    if not symbol.startswith("scipy_") or part not in Loop._fields:
-        return None
-    return int(getattr(loop_of(name), part))
-
-
 def called(site: Site, name: str, *words: str) -> Word:
     """`scipy.special.<name>` of words of float64."""
     kinds = (FLOAT64,) * len(words)
