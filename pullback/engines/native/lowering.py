@@ -18,7 +18,7 @@ from ...core.program import Atom, ClosedProgram, Equation, Literal, Program, Var
 from ...core.types import ArrayType
 from .buffers import Arena, Buffer, Storage, address
 from .fusion import Fusion
-from .kinds import Kind, Word, constant, kind_of, load, splat, store
+from .kinds import Kind, Unsupported, Word, constant, kind_of, load, splat, store
 from .nest import gather_lanes
 from .nodes import Applied, Counting, InMemory, Node, Reduce, Scalar, Sink, Store, Total
 from .registers import MOST, Lanes, Registers
@@ -94,6 +94,13 @@ class Lowering:
         self.destinations: dict[Var, Buffer] = {}
         self.uses: Counter[Any] = Counter()
         """How often what the present equation gives is used, as its rule begins."""
+        self.fallback: Rule | None = None
+        """For primitives without a rule and without a program of others."""
+        self.host_calls: list[Any] = []
+        """Functions of this process that the code calls: they live as long as it."""
+        self.calls_outside_loops = 0
+        self.errors: dict[int, str] = {}
+        """What the codes mean that the kernel gives; host calls fill it in when they fail."""
         self.scopes: list[Scope] = []
         self.in_place: dict[int, Buffer] = {}
         """Equations (by id) that update an array where it is."""
@@ -342,7 +349,13 @@ class Lowering:
         if rule is not None:
             self.uses = uses
             return rule(self, eq, args)
-        return self.closed(decomposed(eq), args)
+        try:
+            program = decomposed(eq)
+        except Unsupported:
+            if self.fallback is None:
+                raise
+            return self.fallback(self, eq, args)
+        return self.closed(program, args)
 
     def elementwise(
         self,
@@ -498,7 +511,8 @@ def _last_uses(program: Program) -> dict[int, list[Var]]:
             if type(atom) is Var:
                 last[atom] = i
     for atom in program.outvars:
-        last.pop(atom, None)  # type: ignore[call-overload]
+        if type(atom) is Var:
+            last.pop(atom, None)
     found: dict[int, list[Var]] = {}
     for var, i in last.items():
         found.setdefault(i, []).append(var)
