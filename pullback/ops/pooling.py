@@ -167,7 +167,7 @@ class SelectAndGatherAdd(WindowPrimitive):
         places = chosen(x, select_prim == "ge", **windows)
         if not tangents.size:
             return np.zeros(places.shape, tangents.dtype)
-        out = tangents.reshape(-1)[places]
+        out = np.asarray(tangents.reshape(-1)[places])  # of rank 0, too
         out[places < 0] = 0
         return out
 

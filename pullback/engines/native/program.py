@@ -17,9 +17,13 @@ from .rules import (
     contraction,
     control,
     convolution,
+    cumulative,
+    host,
     indexing,
     least_squares,
     linalg,
+    places,
+    pooling,
     random_bits,
     reductions,
     scattering,
@@ -35,12 +39,15 @@ RULES = {
     **indexing.RULES,
     **scattering.RULES,
     **sorting.RULES,
+    **cumulative.RULES,
+    **places.RULES,
     **random_bits.RULES,
     **least_squares.RULES,
     **spectral.RULES,
     **linalg.RULES,
     **contraction.RULES,
     **convolution.RULES,
+    **pooling.RULES,
 }
 
 
@@ -58,6 +65,7 @@ def compile_program(closed: ClosedProgram) -> Kernel:
     """
     simple = simplify(closed)
     low = write(simple)
+    host.check_worth(low, len(simple.program.eqns))
     text = low.module.text()
     loaded = objects.loaded(text, low.module.symbols, ["kernel"])
     return Kernel(
@@ -68,7 +76,8 @@ def compile_program(closed: ClosedProgram) -> Kernel:
         releases_gil=low.report.work > LONG,
         report=low.report.finished(low.arena.size),
         text=text,
-        keeps=(loaded, low.module.constants),
+        keeps=(loaded, low.module.constants, low.host_calls),
+        errors=low.errors,
     )
 
 
@@ -76,6 +85,7 @@ def write(closed: ClosedProgram) -> Lowering:
     """The text of the kernel of a simplified program, and what was noted in writing it."""
     program = closed.program
     low = Lowering(OPERATIONS, RULES)
+    low.fallback = host.host_call
     code = low.code
     args = [
         low.memory_value(_argument(low, "%in", i, v.aval)) for i, v in enumerate(program.invars)
