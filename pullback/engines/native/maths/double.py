@@ -27,7 +27,6 @@ def two_product(v: FloatLanes, a: str, b: str) -> Pair:
 
 
 def product(v: FloatLanes, a: Pair, b: Pair) -> Pair:
-    """a * b, to about twice the digits."""
+    """a * b, to about twice the digits; low may be a few units in the last place of high."""
     high, low = two_product(v, a[0], b[0])
-    low = v.fma(a[0], b[1], v.fma(a[1], b[0], low))
-    return fast_two_sum(v, high, low)
+    return high, v.fma(a[0], b[1], v.fma(a[1], b[0], low))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from ..lanes import FloatLanes
-from .double import Pair, fast_two_sum, product, two_product, two_sum
+from .double import Pair, fast_two_sum, product, two_product
 from .exponential import LN2, LOG2_E, exp_words
 from .formats import (
     absolute,
@@ -108,21 +108,20 @@ def _log_words(v: FloatLanes, x: str) -> Pair:
     rest = v.fma(v.neg(s), base_low, v.fma(v.neg(s), base, f))
     pair = s, v.mul(rest, inverse)
     square = product(v, pair, pair)
-    z, z_low = square
     # 2/3 + z Q(z): the second word of 2/3, and the rounding of the sum, are kept.
-    more, more_low = two_product(v, z, v.polynomial(z, _ATANH_REST))
+    more, more_low = two_product(v, square[0], v.polynomial(square[0], _ATANH_REST))
     third = v.const(_TWO_THIRDS[0])
     outer, outer_low = fast_two_sum(v, third, more)
     outer_low = v.add(outer_low, v.add(more_low, v.const(_TWO_THIRDS[1])))
-    cubic = product(v, product(v, pair, (z, z_low)), (outer, outer_low))
+    cubic = product(v, product(v, pair, square), (outer, outer_low))
     double = v.add(s, s), v.add(pair[1], pair[1])
     high, low = fast_two_sum(v, double[0], cubic[0])
     low = v.add(low, v.add(double[1], cubic[1]))
     # e ln 2, then the sum: exact but for the last word.
     shift, shift_low = two_product(v, e, v.const(LN2[64][0]))
     shift_low = v.fma(e, v.const(LN2[64][1]), shift_low)
-    total, lost = two_sum(v, shift, high)
-    return fast_two_sum(v, total, v.add(lost, v.add(shift_low, low)))
+    total, lost = fast_two_sum(v, shift, high)  # |log m| is below ln 2, and e may be 0
+    return total, v.add(lost, v.add(shift_low, low))
 
 
 def _pow_edges(v: FloatLanes, x: str, y: str, size: str, result: str) -> str:
