@@ -10,6 +10,8 @@ from pullback.core.settings import enable_x64
 from pullback.engines.native.kinds import _KINDS
 from pullback.engines.native.rules.ordering import LONGEST
 from pullback.ops.approximate import approx_top_k
+from pullback.ops.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum
+from pullback.ops.reduction import argmax, argmin
 from pullback.ops.sorting import sort, top_k
 
 DTYPES = list(_KINDS)
@@ -100,3 +102,51 @@ def test_approx_top_k(largest, dtype):
             "aggregate_to_topk": True,
         }
         compare(approx_top_k, [random_array(rng, shape, dtype, few=True)], params)
+
+
+# ---- cumulative, places
+
+SCANS = [cumsum, cumprod, cummax, cummin, cumlogsumexp]
+SCAN_LENGTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 40, 100, 129]
+
+
+def scan_cases():
+    for primitive in SCANS:
+        for dtype in DTYPES:
+            if dtypes.kind(dtype) in primitive.takes:
+                for n in SCAN_LENGTHS:
+                    yield primitive, dtype, n
+
+
+@pytest.mark.parametrize(("primitive", "dtype", "n"), some(list(scan_cases()), 5))
+def test_cumulative(primitive, dtype, n):
+    rng = np.random.default_rng(n)
+    shape, axis = shape_with(rng, n)
+    params = {"axis": axis, "reverse": bool(rng.random() < 0.5)}
+    x = random_array(rng, shape, dtype)
+    y = rng.normal(size=shape).astype(dtype)
+    # Sums and products of an axis are computed in 64 bits in another order; sums of numbers that
+    # nearly cancel differ by more units of their own, so those are compared with the largest.
+    with np.errstate(all="ignore"):
+        if primitive in (cummax, cummin) or dtypes.kind(dtype) in "iu":
+            compare(primitive, [x], params, more=[[y]], signs=False)
+        elif primitive is cumsum:
+            compare(primitive, [x], params, scale=float(np.sum(np.abs(x[np.isfinite(x)]))))
+            compare(primitive, [y], params, scale=float(np.sum(np.abs(y))))
+        else:
+            compare(primitive, [x], params, more=[[y]], ulps=n + 4)
+
+
+@pytest.mark.parametrize("dtype", REAL, ids=str)
+@pytest.mark.parametrize("primitive", [argmax, argmin], ids=str)
+def test_places(primitive, dtype):
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 3, 5, 8, 17, 33, 70, 300):
+        shape, axis = shape_with(rng, n)
+        plain = rng.permutation(np.prod(shape)).reshape(shape).astype(dtype)
+        arrays = [random_array(rng, shape, dtype, few=True), random_array(rng, shape, dtype), plain]
+        params = {"axes": (axis,), "index_dtype": INDEX[n % 4]}
+        compare(primitive, arrays[:1], params, more=[[x] for x in arrays[1:]])
+
+
+INDEX = [np.dtype(d) for d in (np.int32, np.int64, np.uint32, np.uint64)]

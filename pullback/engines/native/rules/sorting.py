@@ -9,15 +9,15 @@ from typing import Any
 from ....core.program import Equation
 from ....ops.approximate import approx_top_k
 from ....ops.sorting import sort, top_k
-from ..buffers import Buffer, address
-from ..kinds import INT32, INT64, Kind, Unsupported, Word, from_memory, load, store, to_memory
+from ..kinds import INT32, INT64, Kind, Unsupported, from_memory, load, store, to_memory
 from ..lowering import Lowering, Rule, Value, empty_value
-from ..nest import count_up, gather_lanes, lane_width
+from ..nest import count_up, lane_width
 from ..nodes import Counting
 from ..text import Code, Index
 from . import ordering
+from .lines import Row, each_line
 from .ordering import Items
-from .windows import covering, raw_load, raw_store, walk
+from .windows import covering, raw_load, raw_store
 
 
 @dataclass(frozen=True)
@@ -180,25 +180,6 @@ class Columns:
 
         if left:
             covering(code, left, width, fill)
-
-
-@dataclass
-class Row:
-    """A row of an operand: where it begins, and how far its elements stand apart."""
-
-    kind: Kind
-    pointer: str
-    stride: int
-
-    def at(self, code: Code, i: Index) -> str:
-        """The address of an element."""
-        return address(code, self.kind, self.pointer, code.times(i, self.stride))
-
-    def load(self, code: Code, i: Index, width: int) -> Word:
-        """Elements one after the other."""
-        if width and self.stride != 1:
-            return gather_lanes(code, self.kind, self.at(code, i), self.stride, width)
-        return load(code, self.kind, self.at(code, i), width)
 
 
 def _width(n: int, kind: Kind, stride: int) -> int:
@@ -423,19 +404,6 @@ def _as_kind(code: Code, word: str, kind: Kind, width: int) -> str:
 # ---- the rules
 
 
-def _rows(low: Lowering, arrays: Sequence[Buffer], axis: int, body: Any) -> None:
-    """`body(rows)` for each row along an axis of arrays that agree in the others."""
-    views = []
-    for b in arrays:
-        shape = b.shape[:axis] + b.shape[axis + 1 :]
-        views.append(Buffer(b.pointer, b.kind, shape, b.strides[:axis] + b.strides[axis + 1 :]))
-
-    def one(pointers: list[str]) -> None:
-        body([Row(b.kind, p, b.strides[axis]) for b, p in zip(arrays, pointers, strict=True)])
-
-    walk(low.code, views[0].shape, views, one)
-
-
 def _sort(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     p = eq.params
     axis, count = p["dimension"], p["num_keys"]
@@ -449,7 +417,7 @@ def _sort(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     alone = len(args) == 1 and len(keys) == 1
     columns = Columns(low, n, _items([key for key, _, _ in keys], places=not alone))
 
-    def body(rows: list[Row]) -> None:
+    def body(rows: list[Row], _: int) -> None:
         given, written = rows[: len(args)], rows[len(args) :]
         if alone:
             _sort_values(low, columns, given[0], written[0])
@@ -458,7 +426,7 @@ def _sort(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
         for row, there, skip in zip(given, written, counted, strict=True):
             _take(low, order, n, None if skip else row, there)
 
-    _rows(low, [*sources, *outs], axis, body)
+    each_line(low.code, [*sources, *outs], axis, body)
     return [low.memory_value(o) for o in outs]
 
 
@@ -500,13 +468,13 @@ def _first(
     key = Key(value.kind, total, falling)
     columns = Columns(low, n, _items([key], places=True))
 
-    def body(rows: list[Row]) -> None:
+    def body(rows: list[Row], _: int) -> None:
         given, values, places = rows
         order = _order(low, columns, [(key, given, 0)])
         _take(low, order, k, given, values)
         _take(low, order, k, None, places)
 
-    _rows(low, [low.buffer(value), *outs], axis, body)
+    each_line(low.code, [low.buffer(value), *outs], axis, body)
     return [low.memory_value(o) for o in outs]
 
 
