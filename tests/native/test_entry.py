@@ -5,6 +5,7 @@ import functools
 import gc
 import inspect
 import pickle
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -868,6 +869,123 @@ def test_functions_are_freed_without_the_collector():
         assert [r() for r in known] == [None] * 3
     finally:
         gc.enable()
+
+
+AT_THE_END = """
+import builtins, sys
+import pullback, pullback.numpy as jnp
+
+class Caller:
+    def __init__(self):
+        self.f, self.x = pullback.jit(lambda t: [t[0] * 2 + 1], engine="native"), jnp.ones(3)
+        for _ in range(3):
+            self.f([self.x])
+        self.plan = self.f._calls.programs().plans[0]
+
+    def __del__(self):
+        before = self.plan.calls
+        print(self.f([self.x])[0]._value.tolist(), self.plan.calls - before, flush=True)
+
+builtins.kept = Caller()
+sys.kept = Caller()
+kept = Caller()
+kept.cycle = kept
+"""
+
+
+def test_calls_while_the_interpreter_ends():
+    run = subprocess.run(
+        [sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    # Objects that are kept in builtins may find no print any more.
+    assert set(run.stdout.splitlines()) == {"[3.0, 3.0, 3.0] 1"}, run.stderr
+
+
+# ---- random trees
+
+
+def a_leaf(rng):
+    """An argument, and what it is as an array of NumPy's."""
+    n, m = rng.integers(0, 4, 2)
+    array = np.round(rng.normal(size=(n, m)), 2).astype(np.float32)
+    number = float(rng.integers(-9, 9))
+    kinds = (
+        lambda: jnp.array(array),
+        lambda: array,
+        lambda: array.T,
+        lambda: HostArray(np.stack([array, array], 1)[:, 0]),
+        lambda: array.astype(np.float64),
+        lambda: np.float32(number),
+        lambda: jnp.float32(number),
+        lambda: np.array(number, np.float32),
+        lambda: number,
+        lambda: int(number),
+        lambda: bool(number > 0),
+        lambda: complex(number, 1),
+        lambda: jnp.arange(n),
+        lambda: np.arange(m, dtype=np.int8),
+    )
+    return kinds[rng.integers(len(kinds))]()
+
+
+def a_tree(rng, depth):
+    """A random tree: a description from which equal trees with other leaves can be made."""
+    kind = rng.integers(8) if depth else 0
+    if kind < 2:
+        return a_leaf(rng)
+    parts = [a_tree(rng, depth - 1) for _ in range(rng.integers(0, 4))]
+    if kind == 2:
+        return None if rng.integers(2) else OrderedDict(b=a_leaf(rng), a=None)
+    if kind == 3:
+        return Point(a_tree(rng, depth - 1), a_tree(rng, depth - 1))
+    if kind < 6:
+        return tuple(parts) if kind == 4 else parts
+    keys = rng.permutation(["w", "b", "long name", "x"])[: len(parts)]
+    return {str(k): part for k, part in zip(keys, parts, strict=True)}
+
+
+def turned(tree):
+    """The same with containers turned inside out: other trees as results."""
+    if type(tree) is tuple:
+        return [turned(x) for x in reversed(tree)]
+    if type(tree) is list:
+        return tuple([turned(x) for x in tree])
+    if type(tree) is dict:
+        return {k + "'": (turned(v), None) for k, v in tree.items()}
+    if type(tree) is Point:
+        return Point(turned(tree.y), turned(tree.x))
+    return tree if tree is None or type(tree) is OrderedDict else (tree, tree + tree)
+
+
+def random_calls(seed, calls):
+    """Functions of random trees: what the entry gives is what NumPy gives."""
+    rng = np.random.default_rng(seed)
+    for _ in range(calls):
+        args = [a_tree(rng, 3) for _ in range(rng.integers(0, 4))]
+        named = {k: a_tree(rng, 2) for k in "pq"[: rng.integers(0, 3)]}
+
+        def f(*args, **named):
+            return turned((args, named))
+
+        wanted = pullback.jit(f, engine="numpy")(*args, **named)
+        g = native(f)
+        for _ in range(4):
+            found = g(*args, **named)
+            assert pullback.tree.structure(found) == pullback.tree.structure(wanted)
+            for x, y in zip(pullback.tree.leaves(found), pullback.tree.leaves(wanted), strict=True):
+                assert x.aval is y.aval and np.array_equal(x, y), (args, named)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_trees(seed):
+    random_calls(seed, 10)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_many_random_trees(seed):
+    random_calls(seed, 100)
 
 
 # ---- what jit returns, as an object

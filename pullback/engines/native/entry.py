@@ -66,7 +66,6 @@ class Programs(np.ndarray):
 
 _lock = threading.Lock()
 _method: Any = None
-_kept: list[Any] = []
 
 
 def why_not() -> str:
@@ -85,12 +84,12 @@ def entry(slow: Callable[..., Any]) -> tuple[Callable[..., Any], Programs]:
     programs[:] = 0
     programs.slow, programs.plans = slow, []
     programs[Head.SLOW] = id(slow)
-    return _new_function(ctypes.byref(_compiled()), programs, None), programs
+    return _new_function(ctypes.addressof(_compiled()), programs, None), programs
 
 
-_new_function = ctypes.pythonapi.PyCFunction_NewEx
-_new_function.restype = ctypes.py_object
-_new_function.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+_new_function = ctypes.PYFUNCTYPE(
+    ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+)(("PyCFunction_NewEx", ctypes.pythonapi))
 
 
 def _compiled() -> _MethodDef:
@@ -103,20 +102,33 @@ def _compiled() -> _MethodDef:
                 raise RuntimeError(f"no entry: {found}.")
             text = write(found)
             symbols = {**python_functions(), **layout.numpy_functions(), **_objects()}
-            loaded = objects.loaded(text, symbols, ["entry"])
-            _kept.append(loaded)
+            loaded = _forever(objects.loaded(text, symbols, ["entry"]))
             address = loaded.addresses["entry"]
-            _method = _MethodDef(b"jitted", address, _FASTCALL_WITH_KEYWORDS, None)
+            _method = _forever(_MethodDef(b"jitted", address, _FASTCALL_WITH_KEYWORDS, None))
     return _method  # type: ignore[no-any-return]
 
 
 def _objects() -> dict[str, int]:
     """What the entry compares with, by the symbols of its code."""
     names = {f"name_{name}": name for name in ("trace", "axes", "combination")}
-    found = {"state": state, "values": values, "no_trace": EVAL, "ndarray": np.ndarray}
+    found: dict[str, Any] = {
+        "state": state,
+        "values": values,
+        "no_trace": EVAL,
+        "ndarray": np.ndarray,
+    }
     found |= {"HostArray": HostArray, "None": None, "True": True, **names}
-    _kept.extend(found.values())
-    return {**{k: id(v) for k, v in found.items()}, "updates": updates.buffer_info()[0]}
+    found = {symbol: id(_forever(x)) for symbol, x in found.items()}
+    return {**found, "updates": _forever(updates).buffer_info()[0]}
+
+
+_keep = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))
+
+
+def _forever(x: Any) -> Any:
+    """`x`, which is never freed: entries may be called, and are freed, after this module is."""
+    _keep(x)
+    return x
 
 
 __all__ = ["MOST_PROGRAMS", "Programs", "entry", "why_not"]
