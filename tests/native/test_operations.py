@@ -89,8 +89,8 @@ CLOSE = dict.fromkeys(
     ),
     2,
 )
-CLOSE |= {"hypot": 1, "lgamma": 4, "digamma": 4, "erf_inv": 6}
-"""Ulps, of primitives that are not exact."""
+CLOSE |= {"hypot": 1, "lgamma": 4, "digamma": 4, "erf_inv": 6, "erfc": 7}
+"""Ulps, of primitives that are not exact. C's erfc, which is the measure, is off by up to 5."""
 CLOSE_COMPLEX = {"mul": 2, "square": 2, "div": 4, "integer_pow": 60, "abs": 1, "sign": 3, "sqrt": 3}
 CLOSE_COMPLEX |= {"tanh_slope": 4}
 CLOSE_COMPLEX |= dict.fromkeys(
@@ -103,23 +103,29 @@ CLOSE_COMPLEX |= dict.fromkeys(
 )
 
 
-# SciPy, which the special functions' own meaning asks, is in float64 only; in products and
-# quotients of complex numbers it shows where the dtype ends.
-NOT_WIDER = {"digamma", "erf", "erf_inv", "lgamma"}
-NOT_WIDER |= {"mul", "div", "square", "integer_pow", "tanh_slope", "pow"}
+PRODUCTS = {"mul", "div", "square", "integer_pow", "tanh_slope", "pow"}
+"""NumPy multiplies and adds with one rounding, so what overflows differs."""
 WIDER = {"f": np.float64, "d": np.longdouble, "F": np.complex128, "D": np.clongdouble}
+IN_C = {"erf": math.erf, "erfc": math.erfc}
+"""SciPy's erfc is off by 346 ulps at 26."""
+BY_SCIPY = {"digamma", "erf_inv", "lgamma"}
+"""Asked in float64: that of erf_inv in float32 is off by up to 48 ulps."""
 
 
 def meaning(primitive, in_dtypes, arrays, params):
     """What the primitive says, of functions in a wider dtype so that its own errors are none."""
-    if primitive.name == "erfc":  # SciPy's is off by 346 ulps at 26; that of C is not
-        want = np.vectorize(math.erfc, [np.float64])(arrays[0])
-        return want.astype(in_dtypes[0])
-    if allowed_error(primitive, in_dtypes, params) is not None and primitive.name not in NOT_WIDER:
+    out = out_type(primitive, in_dtypes, params)
+    if primitive.name in IN_C:
+        return np.vectorize(IN_C[primitive.name], [np.float64])(arrays[0]).astype(out)
+    if primitive.name in BY_SCIPY:
+        arrays = [a.astype(np.float64) for a in arrays]
+    elif allowed_error(primitive, in_dtypes, params) is not None and not (
+        # In products and quotients of complex numbers it shows where the dtype ends.
+        dtypes.kind(in_dtypes[0]) == "c" and primitive.name in PRODUCTS
+    ):
         arrays = [a.astype(WIDER.get(a.dtype.char, np.float64)) for a in arrays]
     with quiet(), np.errstate(all="ignore"):
-        found = np.asarray(primitive.eval(*arrays, **params))
-        return found.astype(out_type(primitive, in_dtypes, params), copy=False)
+        return np.asarray(primitive.eval(*arrays, **params)).astype(out, copy=False)
 
 
 def allowed_error(primitive, in_dtypes, params):
@@ -160,10 +166,6 @@ def complex_ulps(got, want, sensitivity=1.0):
     return float((error / sensitivity[finite]).max(initial=0.0))
 
 
-PRODUCTS = {"mul", "square", "integer_pow", "tanh_slope", "pow"}
-"""NumPy multiplies and adds with one rounding, so what overflows differs."""
-
-
 def same_infinities(got, want):
     """Where a part is infinite or NaN, it is, and the other is about as it should."""
     some = ~(np.isfinite(want.real) & np.isfinite(want.imag))
@@ -180,12 +182,14 @@ def sensitivity_of(primitive, arrays, want):
     That of lgamma and digamma is relative to 1 near their zeros.
     """
     with np.errstate(all="ignore"):
-        if primitive is functions.pow_:
+        complex_ = want.dtype.kind == "c"
+        if primitive is functions.pow_ and complex_:
             z, w = (a.astype(np.clongdouble) for a in arrays)
             return 1 + np.nan_to_num(abs(w) * abs(np.log(np.where(z == 0, 1, z))))
-        if primitive is functions.atan2:
-            return 1 + 1 / abs(want)
-        if primitive is functions.logistic and want.dtype.kind == "c":
+        if primitive is functions.atan2 and complex_:
+            x, y = arrays
+            return (1 + 1 / abs(want)) * (abs(x) ** 2 + abs(y) ** 2) / abs(x * x + y * y)
+        if primitive is functions.logistic and complex_:
             return np.maximum(1, abs(want))
         if primitive.name in ("lgamma", "digamma"):
             return np.where(np.isfinite(want) & (want != 0), 1 + 1 / abs(want), 1)
@@ -211,7 +215,7 @@ def check(primitive, in_dtypes, params, arrays, got, want):
         at = [(*(a[i] for a in arrays), got[i], want[i]) for i in wrong[:5]]
         assert not wrong.size, f"{wrong.size} of {got.size} differ: {at}"
     elif dtypes.kind(want.dtype) == "c":
-        if primitive.name not in PRODUCTS:
+        if primitive.name not in PRODUCTS - {"div"}:
             same_infinities(got, want)
         assert complex_ulps(got, want, sensitivity_of(primitive, arrays, want)) <= allowed
     else:
@@ -233,6 +237,9 @@ def _defined(primitive, arrays):
         return [x[~np.isfinite(x) | (x == 0) | (x > 1e-9) & ~near_1]]
     if arrays[0].dtype.kind != "c":
         return arrays
+    if primitive is functions.integer_pow:  # NumPy's overflow of parts of the product is another
+        size = abs(arrays[0])
+        return [arrays[0][~np.isfinite(size) | (size == 0) | (size > 0.03) & (size < 30)]]
     if primitive is functions.exp2:  # beyond, the angle y log(2) has no true digit
         y = abs(arrays[0].imag)
         return [arrays[0][~((y > 1e13) & np.isfinite(y))]]

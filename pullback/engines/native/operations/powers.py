@@ -22,9 +22,8 @@ def _integer_pow(site: Site, x: Word, *, y: int) -> Word:
         return number(site, 1, kind)
     if abs(y) > _MULTIPLY_UP_TO and kind.family == "f":
         floats = FLOAT64 if kind.bits == 64 else FLOAT32
-        power = called(site, "pow", floats, x, number(site, abs(y), floats))
-    else:
-        power = _multiplied_up(site, kind, x, abs(y))
+        return _rounded(site, kind, called(site, "pow", floats, x, number(site, y, floats)))
+    power = _multiplied_up(site, kind, x, abs(y))
     if y > 0:
         return _rounded(site, kind, power)
     one = number(site, 1, kind)
