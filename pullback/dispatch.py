@@ -53,6 +53,7 @@ class Calls:
         "count",
         "engine",
         "fun",
+        "latest",
         "name",
         "owner",
         "quick",
@@ -67,6 +68,8 @@ class Calls:
         self.owner: ReferenceType[Any] | None = None
         self.quick: ReferenceType[Any] | None = None
         """What the entry tries. The entry holds it, and this object; so this is no cycle."""
+        self.latest: Any = None
+        """What was last given to the entry."""
 
     def call(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -84,19 +87,18 @@ class Calls:
     def find(self, args: Any, kwargs: Any, now: Combination) -> tuple[TracedCall, list[Any]]:
         """The program for these arguments, and the arrays in them."""
         static: Any = ()
-        if self.static:
+        if self.static.names or self.static.numbers:
             static, args, kwargs = self.static.split(args, kwargs)
         leaves, in_tree = flatten_call(args, kwargs)
-        types = []
         for i, x in enumerate(leaves):
-            if not isinstance(x, Array):
-                leaves[i] = x = self._argument(x, i, args, kwargs)
-            types.append(x.aval)
+            if type(x) is not HostArray and not isinstance(x, Array):
+                leaves[i] = self._argument(x, i, args, kwargs)
+        types = tuple([x.aval for x in leaves])
         axes = state.axes
-        key = (in_tree, tuple(types), static, now.program, tuple(axes.items()) if axes else ())
+        key = (in_tree, types, static, now.program, tuple(axes.items()) if axes else ())
         traced = self.cache.get(key)
         if traced is None:
-            traced = self.trace(static, in_tree, types, args, kwargs)
+            traced = self.trace(static, in_tree, list(types), args, kwargs)
             if not traced.consts:  # it used a value of an outer trace, which is gone next time
                 self.cache[key] = traced
         return traced, leaves
@@ -133,8 +135,12 @@ class Calls:
         self, traced: TracedCall, args: Any, kwargs: Any, now: Combination, wish: str
     ) -> None:
         """Have the entry do calls like this one."""
+        latest = (traced, now, wish, len(args), tuple(kwargs))
+        if latest == self.latest:
+            return  # the entry has it, and leaves calls like this one to Python all the same
         if state.trace is not EVAL or state.axes or now.checked or traced.consts:
             return
+        self.latest = latest
         plan = traced.plan(args, kwargs, self.static, now, wish)
         if plan is None:
             traced.flatten_quickly(now, wish)
@@ -152,6 +158,7 @@ class Calls:
 
     def forget(self) -> None:
         """Have the entry forget its programs."""
+        self.latest = None
         programs = self.programs()
         if programs is not None:
             programs.clear()
@@ -197,6 +204,7 @@ class TracedCall:
         "name",
         "out_tree",
         "plans",
+        "runs",
         "tree",
         "weak",
     )
@@ -211,8 +219,10 @@ class TracedCall:
         self.weak = [t.weak_type for t in closed.out_avals]
         self.choices: dict[str, Choice] = {}
         self.is_native = False
-        self.flat: dict[str, Callable[..., Sequence[Any]]] = {}
-        """For each engine that was asked for, the program as a quick function of arrays."""
+        self.runs: dict[str, Callable[..., Sequence[Any]]] = {}
+        """For each engine that was asked for, the program as a function of arrays."""
+        self.flat: set[str] = set()
+        """Those for which this function was made quick, if it could be."""
         self.plans: dict[Any, Any] = {}
         """For each form of a call the entry's plan, or None: it cannot be done by the entry."""
 
@@ -222,8 +232,7 @@ class TracedCall:
         if state.trace is EVAL and not self.consts:
             if now.checked:
                 return self._rebuilt(run_closed(self.closed, leaves))
-            choice = self.choices.get(wish) or self.compile(wish)
-            outs = (self.flat.get(wish) or self._run_of(choice))(*leaves)
+            outs = (self.runs.get(wish) or self.compile(wish))(*leaves)
         else:
             outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
         return self._rebuilt(outs)
@@ -233,8 +242,8 @@ class TracedCall:
         now = combination()
         return self.call(leaves, now, engine or now.engine)
 
-    def compile(self, wish: str = AUTO) -> Choice:
-        """Have an engine make it ready."""
+    def compile(self, wish: str = AUTO) -> Callable[..., Sequence[Any]]:
+        """Have an engine make it ready; the program as a function of arrays."""
         choice = timed(
             "/jax/core/compile/backend_compile_duration",
             self.name,
@@ -243,7 +252,8 @@ class TracedCall:
         )
         self.choices[wish] = choice
         self.is_native |= choice.kernel is not None
-        return choice
+        run = self.runs[wish] = self._run_of(choice)
+        return run
 
     def _run_of(self, choice: Choice) -> Callable[..., Sequence[Any]]:
         """The compiled program as a function of arrays."""
@@ -294,10 +304,10 @@ class TracedCall:
             return
         tree = flatten_call(tuple(self.closed.in_avals), {})[1]
         call = entry_plan.Call(tree, flatten((0,) * len(self.weak))[1], len(self.closed.in_avals))
-        self.flat[wish] = run = self._run_of(choice)
+        self.flat.add(wish)
         with suppress(entry_plan.Unsuitable):
             plan = self._new_plan(call, now, choice)
-            self.flat[wish], programs = entry.entry(_following(plan, run))
+            self.runs[wish], programs = entry.entry(_following(plan, self.runs[wish]))
             programs.add(plan)
 
     def _rebuilt(self, outs: Sequence[Any]) -> Any:

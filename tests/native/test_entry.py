@@ -4,6 +4,7 @@ import copy
 import functools
 import gc
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -1029,6 +1030,33 @@ def test_map_and_partial_and_recursion():
     assert [float(y) for y in map(f, [1.0, 2.0])] == [3, 5]
     assert float(functools.partial(f, 1.0)()) == 3
     assert float(f(f(f(1.0)))) == 15
+
+
+def test_cycles_are_collected():
+    class Model:
+        def __init__(self):
+            self.scale = 2.0
+            self.step = native(lambda x: x * self.scale)
+
+    model = Model()
+    warm(model.step, 1.0)
+    known = weakref.ref(model), weakref.ref(plans(model.step)[0])
+    del model
+    gc.collect()
+    assert [r() for r in known] == [None, None]
+
+
+def test_the_environment_names_the_engine():
+    program = "import pullback; print(pullback.jit(lambda x: x + 1).explain(1.0).engine)"
+    for name, wanted in (("native", "native"), ("numpy", "numpy"), ("abacus", "no such engine")):
+        run = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PULLBACK_ENGINE": name},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert wanted in run.stdout + run.stderr
 
 
 # ---- programs of the NumPy engine
