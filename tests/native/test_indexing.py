@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from kernels import compare, random_array
+from kernels import compare, kernel_of, random_array, results
 
+import pullback.numpy as jnp
+from pullback import lax
 from pullback.core import dtypes
 from pullback.core.settings import enable_x64
 from pullback.engines.native.kinds import _KINDS
@@ -161,3 +163,70 @@ def test_scatter(seed):
 @pytest.mark.parametrize("seed", range(180, 4000))
 def test_scatter_fuzz(seed):
     check_scatter(seed)
+
+
+# ---- in loops, where an array is changed where it is
+
+
+def mixed(i, x):
+    return x.at[i].set(x[i - 1] * 2 + x[i])
+
+
+def shifted(i, x):
+    return lax.dynamic_update_slice(x, lax.dynamic_slice(x, (i,), (40,)), (i + 3,))
+
+
+def doubled(i, x):
+    return lax.dynamic_update_slice(x, lax.dynamic_slice(x, (i,), (41,)) * 2, (i,))
+
+
+def turned(i, x):
+    part = lax.dynamic_slice(x, (i,), (50,))
+    return lax.dynamic_update_slice(x, part[::-1], (i,))
+
+
+def added(i, x):
+    return x.at[i % 7 + jnp.arange(50)].add(x[:50])
+
+
+def doubly(i, x):
+    y = x.at[i].set(1)
+    return y.at[i + 1].add(y[i])
+
+
+def kept(i, x):
+    before = x[5:60]
+    return x.at[2:57].set(before + x[i])
+
+
+def by_itself(i, x):
+    return x.at[(x % 90).astype(int)].add(i.astype(x.dtype))
+
+
+def rows(i, x):
+    return x.reshape(9, 10).at[i % 9].multiply(x[:10]).reshape(-1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int32, np.complex64], ids=str)
+@pytest.mark.parametrize(
+    "step", [mixed, shifted, doubled, turned, added, doubly, kept, by_itself, rows]
+)
+def test_changes_in_loops(step, dtype):
+    if step is by_itself and dtype is not np.int32:
+        pytest.skip("the numbers are places")
+    x = np.random.default_rng(0).integers(0, 3, 90).astype(dtype)
+
+    def function(x):
+        return [lax.fori_loop(1, 6, lambda i, y: step(i, y).astype(x.dtype), x)]
+
+    wanted = x
+    for i in range(1, 6):
+        wanted = np.asarray(step(jnp.int32(i), jnp.asarray(wanted)))
+    (got,) = results(kernel_of(function, [x]), [x])
+    np.testing.assert_array_equal(got, wanted)
+
+
+def test_large_windows_are_not_copied():
+    x = np.zeros((64, 64), np.float32)
+    kernel = kernel_of(lambda x, i: [lax.dynamic_slice(x, (i, i), (50, 50)) + 1], [x, np.int32(3)])
+    assert kernel.arena == 0

@@ -87,6 +87,16 @@ def test_top_k(n, dtype):
         compare(top_k, [x], {"k": k, "axis": axis})
 
 
+@pytest.mark.parametrize("k", [1, 7, 128])
+@pytest.mark.parametrize("n", [2048, 2049, 5000, 6144 + 17])
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.int8, dtypes.bfloat16], ids=str)
+def test_the_top_of_many(dtype, n, k):
+    rng = np.random.default_rng(n)
+    x = random_array(rng, (2, n), dtype)
+    orders = [np.sort(x), np.sort(x)[:, ::-1].copy(), np.full_like(x, x[0, 0])]
+    compare(top_k, [x], {"k": k, "axis": 1}, more=[[y] for y in orders])
+
+
 @pytest.mark.parametrize("dtype", [d for d in REAL if dtypes.kind(d) == "f"], ids=str)
 @pytest.mark.parametrize("largest", [True, False])
 def test_approx_top_k(largest, dtype):

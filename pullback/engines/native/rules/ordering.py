@@ -121,19 +121,24 @@ def _typed(items: Items, width: int) -> str:
 # ---- the network
 
 
+def sorted_lanes(code: Code, items: Items, words: Sequence[str], width: int) -> list[str]:
+    """The items in the lanes of vectors, sorted; `width` is a power of 2."""
+    words, size = list(words), 2
+    while size <= width:
+        order = [k // size * size + size - 1 - k % size for k in range(width)]
+        words = _exchanged(code, items, words, order)
+        words = _finished(code, items, words, size // 4, width)
+        size *= 2
+    return words
+
+
 def _network(code: Code, items: Items) -> None:
     """Sorted blocks of twice the length in each round: one half is compared with the other from
     behind, and then the quarters of each half, and so on."""
     columns, width = ["%keys", "%places"], WIDTHS[items.bits]
 
     def begin(i: str, _: list[str]) -> None:
-        words = _load(code, items, columns, i, width)
-        size = 2
-        while size <= width:
-            order = [k // size * size + size - 1 - k % size for k in range(width)]
-            words = _exchanged(code, items, words, order)
-            words = _finished(code, items, words, size // 4)
-            size *= 2
+        words = sorted_lanes(code, items, _load(code, items, columns, i, width), width)
         _store(code, items, words, columns, i, width)
 
     code.loop("%n", begin, step=width)
@@ -150,7 +155,8 @@ def _network(code: Code, items: Items) -> None:
     _by_distances(code, items, columns, pairs)
 
     def end(i: str, _: list[str]) -> None:
-        words = _finished(code, items, _load(code, items, columns, i, width), width // 2)
+        words = _load(code, items, columns, i, width)
+        words = _finished(code, items, words, width // 2, width)
         _store(code, items, words, columns, i, width)
 
     code.loop("%n", end, step=width)
@@ -171,7 +177,7 @@ def _from_behind(code: Code, items: Items, columns: Sequence[str], t: str) -> No
     last = code.op(f"sub i64 {end}, {code.op(f'add i64 {inner}, {width}')}")
     lower = _load(code, items, columns, first, width)
     upper = [_reversed(code, items, w) for w in _load(code, items, columns, last, width)]
-    small, large = _ordered(code, items, lower, upper)
+    small, large = _ordered(code, items, lower, upper, width)
     _store(code, items, small, columns, first, width)
     _store(code, items, [_reversed(code, items, w) for w in large], columns, last, width)
 
@@ -193,7 +199,7 @@ def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) 
         first = code.op(f"add i64 {t}, {code.op(f'sub i64 {t}, {inner}')}")
         second = code.op(f"add i64 {first}, %distance")
         pair = [_load(code, items, columns, i, width) for i in (first, second)]
-        small, large = _ordered(code, items, *pair)
+        small, large = _ordered(code, items, *pair, width)
         _store(code, items, small, columns, first, width)
         _store(code, items, large, columns, second, width)
 
@@ -205,9 +211,11 @@ def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) 
     phis.lines.append(f"  %distance = phi i64 [ {start}, %{before} ], [ {halved}, %{back} ]")
 
 
-def _finished(code: Code, items: Items, words: Sequence[str], distance: int) -> list[str]:
+def _finished(
+    code: Code, items: Items, words: Sequence[str], distance: int, width: int
+) -> list[str]:
     """Compare lanes `distance` apart, half of it, and so on down to neighbours."""
-    words, width = list(words), WIDTHS[items.bits]
+    words = list(words)
     while distance >= 1:
         words = _exchanged(code, items, words, [k ^ distance for k in range(width)])
         distance //= 2
@@ -219,7 +227,7 @@ def _exchanged(code: Code, items: Items, words: Sequence[str], partner: Sequence
     width = len(partner)
     typed = _typed(items, width)
     others = [shuffle(code, typed, w, "poison", partner) for w in words]
-    small, large = _ordered(code, items, words, others)
+    small, large = _ordered(code, items, words, others, width)
     chosen = [k if k < p else width + k for k, p in enumerate(partner)]
     return [shuffle(code, typed, a, b, chosen) for a, b in zip(small, large, strict=True)]
 
@@ -230,10 +238,9 @@ def _reversed(code: Code, items: Items, word: str) -> str:
 
 
 def _ordered(
-    code: Code, items: Items, a: Sequence[str], b: Sequence[str]
+    code: Code, items: Items, a: Sequence[str], b: Sequence[str], width: int
 ) -> tuple[list[str], list[str]]:
     """The smaller and the larger items of two vectors, lane by lane."""
-    width = WIDTHS[items.bits]
     typed = _typed(items, width)
     if not items.places:
         low, high = (

@@ -10,7 +10,7 @@ from ....core.program import Equation
 from ....ops.reduction import argmax, argmin
 from ..kinds import INT32, Kind, Unsupported, shuffle, splat
 from ..lowering import Lowering, Rule, Value
-from ..nest import count_up, lane_width
+from ..nest import lane_width
 from ..operations.conversion import converted
 from ..site import Site
 from ..text import Code, Index
@@ -76,19 +76,58 @@ class Search:
     def along(self, row: Row, n: int, width: int) -> str:
         """The place in a line whose elements stand side by side: the best in each lane, then the
         best of the lanes."""
-        code = self.code
-        begin = [row.load(code, 0, width), count_up(code, INT32, 0, width)]
+        code, real = self.code, self.kind.family == "f"
+        mask, lanes = f"<{width} x i1>", width
+        begin = [row.load(code, 0, width), _places(code, 0, width)]
 
         def one(start: Index, values: list[str]) -> list[str]:
             word = row.load(code, start, width)
-            mask = self.better(word, values[0], width)
-            return self.chosen(mask, [word, count_up(code, INT32, start, width)], values, width)
+            better = self._above if real else self.better
+            pair = [word, _places(code, start, width)]
+            best = self.chosen(better(word, values[0], width), pair, values[:2], width)
+            if not real:
+                return best
+            unknown = code.op(f"fcmp uno {self.kind.typed(width)} {word}, {word}")
+            return [*best, code.op(f"or {mask} {values[2]}, {unknown}")]
 
         carry = list(zip(self.types(width), begin, strict=True))
-        best = covering(code, n, width, one, carry)
+        # That there is a NaN is looked at apart: a chain of one comparison is half as long as one
+        # that also asks whether the best is a NaN.
+        nans = [(mask, "zeroinitializer")] if real else []
+        best = covering(code, n, width, one, [*carry, *nans])
+        unknown, best = best[2:], best[:2]
         while width > 1:
             best, width = self._halved(best, width), width // 2
-        return code.op(f"extractelement <1 x i32> {best[1]}, i64 0")
+        found = code.op(f"extractelement <1 x i32> {best[1]}, i64 0")
+        if not real:
+            return found
+        any_nan = code.call("i1", f"@llvm.vector.reduce.or.v{lanes}i1", f"{mask} {unknown[0]}")
+        return self._first_nan(row, n, any_nan, found)
+
+    def _above(self, a: str, b: str, width: int) -> str:
+        how = "olt" if self.least else "ogt"
+        return self.code.op(f"fcmp {how} {self.kind.typed(width)} {a}, {b}")
+
+    def _first_nan(self, row: Row, n: int, there: str, otherwise: str) -> str:
+        """The place of the first NaN if there is one."""
+        code, typed = self.code, self.kind.typed(0)
+        stem = code.name("nan")
+        before = code.section.block
+        code.branch(there, f"look{stem}", f"done{stem}")
+        code.start(f"look{stem}")
+
+        def one(i: str, values: list[str]) -> list[str]:
+            place = code.op(f"sub i64 {n - 1}, {i}")
+            word = row.load(code, place, 0)
+            unknown = code.op(f"fcmp uno {typed} {word}, {word}")
+            short = code.op(f"trunc i64 {place} to i32")
+            return [code.op(f"select i1 {unknown}, i32 {short}, i32 {values[0]}")]
+
+        (first,) = code.loop(n, one, [("i32", "0")])
+        after = code.section.block
+        code.jump(f"done{stem}")
+        code.start(f"done{stem}")
+        return code.op(f"phi i32 [ {otherwise}, %{before} ], [ {first}, %{after} ]")
 
     def _halved(self, best: Sequence[str], width: int) -> list[str]:
         """The better of each lane of the first half and that of the second."""
@@ -107,6 +146,15 @@ class Search:
         earlier = code.op(f"icmp slt <{half} x i32> {high[1]}, {low[1]}")
         tied = code.op(f"select {mask} {below}, {mask} zeroinitializer, {mask} {earlier}")
         return self.chosen(code.op(f"or {mask} {above}, {tied}"), high, low, half)
+
+
+def _places(code: Code, start: Index, width: int) -> str:
+    """start, start + 1, ... in lanes of 32 bits."""
+    lanes = ", ".join(f"i32 {k}" for k in range(width))
+    if start == 0:
+        return f"<{lanes}>"
+    short = str(start) if isinstance(start, int) else code.op(f"trunc i64 {start} to i32")
+    return code.op(f"add {INT32.typed(width)} {splat(code, INT32, short, width)}, <{lanes}>")
 
 
 def _place(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:

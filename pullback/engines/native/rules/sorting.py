@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ....core.program import Equation
 from ....ops.approximate import approx_top_k
 from ....ops.sorting import sort, top_k
-from ..kinds import INT32, INT64, Kind, Unsupported, from_memory, load, store, to_memory
+from ..kinds import (
+    INT32,
+    INT64,
+    Kind,
+    Unsupported,
+    extract,
+    from_memory,
+    load,
+    shuffle,
+    store,
+    to_memory,
+)
 from ..lowering import Lowering, Rule, Value, empty_value
 from ..nest import count_up, lane_width
 from ..nodes import Counting
 from ..text import Code, Index
 from . import ordering
 from .lines import Row, each_line
-from .ordering import Items
+from .ordering import WIDTHS, Items, sorted_lanes
+from .selection import Chosen, worth_while
 from .windows import covering, raw_load, raw_store
 
 
@@ -191,6 +203,9 @@ def _sort_values(low: Lowering, columns: Columns, source: Row, target: Row) -> N
     """A row on its own."""
     code, n = low.code, columns.n
     key = Key(source.kind)
+    if n <= WIDTHS[key.bits]:
+        _sort_lanes(low, key, n, source, target)
+        return
     items = Items(key.bits, low=0, high=key.span)
     signed = not items.long(n)
     typed = f"i{key.bits}"
@@ -218,27 +233,66 @@ def _sort_values(low: Lowering, columns: Columns, source: Row, target: Row) -> N
         _mend_zeros(low, n, source, target)
 
 
+def _sort_lanes(low: Lowering, key: Key, n: int, source: Row, target: Row) -> None:
+    """A row that fits into a vector."""
+    code, kind = low.code, key.kind
+    word = source.load(code, 0, n)
+    numbers = key.encode(code, word, n, signed=True)
+    items = Items(key.bits)
+    numbers, width = _filled(code, numbers, key.bits, n)
+    (numbers,) = sorted_lanes(code, items, [numbers], width)
+    numbers = shuffle(code, f"<{width} x i{key.bits}>", numbers, "poison", range(n))
+    found = key.decode(code, numbers, n, signed=True)
+    if target.stride == 1:
+        store(code, kind, found, target.at(code, 0), n)
+    else:
+        for i in range(n):
+            store(code, kind, extract(code, kind, found, i, n), target.at(code, i), 0)
+    if kind.family == "f":
+        zeros = _any(code, _negative_zeros(code, kind, word, n), n)
+        _mend_where(low, zeros, n, source, target)
+
+
+def _filled(code: Code, numbers: str, bits: int, n: int) -> tuple[str, int]:
+    """n numbers and the largest behind them, in a vector of a power of 2; its lanes."""
+    width = 1 << (n - 1).bit_length()
+    most = _number(f"i{bits}", (1 << (bits - 1)) - 1, n)
+    order = [k if k < n else n for k in range(width)]
+    return shuffle(code, f"<{n} x i{bits}>", numbers, most, order), width
+
+
 def _mend_zeros(low: Lowering, n: int, source: Row, target: Row) -> None:
     """Keys do not tell zeros of different sign apart: put each back in the order they came in."""
     code, kind = low.code, source.kind
-    bits = 8 * kind.size
     width = _width(n, kind, source.stride)
-    typed = _vector(f"i{bits}", width)
     mask = _vector("i1", width)
 
     def look(start: Index, values: list[str]) -> list[str]:
-        if width:
-            at = source.at(code, start)
-            word = code.op(f"load {typed}, ptr {at}, align {kind.size}")
-        else:
-            word = raw_load(code, kind, source.at(code, start))
-        same = code.op(f"icmp eq {typed} {word}, {_number(f'i{bits}', 1 << (bits - 1), width)}")
+        same = _negative_zeros(code, kind, source.load(code, start, width), width)
         return [code.op(f"or {mask} {values[0]}, {same}")]
 
     none = "zeroinitializer" if width else "false"
     (found,) = covering(code, n, width, look, [(mask, none)])
-    if width:
-        found = code.call("i1", f"@llvm.vector.reduce.or.v{width}i1", f"{mask} {found}")
+    _mend_where(low, _any(code, found, width), n, source, target)
+
+
+def _negative_zeros(code: Code, kind: Kind, word: str, width: int) -> str:
+    """A mask of the lanes that hold -0."""
+    typed = _vector(f"i{kind.bits}", width)
+    bits = code.op(f"bitcast {kind.typed(width)} {word} to {typed}")
+    return code.op(
+        f"icmp eq {typed} {bits}, {_number(f'i{kind.bits}', 1 << (kind.bits - 1), width)}"
+    )
+
+
+def _any(code: Code, mask: str, width: int) -> str:
+    if not width:
+        return mask
+    return code.call("i1", f"@llvm.vector.reduce.or.v{width}i1", f"<{width} x i1> {mask}")
+
+
+def _mend_where(low: Lowering, found: str, n: int, source: Row, target: Row) -> None:
+    code, kind = low.code, source.kind
     stem = code.name("zeros")
     code.branch(found, f"mend{stem}", f"done{stem}")
     code.start(f"mend{stem}")
@@ -355,17 +409,25 @@ def _order_packed(
     code, n = low.code, columns.n
     base = columns.keys[0].pointer
     width = _width(n, row.kind, row.stride)
-    wide = _vector("i64", width)
+
+    def packed(start: Index, lanes: int) -> str:
+        wide = _vector("i64", lanes)
+        word = row.load(code, start, lanes)
+        word = word[part] if isinstance(word, tuple) else word
+        number = key.encode(code, word, lanes, not items.long(n))
+        long = code.op(f"zext {_vector('i32', lanes)} {number} to {wide}")
+        high = code.op(f"shl {wide} {long}, {_number('i64', 32, lanes)}")
+        return code.op(f"or {wide} {high}, {count_up(code, INT64, start, lanes)}")
 
     def encode(start: Index, _: list[str]) -> None:
-        word = row.load(code, start, width)
-        word = word[part] if isinstance(word, tuple) else word
-        number = key.encode(code, word, width, not items.long(n))
-        long = code.op(f"zext {_vector('i32', width)} {number} to {wide}")
-        high = code.op(f"shl {wide} {long}, {_number('i64', 32, width)}")
-        both = code.op(f"or {wide} {high}, {count_up(code, INT64, start, width)}")
-        code.line(f"store {wide} {both}, ptr {code.at(base, start, 'i64')}, align 8")
+        word, at = packed(start, width), code.at(base, start, "i64")
+        code.line(f"store {_vector('i64', width)} {word}, ptr {at}, align 8")
 
+    if n <= WIDTHS[64]:
+        both, lanes = _filled(code, packed(0, n), 64, n)
+        (both,) = sorted_lanes(code, items, [both], lanes)
+        code.line(f"store <{lanes} x i64> {both}, ptr {base}, align 8")
+        return Order(base, 64)
     covering(code, n, width, encode)
     columns.pad(items)
     keys, _ = columns.sort(items, base, base)
@@ -466,16 +528,33 @@ def _first(
         return [empty_value(v.aval) for v in eq.outvars]
     outs = [low.result_buffer(eq, i) for i in range(2)]
     key = Key(value.kind, total, falling)
-    columns = Columns(low, n, _items([key], places=True))
+    order_of = _chooser(low, key, n, k)
 
     def body(rows: list[Row], _: int) -> None:
         given, values, places = rows
-        order = _order(low, columns, [(key, given, 0)])
+        order = order_of(given)
         _take(low, order, k, given, values)
         _take(low, order, k, None, places)
 
     each_line(low.code, [low.buffer(value), *outs], axis, body)
     return [low.memory_value(o) for o in outs]
+
+
+def _chooser(low: Lowering, key: Key, n: int, k: int) -> Callable[[Row], Order]:
+    """What finds the order of a row, as far as the first k."""
+    code = low.code
+    if key.bits == 64 or not worth_while(k, n):
+        columns = Columns(low, n, _items([key], places=True))
+        return lambda row: _order(low, columns, [(key, row, 0)])
+    chosen = Chosen(low, k, n)
+
+    def order(row: Row) -> Order:
+        def numbers(start: Index, width: int) -> str:
+            return key.encode(code, row.load(code, start, width), width, signed=True)
+
+        return Order(chosen.choose(numbers), 64)
+
+    return order
 
 
 RULES: dict[Any, Rule] = {sort: _sort, top_k: _top_k, approx_top_k: _approx_top_k}
