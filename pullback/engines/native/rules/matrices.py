@@ -16,6 +16,9 @@ from . import matrix_kernels as kernels
 from .copies import copied
 from .matrix_kernels import Product
 
+Kernel = Callable[[Code, Product, str, str, str, str], None]
+"""Appends the code of a product at three addresses, with scratch memory at a fourth."""
+
 
 class Axis(NamedTuple):
     """An axis of the loops: its length, and its steps in the operands and the result."""
@@ -211,12 +214,18 @@ class Matrices:
         found: Buffer = low.hoisted(source, key, make)
         return found, used
 
-    def _kernel(self, kernel: Callable[[Code, Product, str, str, str], None], p: Product) -> None:
+    def _kernel(self, kernel: Kernel, p: Product) -> None:
         name = self._function(kernel, p)
-        self._over(lambda code, a, b, c: code.line(f"call void @{name}(ptr {a}, ptr {b}, ptr {c})"))
+        count = kernels.room_for(p) if kernel is kernels.tiled else 0
+        room = self.low.new_buffer(p.kind, (count,))
+        self._over(
+            lambda code, a, b, c: code.line(
+                f"call void @{name}(ptr {a}, ptr {b}, ptr {c}, ptr {room.pointer})"
+            )
+        )
         self._note(p, kernel.__name__)
 
-    def _function(self, kernel: Callable[[Code, Product, str, str, str], None], p: Product) -> str:
+    def _function(self, kernel: Kernel, p: Product) -> str:
         """The name of the function that computes this product: one for all of the program."""
         known = self.low.registers.memos[0]
         key = (kernel.__name__, p)
@@ -226,10 +235,10 @@ class Matrices:
             )
             name = f"dot{number}"
             code = Code(self.low.module)
-            kernel(code, p, "%a", "%b", "%c")
+            kernel(code, p, "%a", "%b", "%c", "%room")
             body = "\n".join(code.whole.flat())
             self.low.module.functions.append(
-                f"define internal void @{name}(ptr noalias %a, ptr noalias %b, ptr noalias %c) "
+                f"define internal void @{name}(ptr %a, ptr %b, ptr noalias %c, ptr noalias %room) "
                 f"{{\nentry:\n{body}\n  ret void\n}}"
             )
             known[key] = name
