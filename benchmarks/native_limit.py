@@ -19,12 +19,11 @@ import pullback
 import pullback.numpy as pnp
 
 from .native_programs import Program, Programs
-from .native_timing import ROUNDS, Contender, Row, Section, check_equal, race
+from .native_timing import MOST_ROUNDS, ROUND_SECONDS, Contender, Row, Section, check_equal, race
 
 FOLDER = Path(__file__).resolve().parent
 SIDES = (8, 16, 32, 64, 128)
 N = 10_000
-SECONDS = 0.02
 
 
 def sections(engine: Callable[..., str]) -> list[Section]:
@@ -160,8 +159,8 @@ def _inside(
         return float(found)
 
     best = {"Pullback": float("inf"), theirs: float("inf")}
-    for _ in range(ROUNDS):
-        calls = max(1, int(SECONDS / max(ours(3), 1e-8)))
+    for _ in range(MOST_ROUNDS):
+        calls = max(1, int(ROUND_SECONDS / max(ours(3), 1e-8)))
         best["Pullback"] = min(best["Pullback"], ours(calls))
         best[theirs] = min(best[theirs], other(in_pointers, out_pointers, calls))
     return [Row(name, best, asked, "native")]

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-ROUNDS = 9
-ROUND_SECONDS = 0.04
-MOST_CALLS = 20_000
+MOST_ROUNDS, FEWEST_ROUNDS = 60, 7
+ROUND_SECONDS = 0.004
+"""Shorter than the turn that a busy machine gives another process: some rounds are whole."""
+SECONDS = 1.0
 
 
 @dataclass
@@ -109,13 +110,15 @@ def duration(seconds: float) -> str:
 def race(contenders: dict[str, Contender]) -> dict[str, float]:
     """The minimum over rounds, contenders taking turns, so that a busy machine hits all alike."""
     timers = {name: c.timer() for name, c in contenders.items()}
-    calls, best = {}, {}
+    calls, best = {}, dict.fromkeys(timers, float("inf"))
+    longest = ROUND_SECONDS
     for name, timer in timers.items():
         timer.timeit(1)  # what is built on the first call is not measured here
-        once = max(timer.timeit(1), 1e-8)
-        calls[name] = max(1, min(MOST_CALLS, int(ROUND_SECONDS / once)))
-        best[name] = once
-    for _ in range(ROUNDS):
+        once = max(timer.timeit(3) / 3, 1e-8)
+        calls[name] = max(1, int(ROUND_SECONDS / once))
+        longest = max(longest, once)
+    rounds = max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(SECONDS / longest)))
+    for _ in range(rounds):
         for name, timer in timers.items():
             best[name] = min(best[name], timer.timeit(calls[name]) / calls[name])
     return best

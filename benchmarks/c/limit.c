@@ -15,37 +15,40 @@ void arithmetic(const float *restrict a, const float *restrict b, float *restric
     }
 }
 
-/* e^x for -87 < x < 88: x = n log 2 + r, a polynomial of r, and n added to the exponent. */
-static inline float exponential(float x) {
-    float n = rintf(x * 1.44269504088896341f);
-    float r = fmaf(n, -0.693145751953125f, x);
-    r = fmaf(n, -1.428606765330187045e-06f, r);
-    float p = 1.9875691500e-4f;
-    p = fmaf(p, r, 1.3981999507e-3f);
-    p = fmaf(p, r, 8.3334519073e-3f);
-    p = fmaf(p, r, 4.1665795894e-2f);
-    p = fmaf(p, r, 1.6666665459e-1f);
-    p = fmaf(p, r, 5.0000001201e-1f);
-    p = fmaf(p, r * r, r) + 1.0f;
-    int32_t bits = ((int32_t)n + 127) << 23;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
+/* The engine's maths, form by form: see pullback/engines/native/maths/exponential.py. */
+
+/* c0 + c1 x + ... + c4 x^4, by pairs. */
+static inline float polynomial(float x, float c0, float c1, float c2, float c3, float c4) {
+    float square = x * x;
+    float low = fmaf(c1, x, c0), high = fmaf(c3, x, c2);
+    return fmaf(c4, square * square, fmaf(high, square, low));
 }
 
-/* tanh: an odd polynomial below 0.625, 1 - 2 / (e^2x + 1) above. */
+/* tanh: x + x^3 P(x^2) below 0.625, 1 - 2 / (e^2x + 1) above; e^y = 2^n (1 + p). */
 static inline float hyperbolic_tangent(float x) {
     float size = fabsf(x);
-    float capped = size > 10.0f ? 10.0f : size;
-    float far = 1.0f - 2.0f / (exponential(2.0f * capped) + 1.0f);
-    float z = size * size;
-    float p = -5.70498872745e-3f;
-    p = fmaf(p, z, 2.06390887954e-2f);
-    p = fmaf(p, z, -5.37397155531e-2f);
-    p = fmaf(p, z, 1.33314422036e-1f);
-    p = fmaf(p, z, -3.33332819422e-1f);
-    float near = fmaf(p * z, size, size);
-    return copysignf(size < 0.625f ? near : far, x);
+    float bounded = size > 10.0f ? 10.0f : size;
+    float y = bounded + bounded;
+    const float rounder = 12582912.0f; /* 1.5 2^23: what is added to it is rounded */
+    float shifted = fmaf(y, 1.4426950408889634f, rounder);
+    float whole = shifted - rounder;
+    float r = fmaf(whole, -0.693147182464599609375f, y);
+    r = fmaf(whole, 1.904654299957767e-09f, r);
+    float p = fmaf(
+        r * r,
+        polynomial(r, 0.49999994f, 0.16666509f, 0.04166853f, 0.008370136f, 0.0013811629f), r);
+    int32_t bits, unit;
+    float scale;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&unit, &rounder, sizeof unit);
+    bits = ((bits - unit) << 23) + 0x3f800000;
+    memcpy(&scale, &bits, sizeof scale);
+    float large = 1.0f - 2.0f / fmaf(scale, p, scale + 1.0f);
+    float z = x * x;
+    float tail = z * polynomial(
+        z, -0.33333284f, 0.13331491f, -0.05374348f, 0.02065054f, -0.0057169977f);
+    float small = fmaf(tail, size, size);
+    return copysignf(size < 0.625f ? small : large, x);
 }
 
 /* 0.5 (tanh((a b + c) / 2) + 1) */

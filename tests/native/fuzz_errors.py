@@ -460,7 +460,7 @@ def run(
     return [_read(a, known) for a in closed.program.outvars]
 
 
-PRODUCTS = {"mul", "square", "integer_pow"}
+PRODUCTS = {"mul", "square", "integer_pow", "dot_general"}
 
 
 def _with_products(
