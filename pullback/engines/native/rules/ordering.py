@@ -198,8 +198,8 @@ def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) 
         inner = code.op(f"and i64 {t}, {mask}")
         first = code.op(f"add i64 {t}, {code.op(f'sub i64 {t}, {inner}')}")
         second = code.op(f"add i64 {first}, %distance")
-        pair = [_load(code, items, columns, i, width) for i in (first, second)]
-        small, large = _ordered(code, items, *pair, width)
+        lower, upper = (_load(code, items, columns, i, width) for i in (first, second))
+        small, large = _ordered(code, items, lower, upper, width)
         _store(code, items, small, columns, first, width)
         _store(code, items, large, columns, second, width)
 
