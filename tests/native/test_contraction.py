@@ -12,6 +12,7 @@ from pullback.core import dtypes
 from pullback.core.settings import enable_x64
 from pullback.engines.native import symbols
 from pullback.engines.native.rules import blas
+from pullback.lax import scan
 from pullback.ops.contraction import dot_general
 from pullback.ops.elementwise import mul
 from pullback.ops.structural import broadcast_in_dim, rev, transpose
@@ -177,6 +178,16 @@ def test_layouts(size, dtype, flip_x, flip_y):
     check(plainly, given, {**PLAIN, "dimension_numbers": numbers})
 
 
+@pytest.mark.parametrize("flip_x", [False, True])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16", "i4", "i1"])
+@pytest.mark.parametrize("size", [(120, 200, 300), (784, 20, 10), (300, 70, 2), (3, 3, 500)])
+def test_larger(size, dtype, flip_x):
+    """Columns that are copied together first; few columns, with vectors along the rows."""
+    x, y = matrices(np.random.default_rng(0), *size, np.dtype(dtype))
+    numbers = (((0 if flip_x else 1,), (0,)), ((), ()))
+    check(plainly, [_turned(x) if flip_x else x, y], {**PLAIN, "dimension_numbers": numbers})
+
+
 @pytest.mark.parametrize("size", [(3, 4, 5), (20, 30, 40), (1, 50, 40)])
 def test_views(size):
     """Operands that are views: reversed, transposed, broadcast, or not computed yet."""
@@ -221,6 +232,26 @@ def test_long_sums(k):
         (got,) = run_kernel(kernel_of(lambda a, b: [dot_general(a, b, **PLAIN)], given), given)
         wanted = float(np.float32(0.1)) * k
         np.testing.assert_allclose(got, wanted, rtol=2e-5)
+
+
+@pytest.mark.parametrize("size", [16, 40])
+def test_in_loops(size):
+    """A matrix that stays as it is in a loop is brought into a better order before it."""
+    rng = np.random.default_rng(6)
+    w, h = rng.normal(size=(size, size)) / size, rng.normal(size=size)
+
+    def function(w, h):
+        def step(h, _):
+            y = dot_general(w, h, **PLAIN)
+            return y, y
+
+        return scan(step, h, None, length=5)
+
+    kernel = kernel_of(lambda w, h: list(function(w, h)), [w, h])
+    last, each = run_kernel(kernel, [w, h])
+    wanted = [np.linalg.matrix_power(w, i + 1) @ h for i in range(5)]
+    np.testing.assert_allclose(each, wanted, rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(last, each[-1])
 
 
 # ---- BLAS

@@ -93,6 +93,9 @@ class Matrices:
         if p.m > 1 and (p.n == 1 or (p.c[1] != 1 and p.c[0] == 1 and self._better_turned(p))):
             self._turn()
             p = p.turned.plain
+        elif p.c[1] == p.a[0] == 1 and p.m > p.n > 1 and not self._better_along_j(p):
+            self._turn()
+            p = p.turned
         if p.c[1] != 1:
             self._through_scratch(p)
             return
@@ -102,11 +105,22 @@ class Matrices:
         """Whether vectors along i cost less than a copy of the result made with those along j."""
         if p.a[0] != 1:  # such vectors would need a copy of an operand, which is the larger one
             return p.n < kernels.lanes_of(p.kind)
-        lanes, complex_ = kernels.lanes_of(p.kind), p.kind.parts
-        terms = (p.k, p.terms)
-        along_i = kernels.tile_of(p.n, p.m, terms, lanes, complex_).cost
-        along_j = kernels.tile_of(p.m, p.n, terms, lanes, complex_).cost
+        along_i, along_j = self._costs(p)
         return along_i < along_j + 2 * p.m * p.n
+
+    def _better_along_j(self, p: Product) -> bool:
+        """Whether vectors along j, the axis of few, cost less than those along i and a copy."""
+        along_i, along_j = self._costs(p)
+        return along_j < along_i + 2 * p.m * p.n
+
+    @staticmethod
+    def _costs(p: Product) -> tuple[float, float]:
+        """About how many cycles tiles take whose vectors lie along i, and along j."""
+        lanes, parts, terms = kernels.lanes_of(p.kind), p.kind.parts, (p.k, p.terms)
+        return (
+            kernels.tile_of(p.n, p.m, terms, lanes, parts).cost,
+            kernels.tile_of(p.m, p.n, terms, lanes, parts).cost,
+        )
 
     def _turn(self) -> None:
         self.x, self.y = self.y, self.x
@@ -143,7 +157,7 @@ class Matrices:
             self._packed_second(p, True)
         elif p.b[1] == 1:
             self._kernel(kernels.tiled, p)
-        elif p.m < 4 and p.b[0] == 1 and not self._stays(self.y, p):
+        elif p.m < 4 and p.b[0] == 1 and 2 * p.k >= lanes and not self._stays(self.y, p):
             self._packed_first(p)
         else:
             self._packed_second(p, False)
@@ -217,10 +231,11 @@ class Matrices:
     def _kernel(self, kernel: Kernel, p: Product) -> None:
         name = self._function(kernel, p)
         count = kernels.room_for(p) if kernel is kernels.tiled else 0
-        room = self.low.new_buffer(p.kind, (count,))
+        room = self.low.new_buffer(p.kind, (count,)) if count else None
+        scratch = room.pointer if room else "null"
         self._over(
             lambda code, a, b, c: code.line(
-                f"call void @{name}(ptr {a}, ptr {b}, ptr {c}, ptr {room.pointer})"
+                f"call void @{name}(ptr {a}, ptr {b}, ptr {c}, ptr {scratch})"
             )
         )
         self._note(p, kernel.__name__)
