@@ -13,6 +13,7 @@ from ..core.program import ClosedProgram, run_closed
 from ..core.trace import inside, type_of
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
+from ..engines import whole
 from ..ops.elementwise import add_any
 from ..ops.structural import move_axis, to_front, zeros
 from ..transforms.stage import Mask, batch_program, derived, jvp_program, kept, transpose_program
@@ -66,6 +67,11 @@ class Scan(ProgramPrimitive):
             for y, out in zip(ys, outs[num_carry:], strict=True):
                 y[i] = out
         return [*carry, *ys]
+
+    def at_once(self, *args: Any, **params: Any) -> Any:
+        """The whole loop as one compiled program, if that pays."""
+        run = whole.compiled(self, params, params["length"], args)
+        return self.eval(*args, **params) if run is None else run(*args)
 
     def forward(self, trace: Any, primals: Any, tangents: Any, params: Any) -> Any:
         nc, nk = params["num_consts"], params["num_carry"]

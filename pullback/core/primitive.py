@@ -49,6 +49,10 @@ class Primitive:
     foldable: ClassVar[bool] = True
     """Whether engines may do it once, before the program runs, if its arguments are constants."""
 
+    at_once: Any
+    """What is done outside every transformation and program: `eval`, unless something faster for
+    single calls is put in its place. It gives what `eval` gives, up to rounding."""
+
     own_forward: ClassVar[bool] = False
     own_batch: ClassVar[bool] = False
     """Whether `forward` and `batch` are overridden: if not, traces do what they do in place."""
@@ -59,6 +63,12 @@ class Primitive:
     def __init_subclass__(cls, family: bool = False, name: str | None = None) -> None:
         cls.own_forward = cls.forward is not Primitive.forward
         cls.own_batch = cls.batch is not Primitive.batch
+        for base in cls.__mro__:
+            if "at_once" in base.__dict__:
+                break
+            if "eval" in base.__dict__:
+                cls.at_once = base.__dict__["eval"]
+                break
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         missing = [] if family else [rule for rule in RULES if not hasattr(cls, rule)]
         if missing:
@@ -98,10 +108,10 @@ class Primitive:
         return self.typing(*types, **params), frozenset(own)  # type: ignore[attr-defined]
 
     def evaluate(self, args: Sequence[Any], params: Any) -> Any:
-        """Outside every transformation: unwrap, `eval`, wrap. Used where there are many results."""
+        """Outside every transformation: unwrap, `at_once`, wrap. Where there are many results."""
         arrays = [host_array(a) for a in args]
         with quiet():
-            outs = self.eval(*[a._value for a in arrays], **params)  # type: ignore[attr-defined]
+            outs = self.at_once(*[a._value for a in arrays], **params)
         types = self.typing(*[a.aval for a in arrays], **params)  # type: ignore[attr-defined]
         return [HostArray(y, t.weak_type) for y, t in zip(outs, types, strict=True)]
 

@@ -12,6 +12,7 @@ from .. import numpy as jnp
 from ..core import dtypes
 from ..core.array import Array
 from ..core.errors import error, warn
+from ..engines import eager
 from ..numpy.arguments import integer
 from ..numpy.promotion import as_array, axis_number, inexact, promote_inexact
 from ..ops.comparison import eq
@@ -356,6 +357,10 @@ def logsumexp(
       >>> nn.logsumexp(jnp.array([1000.0, 1000.0]))
       Array(1000.6932, dtype=float32)
     """
+    if where is None and b is None and not return_sign:
+        done = eager.logsumexp(a, axis, keepdims)
+        if done is not None:
+            return done
     if where is not None:
         a = jnp.where(where, a, 0)
     if b is None:
@@ -412,6 +417,9 @@ def softmax(x: Any, axis: Any = -1, where: Any = None) -> Array:
       >>> print(softmax(jnp.array([-1.0, 0.0, 2.0])))
       [0.04201007 0.1141952  0.8437947 ]
     """
+    done = eager.along_rows("softmax", x, axis) if where is None else None
+    if done is not None:
+        return done
     shifted = _shifted("softmax", x, axis, where)
     unnormalized = jnp.exp(shifted)
     out = unnormalized / jnp.sum(unnormalized, axis, where=where, keepdims=True)
@@ -427,6 +435,9 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None) -> Array:
       >>> print(log_softmax(jnp.array([-1.0, 0.0, 2.0])))
       [-3.169846   -2.169846   -0.16984603]
     """
+    done = eager.along_rows("log_softmax", x, axis) if where is None else None
+    if done is not None:
+        return done
     shifted = _shifted("log_softmax", x, axis, where)
     total = jnp.sum(jnp.exp(shifted), axis, where=where, keepdims=True)
     out = shifted - jnp.log(total)

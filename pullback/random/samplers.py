@@ -10,6 +10,7 @@ import numpy as np
 from ..core import dtypes
 from ..core.errors import error
 from ..core.types import Shape
+from ..engines import eager
 from ..numpy.promotion import as_array, astype, broadcast_to, broadcast_together, requested_dtype
 from ..ops.comparison import (
     and_,
@@ -105,6 +106,13 @@ def uniform(
     key = single_key("uniform", key)
     dtype, shape = float_dtype("uniform", dtype), sample_shape("uniform", shape)
     low, high = _bound(minval, dtype, shape), _bound(maxval, dtype, shape)
+    return _between(key, shape, dtype, low, high)
+
+
+def _between(key: Any, shape: Shape, dtype: np.dtype, low: Any, high: Any) -> Any:
+    drawn = eager.uniform(key, shape, dtype, low, high)
+    if drawn is not None:
+        return drawn
     return uniform_from_bits(bits_of(key, bit_width_for(dtype), shape), low, high)
 
 
@@ -118,8 +126,7 @@ def _bound(x: Any, dtype: np.dtype, shape: Shape) -> Any:
 
 def unit_uniform(key: Any, shape: Shape, dtype: np.dtype, low: float = 0.0) -> Any:
     """Numbers evenly spread over [low, 1), from a checked key."""
-    words = bits_of(key, bit_width_for(dtype), shape)
-    return uniform_from_bits(words, scalar(dtype, low), scalar(dtype, 1.0))
+    return _between(key, shape, dtype, scalar(dtype, low), scalar(dtype, 1.0))
 
 
 def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Any:
@@ -148,6 +155,9 @@ def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
 
 def real_normal(key: Any, shape: Shape, dtype: np.dtype) -> Any:
     """Normal numbers of a float dtype, from a checked key."""
+    drawn = eager.normal(key, shape, dtype)
+    if drawn is not None:
+        return drawn
     above = np.nextafter(np.array(-1, dtype), np.array(0, dtype))
     uniforms = unit_uniform(key, shape, dtype, float(above))
     return mul(scalar(dtype, math.sqrt(2)), erf_inv(uniforms))

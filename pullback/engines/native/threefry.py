@@ -55,7 +55,7 @@ def function(width: int) -> tuple[str, int]:
 def _text(width: int) -> str:
     code = Code(Module())
     words = typed(width)
-    x0, x1 = _hash(code, width, "%k0", "%k1", "%x0", "%x1")
+    x0, x1 = hash_words(code, width, "%k0", "%k1", "%x0", "%x1")
     packed = code.op(f"insertvalue {result(width)} poison, {words} {x0}, 0")
     packed = code.op(f"insertvalue {result(width)} {packed}, {words} {x1}, 1")
     arguments = ", ".join(f"{words} %{x}" for x in ("k0", "k1", "x0", "x1"))
@@ -70,7 +70,8 @@ def _text(width: int) -> str:
     return code.module.text()
 
 
-def _hash(code: Code, width: int, k0: str, k1: str, x0: str, x1: str) -> tuple[str, str]:
+def hash_words(code: Code, width: int, k0: str, k1: str, x0: str, x1: str) -> tuple[str, str]:
+    """Write the hash of both words of each counter under the words of its key."""
     words = typed(width)
     name = f"@llvm.fshl.{f'v{width}' if width else ''}i32"
 
