@@ -583,16 +583,24 @@ def test_rank_promotion_can_be_refused():
 
 
 def check_traced(f, *args):
-    """Under jit and vmap the same types and bits as at once, or refused as at once."""
+    """Under jit and vmap the same types and numbers as at once, or refused as at once.
+
+    Under vmap to the bit; a compiled function has maths of its own, good to 2 units in the last
+    place where NumPy's are good to 4.
+    """
     want = result(f, *args)
     assert result(pullback.jit(f), *args) == want
     if want == "refused":
         return
     at_once = leaves(f(*args))
-    for traced in (pullback.jit(f)(*args), pullback.vmap(f)(*args)):
+    for traced, units in ((pullback.jit(f)(*args), 6), (pullback.vmap(f)(*args), 0)):
         for a, b in zip(leaves(traced), at_once):
             assert a.dtype == b.dtype and a.shape == b.shape
-            np.testing.assert_array_equal(np.asarray(a, complex), np.asarray(b, complex))
+            inexact = jnp.issubdtype(b.dtype, jnp.inexact)
+            near = units * float(jnp.finfo(b.dtype).eps) if inexact else 0
+            # sinc at whole numbers and atan2 of complex numbers are differences of larger ones.
+            found, right = np.asarray(a, complex), np.asarray(b, complex)
+            np.testing.assert_allclose(found, right, rtol=near, atol=near)
 
 
 def leaves(out):

@@ -20,7 +20,7 @@ calling = lazy("pullback.engines.native.calling")
 AUTO = "auto"
 ENGINES = ("native", "numpy", "xla")
 
-NATIVE_BY_ITSELF = False
+NATIVE_BY_ITSELF = True
 """Whether "auto" takes the native engine for the programs that it has code for."""
 
 _lock = threading.RLock()
