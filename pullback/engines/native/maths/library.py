@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from .. import machine
+from .. import machine, objects
 from ..lanes import FloatLanes
 from ..text import Code, Module
 from . import FUNCTIONS, reduction
@@ -77,7 +77,7 @@ def prepare(keys: Iterable[Key]) -> None:
         for key in missing:
             _write(module, *key)
         symbols = [symbol_of(*key) for key in missing]
-        loaded = machine.load(machine.assemble(module.text()), module.symbols, symbols)
+        loaded = objects.loaded(module.text(), module.symbols, symbols)
         _loaded.append(loaded)
         for key, symbol in zip(missing, symbols, strict=True):
             _addresses[key] = symbol, loaded.addresses[symbol]
