@@ -80,7 +80,9 @@ class Calls:
         wish = self.engine or now.engine
         result = traced.call(leaves, now, wish)
         self.count += 1
-        if self.count > 1 and (traced.is_native or self.count > _MANY_CALLS or _entry_is_here()):
+        traced.count += 1
+        again = max(self.count, traced.count)
+        if again > 1 and (traced.is_native or again > _MANY_CALLS or _entry_is_here()):
             self._quicken(traced, args, kwargs, now, wish)
         return result
 
@@ -135,12 +137,15 @@ class Calls:
         self, traced: TracedCall, args: Any, kwargs: Any, now: Combination, wish: str
     ) -> None:
         """Have the entry do calls like this one."""
-        latest = (traced, now, wish, len(args), tuple(kwargs))
+        latest = (traced, now, wish, len(args), tuple(kwargs), self.count == 1)
         if latest == self.latest:
             return  # the entry has it, and leaves calls like this one to Python all the same
         if state.trace is not EVAL or state.axes or now.checked or traced.consts:
             return
         self.latest = latest
+        if self.count == 1:  # it may be the only call: `jit(f)(x)` in a loop
+            traced.flatten_quickly(now, wish)
+            return
         plan = traced.plan(args, kwargs, self.static, now, wish)
         if plan is None:
             traced.flatten_quickly(now, wish)
@@ -198,6 +203,7 @@ class TracedCall:
         "choices",
         "closed",
         "consts",
+        "count",
         "flat",
         "in_tree",
         "is_native",
@@ -219,6 +225,7 @@ class TracedCall:
         self.weak = [t.weak_type for t in closed.out_avals]
         self.choices: dict[str, Choice] = {}
         self.is_native = False
+        self.count = 0
         self.runs: dict[str, Callable[..., Sequence[Any]]] = {}
         """For each engine that was asked for, the program as a function of arrays."""
         self.flat: set[str] = set()

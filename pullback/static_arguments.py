@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from .core.array import Tracer
@@ -17,16 +18,14 @@ class Static:
     """
 
     def __init__(self, fun: Any, numbers: Any, names: Any, verb: str = "static") -> None:
-        self.verb = verb
+        self.verb, self.fun = verb, fun
+        self.numbers: set[int] = set()
+        self.names: set[str] = set()
         given = (numbers,) if isinstance(numbers, int) else tuple(numbers or ())
         by_name = (names,) if isinstance(names, str) else tuple(names or ())
-        self.parameters = _parameters(fun)
-        positional = [
-            p.name
-            for p in self.parameters
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-        self.positional = positional
+        if not (given or by_name):
+            return
+        positional = self.positional
         for n in given:
             if not isinstance(n, int) or (positional and not self._has(n)):
                 raise error(
@@ -41,6 +40,17 @@ class Static:
         self.names = set(by_name) | {
             positional[n] for n in given if -len(positional) <= n < len(positional)
         }
+
+    @cached_property
+    def parameters(self) -> list[inspect.Parameter]:
+        """Those of the function. Asking for them takes 6 us, so nothing does before it must."""
+        return _parameters(self.fun)
+
+    @cached_property
+    def positional(self) -> list[str]:
+        """The names of those that can be given by position."""
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return [p.name for p in self.parameters if p.kind in kinds]
 
     def _has(self, n: int) -> bool:
         variadic = any(p.kind is p.VAR_POSITIONAL for p in self.parameters)

@@ -637,6 +637,50 @@ def test_many_threads(way):
         assert all(pool.map(work, range(8)))
 
 
+def test_programs_are_forgotten_while_others_run_them():
+    f = native(lambda t: {"y": t["x"] * 2, "n": (t["x"].sum(),)})
+    slow = loaded(["%w = call i32 @usleep(i32 200)", "ret i32 0"], [(3,)], [(3,)], releases=True)
+    g, _, _ = function(slow, jnp.ones(3))
+    stop = threading.Event()
+
+    def work(_):
+        combination()
+        count = 0
+        while not stop.is_set():
+            x = np.full(3, count, np.float32)
+            found = f({"x": x})
+            assert found["y"].tolist() == [2 * count] * 3 and float(found["n"][0]) == 3 * count
+            g(x)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(3) as pool:
+        counts = pool.map(work, range(3))
+        for i in range(60):
+            f.clear_cache() if i % 3 else config.update("jax_log_compiles", False)
+            with pullback.enable_x64(True):
+                f({"x": np.ones(i % 5)})
+        stop.set()
+        assert all(n > 0 for n in counts)
+
+
+def test_a_function_that_is_jitted_anew_for_each_call(way):
+    traced = []
+
+    def f(x):
+        traced.append(x)
+        return {"y": x + 1}
+
+    for i in range(5):
+        assert float(native(f)(float(i))["y"]) == i + 1
+    with pullback.debug_nans(True), pytest.raises(FloatingPointError):
+        native(f)(float("nan"))
+    with pullback.enable_x64(True):
+        assert native(f)(1.0)["y"].dtype == np.float64
+    assert float(native(f)(1.0)["y"]) == 2
+    assert len(traced) == 2
+
+
 def test_a_program_is_compiled_once(monkeypatch):
     from pullback.engines.native import program
 

@@ -27,7 +27,6 @@ from .entry_records import (
     Out,
     Spec,
 )
-from .entry_writer import python_functions
 from .kernel import Kernel
 
 STACK_ARENA = 1 << 14
@@ -38,6 +37,8 @@ _STACK_FRAME = 1 << 15
 """Larger frames are not taken from the stack: threads may have as little as 64 kB of it."""
 
 Kind = optree.PyTreeKind
+
+_free = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyMem_RawFree", ctypes.pythonapi))
 
 
 @dataclass
@@ -111,9 +112,10 @@ class Plan:
         for at, target in self._inner:
             self.words[at] = self.address + 8 * target
 
-    def __del__(self) -> None:
-        if self.words is not None and self.words[Spec.SCRATCH]:
-            _free(int(self.words[Spec.SCRATCH]))
+    def __del__(self, scratch: int = Spec.SCRATCH, free: Callable[[int], None] = _free) -> None:
+        # What it needs is bound here: names of modules may be gone when the interpreter ends.
+        if self.words is not None and self.words[scratch]:
+            free(int(self.words[scratch]))
 
     @property
     def calls(self) -> int:
@@ -198,10 +200,6 @@ class Plan:
                 Spec.KEEPS_SCRATCH: int(kernel.arena <= KEPT_SCRATCH),
             }
         )
-
-
-def _free(address: int) -> None:
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(python_functions()["PyMem_RawFree"])(address)
 
 
 def _descr(t: ArrayType) -> np.dtype:
