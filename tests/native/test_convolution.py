@@ -8,6 +8,7 @@ from kernels import kernel_of, meaning, random_array
 from pullback.core import dtypes
 from pullback.core.settings import enable_x64
 from pullback.engines.native.kinds import _KINDS
+from pullback.engines.native.rules import convolution
 from pullback.ops.convolution import ConvDimensionNumbers, conv_general_dilated, make_plan
 
 DTYPES = [np.dtype("f"), np.dtype("d"), np.dtype("f"), *_KINDS]
@@ -124,6 +125,15 @@ def test_convolution(seed):
 @pytest.mark.parametrize("seed", range(1000, 5000))
 def test_convolution_fuzz(seed):
     check(*case(seed))
+
+
+@pytest.mark.parametrize("seed", range(1, 241, 3))
+def test_in_parts(seed, monkeypatch):
+    """Dilated inputs as several convolutions."""
+    monkeypatch.setattr(convolution, "WORTH_PARTS", 0)
+    arrays, params = case(seed)
+    params["window_strides"] = (1,) * len(params["window_strides"])
+    check(arrays, params)
 
 
 def plain_params(rank, **changes):

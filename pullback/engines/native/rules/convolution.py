@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from math import prod
-from typing import Any
+from math import gcd, prod
+from typing import Any, NamedTuple
 
 from ....core import dtypes
 from ....core.program import Equation
@@ -25,6 +25,8 @@ from ..nodes import InMemory, Scalar
 from .contraction import converted, inner_dtype
 from .matrices import Axis, written
 
+WORTH_PARTS = 1 << 22
+"""Products from which on a convolution of a dilated input is made of several others."""
 MOST_TAPS = 32
 """Of a depthwise kernel, up to which each tap is a term of one loop over the channels."""
 
@@ -48,7 +50,16 @@ def _convolution(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     x, w = (converted(low, a, dtype) for a in args)
     direct = dtype == aval.dtype
     out = low.result_buffer(eq) if direct else low.new_buffer(kind_of(dtype), aval.shape)
-    Convolution(low, plan, low.buffer(x), low.buffer(w), out).write()
+    operands = (
+        _ordered(low.buffer(x), plan.x_order),
+        _ordered(low.buffer(w), plan.w_order),
+        _ordered(out, plan.out_order),
+    )
+    work = aval.size * prod(operands[1].shape[1:])
+    if work >= WORTH_PARTS and any(a.x_dilation > 1 for a in plan.axes):
+        _in_parts(low, plan, *operands)
+    else:
+        Convolution(low, plan, *operands).write()
     made = low.memory_value(out)
     if dtypes.kind(aval.dtype) == "b":
         zero = low.constant_value(0, made.kind)
@@ -57,7 +68,7 @@ def _convolution(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
 
 
 class Convolution:
-    """One convolution: the input, the kernel and the result with axes in a common order.
+    """One convolution of arrays whose axes have been brought into a common order.
 
     Attributes:
       x: (batch, channel, *places), padded.
@@ -66,9 +77,8 @@ class Convolution:
     """
 
     def __init__(self, low: Lowering, plan: Plan, x: Buffer, w: Buffer, out: Buffer) -> None:
-        self.low, self.plan = low, plan
-        self.x = padded(low, _ordered(x, plan.x_order), plan.axes)
-        self.w, self.out = _ordered(w, plan.w_order), _ordered(out, plan.out_order)
+        self.low, self.plan, self.w, self.out = low, plan, w, out
+        self.x = padded(low, x, plan.axes)
         self.groups = plan.feature_groups * plan.batch_groups
         self.wide = self.w.shape[0] // self.groups
 
@@ -131,6 +141,72 @@ class Convolution:
         low.write(total, Buffer(out.pointer, out.kind, shape, steps, out.storage))
 
 
+# ---- a dilated input: of each result only some taps meet elements, not the zeros between
+
+
+def _in_parts(low: Lowering, plan: Plan, x: Buffer, w: Buffer, out: Buffer) -> None:
+    """As convolutions without dilation, one for all results that the same taps make."""
+    axes = [_parts(a) for a in plan.axes]
+    if any(part.axis.k == 0 for parts in axes for part in parts):
+        low.write(_zeros(low, out), out)
+    for parts in product(*axes):
+        if any(part.axis.k == 0 for part in parts):
+            continue
+        taps = _part_of(low, w, [(p.tap, p.tap_step, p.axis.k) for p in parts])
+        places = _part_of(low, out, [(p.place, p.place_step, p.axis.out) for p in parts])
+        inner = plan._replace(axes=tuple(p.axis for p in parts))
+        Convolution(low, inner, x, taps, places).write()
+
+
+class Part(NamedTuple):
+    """Some results along one axis, and the taps that they need.
+
+    Attributes:
+      axis: the convolution of these only.
+      tap, tap_step: which taps.
+      place, place_step: which results.
+    """
+
+    axis: Spatial
+    tap: int = 0
+    tap_step: int = 1
+    place: int = 0
+    place_step: int = 1
+
+
+def _parts(a: Spatial) -> list[Part]:
+    d = a.x_dilation
+    if d == 1 or a.stride > 1 or gcd(d, a.w_dilation) > 1:
+        return [Part(a)]
+    found = []
+    for place in range(min(d, a.out)):
+        # Tap t of result y meets an element where y + t w_dilation - low is a multiple of d.
+        taps = [t for t in range(a.k) if (place + t * a.w_dilation - a.low) % d == 0]
+        count = len(range(place, a.out, d))
+        tap = taps[0] if taps else 0
+        first = (place + tap * a.w_dilation - a.low) // d
+        axis = Spatial(a.n, len(taps), count, 1, -first, 0, 1, a.w_dilation)
+        found.append(Part(axis, tap, d, place, d))
+    return found
+
+
+def _part_of(low: Lowering, b: Buffer, parts: Sequence[tuple[int, int, int]]) -> Buffer:
+    """Elements from a first one on, so many steps apart, along each axis after the second."""
+    inner = list(zip(b.strides[2:], parts, strict=True))
+    at = sum(step * first for step, (first, _, _) in inner)
+    shape = [*b.shape[:2], *(count for _, _, count in parts)]
+    steps = [*b.strides[:2], *(step * apart for step, (_, apart, _) in inner)]
+    return b.view(low.code, shape, steps, at)
+
+
+def _zeros(low: Lowering, like: Buffer) -> Value:
+    lanes = low.lanes(low.constant_value(0, like.kind))
+    return Value(like.kind, like.shape, node=Scalar(lanes))
+
+
+# ---- padding
+
+
 def _ordered(b: Buffer, order: Sequence[int]) -> Buffer:
     shape, strides = [b.shape[i] for i in order], [b.strides[i] for i in order]
     return Buffer(b.pointer, b.kind, shape, strides, b.storage)
@@ -152,8 +228,7 @@ def padded(low: Lowering, x: Buffer, axes: Sequence[Spatial]) -> Buffer:
     order = sorted(range(len(shape)), key=lambda i: (-abs(x.strides[i]), i))
     room = low.new_buffer(x.kind, [shape[i] for i in order])
     steps = dict(zip(order, strides_of(room.shape), strict=True))
-    zero = low.constant_value(0, x.kind)
-    low.write(Value(x.kind, room.shape, node=Scalar(low.lanes(zero))), room)
+    low.write(_zeros(low, room), room)
     made = Buffer(room.pointer, x.kind, shape, [steps[i] for i in range(len(shape))], room.storage)
     if all(inside):
         at = sum(s.start * made.strides[i + 2] for i, s in enumerate(spaces))
