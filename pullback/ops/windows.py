@@ -260,8 +260,13 @@ class Windows:
         if not self.starts:
             return None
         # Seen as unsigned numbers, negative ones are large: one comparison does for both bounds.
-        bits = indices.view(f"u{indices.itemsize}") if indices.dtype.kind == "i" else indices
-        fits = bits <= (self.limits if len(self.limit_numbers) > 1 else self.limit_numbers[0])
+        bits, numbers, limits = indices, self.limit_numbers, self.limits
+        if indices.dtype.kind == "i":
+            bits = indices.view(f"u{indices.itemsize}")
+            if indices.itemsize < 4:  # they are not large beside limits that the dtype cannot hold
+                limits = np.minimum(limits, np.iinfo(indices.dtype).max)
+                numbers = limits.tolist()
+        fits = bits <= (limits if len(numbers) > 1 else numbers[0])
         if fits.all():
             return None
         return fits.all(-1)

@@ -105,6 +105,22 @@ def test_gather_fuzz(seed):
     compare(gather, [x, indices], params)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32], ids=str)
+def test_negative_numbers_of_few_bits_are_not_inside(dtype):
+    x = np.arange(300.0)
+    indices = np.array([[-1], [100], [-100]], dtype)
+    params = {
+        "dimension_numbers": GatherDimensionNumbers((), (0,), (0,)),
+        "slice_sizes": (1,),
+        "mode": GatherScatterMode.FILL_OR_DROP,
+        "fill_value": -5,
+        "unique_indices": False,
+        "indices_are_sorted": False,
+    }
+    np.testing.assert_array_equal(gather.eval(x, indices, **params), [-5, 100, -5])
+    compare(gather, [x, indices], params)
+
+
 def window_case(seed):
     rng = np.random.default_rng(seed)
     rank = int(rng.integers(1, 4))

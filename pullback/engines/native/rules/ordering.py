@@ -183,32 +183,65 @@ def _from_behind(code: Code, items: Items, columns: Sequence[str], t: str) -> No
 
 
 def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) -> None:
-    """Compare items half / 2 apart, half / 4, and so on down to the width of a vector."""
+    """Compare items half / 2 apart, half / 4, and so on down to the width of a vector.
+
+    Two distances are done together, with four vectors, as long as there are two: what takes the
+    time is to load and store.
+    """
     width = WIDTHS[items.bits]
     start = code.op("lshr i64 %half, 1")
+    fours = code.op(f"lshr i64 {pairs}, 1")
     before = code.section.block
     code.jump("nearer")
     code.start("nearer")
     phis = code.open_section()
-    code.branch(code.op(f"icmp sge i64 %distance, {width}"), "compare", "near")
-    code.start("compare")
-    mask = code.op("sub i64 %distance, 1")
-
-    def one(t: str, _: list[str]) -> None:
-        inner = code.op(f"and i64 {t}, {mask}")
-        first = code.op(f"add i64 {t}, {code.op(f'sub i64 {t}, {inner}')}")
-        second = code.op(f"add i64 {first}, %distance")
-        lower, upper = (_load(code, items, columns, i, width) for i in (first, second))
-        small, large = _ordered(code, items, lower, upper, width)
-        _store(code, items, small, columns, first, width)
-        _store(code, items, large, columns, second, width)
-
-    code.loop(pairs, one, step=width)
-    halved = code.op("lshr i64 %distance, 1")
+    code.branch(code.op(f"icmp sge i64 %distance, {2 * width}"), "both", "single")
+    code.start("both")
+    closer = code.op("lshr i64 %distance, 1")
+    code.loop(fours, lambda t, _: _four(code, items, columns, t, closer), step=width)
+    quartered = code.op("lshr i64 %distance, 2")
     back = code.section.block
     code.jump("nearer")
+    phis.lines.append(f"  %distance = phi i64 [ {start}, %{before} ], [ {quartered}, %{back} ]")
+    code.start("single")
+    code.branch(code.op(f"icmp sge i64 %distance, {width}"), "last", "near")
+    code.start("last")
+    code.loop(pairs, lambda t, _: _two(code, items, columns, t), step=width)
+    code.jump("near")
     code.start("near")
-    phis.lines.append(f"  %distance = phi i64 [ {start}, %{before} ], [ {halved}, %{back} ]")
+
+
+def _place(code: Code, t: str, distance: str, times: int) -> str:
+    """Where item t of those that begin pairs (or fours) is: blocks of `distance` items, each with
+    what they are compared with behind them."""
+    mask = code.op(f"sub i64 {distance}, 1")
+    inner = code.op(f"and i64 {t}, {mask}")
+    outer = code.op(f"mul i64 {code.op(f'sub i64 {t}, {inner}')}, {times}")
+    return code.op(f"add i64 {outer}, {inner}")
+
+
+def _two(code: Code, items: Items, columns: Sequence[str], t: str) -> None:
+    width = WIDTHS[items.bits]
+    first = _place(code, t, "%distance", 2)
+    second = code.op(f"add i64 {first}, %distance")
+    lower, upper = (_load(code, items, columns, i, width) for i in (first, second))
+    small, large = _ordered(code, items, lower, upper, width)
+    _store(code, items, small, columns, first, width)
+    _store(code, items, large, columns, second, width)
+
+
+def _four(code: Code, items: Items, columns: Sequence[str], t: str, closer: str) -> None:
+    """Items 0, 1, 2, 3 times `closer` apart: 0 with 2 and 1 with 3, then 0 with 1 and 2 with 3."""
+    width = WIDTHS[items.bits]
+    at = [_place(code, t, closer, 4)]
+    for _ in range(3):
+        at.append(code.op(f"add i64 {at[-1]}, {closer}"))
+    a, b, c, d = (_load(code, items, columns, i, width) for i in at)
+    a, c = _ordered(code, items, a, c, width)
+    b, d = _ordered(code, items, b, d, width)
+    found = [*_ordered(code, items, a, b, width), *_ordered(code, items, c, d, width)]
+    for words, i in zip(found, at, strict=True):
+        _store(code, items, words, columns, i, width)
 
 
 def _finished(

@@ -15,125 +15,20 @@ from ..kinds import (
     Kind,
     Unsupported,
     extract,
-    from_memory,
     load,
     shuffle,
     store,
-    to_memory,
 )
 from ..lowering import Lowering, Rule, Value, empty_value
 from ..nest import count_up, lane_width
 from ..nodes import Counting
 from ..text import Code, Index
 from . import ordering
+from .keys import Key, everywhere, vector
 from .lines import Row, each_line
 from .ordering import WIDTHS, Items, sorted_lanes
 from .selection import Chosen, worth_while
 from .windows import covering, raw_load, raw_store
-
-
-@dataclass(frozen=True)
-class Key:
-    """How elements of a kind become whole numbers that are in their order.
-
-    Attributes:
-      kind: of the elements; of their parts, if they are complex.
-      total: whether -0 comes before 0 and NaNs are told apart; else NaN is last.
-      falling: the other way round.
-    """
-
-    kind: Kind
-    total: bool = False
-    falling: bool = False
-
-    @property
-    def span(self) -> int:
-        """The bytes that matter."""
-        return self.kind.size
-
-    @property
-    def bits(self) -> int:
-        """Of the whole numbers: 32 or 64. Those of 1 or 2 bytes are not negative."""
-        return 64 if self.span == 8 else 32
-
-    @property
-    def _memory_bits(self) -> int:
-        return 8 * self.span
-
-    def encode(self, code: Code, word: str, width: int, signed: bool) -> str:
-        """The whole numbers, in order with sign, or else without."""
-        kind, small = self.kind, f"i{self._memory_bits}"
-        if kind.family == "f":
-            typed = _vector(small, width)
-            raw = to_memory(code, kind, self._plain(code, word, width), width)
-            if kind.stored(width) != typed:
-                raw = code.op(f"bitcast {kind.stored(width)} {raw} to {typed}")
-            found = _turned(code, raw, small, width)
-        elif kind.family == "b":
-            found = to_memory(code, kind, word, width)
-        else:
-            found = word
-        typed = _vector(small, width)
-        negative = kind.family in "if"
-        offset = self.span < 4 or not signed  # whether the result is to be without sign
-        mask = 0
-        if kind.family != "b" and negative == offset:
-            mask = 1 << (self._memory_bits - 1)
-        if self.falling:
-            mask ^= 1 if kind.family == "b" else (1 << self._memory_bits) - 1
-        if mask:
-            found = code.op(f"xor {typed} {found}, {_number(small, mask, width)}")
-        if self.span < 4:
-            found = code.op(f"zext {typed} {found} to {_vector('i32', width)}")
-        return found
-
-    def _plain(self, code: Code, word: str, width: int) -> str:
-        """Floats with one zero and one NaN, above all numbers."""
-        if self.total:
-            return word
-        kind = self.kind
-        typed, scalar = kind.typed(width), kind.register
-        zero = f"splat ({scalar} 0.0)" if width else "0.0"
-        found = code.op(f"fadd {typed} {word}, {zero}")
-        unknown = code.op(f"fcmp uno {typed} {word}, {word}")
-        nan = "0x7FF8000000000000"
-        nan = f"splat ({scalar} {nan})" if width else nan
-        mask = _vector("i1", width)
-        return code.op(f"select {mask} {unknown}, {typed} {nan}, {typed} {found}")
-
-    def decode(self, code: Code, word: str, width: int, signed: bool) -> str:
-        """The elements (rising); of the zeros all are positive."""
-        kind, small = self.kind, f"i{self._memory_bits}"
-        typed = _vector(small, width)
-        if self.span < 4:
-            word = code.op(f"trunc {_vector('i32', width)} {word} to {typed}")
-        offset = self.span < 4 or not signed
-        if kind.family != "b" and (kind.family in "if") == offset:
-            mask = _number(small, 1 << (self._memory_bits - 1), width)
-            word = code.op(f"xor {typed} {word}, {mask}")
-        if kind.family == "f":
-            word = _turned(code, word, small, width)
-            if kind.stored(width) != typed:
-                word = code.op(f"bitcast {typed} {word} to {kind.stored(width)}")
-        return from_memory(code, kind, word, width) if kind.family in "fb" else word
-
-
-def _vector(scalar: str, width: int) -> str:
-    return f"<{width} x {scalar}>" if width else scalar
-
-
-def _number(scalar: str, value: int, width: int) -> str:
-    return f"splat ({scalar} {value})" if width else str(value)
-
-
-def _turned(code: Code, bits: str, small: str, width: int) -> str:
-    """Bits of floats as integers with sign in their order, and back: of negative ones all but the
-    sign are turned round."""
-    typed, size = _vector(small, width), int(small[1:])
-    signs = code.op(f"ashr {typed} {bits}, {_number(small, size - 1, width)}")
-    mask = code.op(f"and {typed} {signs}, {_number(small, (1 << (size - 1)) - 1, width)}")
-    return code.op(f"xor {typed} {bits}, {mask}")
-
 
 # ---- one row
 
@@ -182,8 +77,8 @@ class Columns:
         columns = [self.keys[0], *self.places[: int(items.places)]]
         left = ordering.padded(n, items) - n
         width = lane_width(left, bits // 8)
-        typed = _vector(f"i{bits}", width)
-        most = _number(f"i{bits}", (1 << (bits - 1)) - 1, width)
+        typed = vector(f"i{bits}", width)
+        most = everywhere(f"i{bits}", (1 << (bits - 1)) - 1, width)
 
         def fill(start: Index, _: list[str]) -> None:
             for column in columns:
@@ -215,7 +110,7 @@ def _sort_values(low: Lowering, columns: Columns, source: Row, target: Row) -> N
     def encode(start: Index, _: list[str]) -> None:
         found = key.encode(code, source.load(code, start, width), width, signed)
         at = code.at(base, start, typed)
-        code.line(f"store {_vector(typed, width)} {found}, ptr {at}, align {key.bits // 8}")
+        code.line(f"store {vector(typed, width)} {found}, ptr {at}, align {key.bits // 8}")
 
     covering(code, n, width, encode)
     columns.pad(items)
@@ -224,7 +119,7 @@ def _sort_values(low: Lowering, columns: Columns, source: Row, target: Row) -> N
 
     def decode(start: Index, _: list[str]) -> None:
         at = code.at(keys, start, typed)
-        word = code.op(f"load {_vector(typed, wide)}, ptr {at}, align {key.bits // 8}")
+        word = code.op(f"load {vector(typed, wide)}, ptr {at}, align {key.bits // 8}")
         found = key.decode(code, word, wide, signed)
         store(code, target.kind, found, target.at(code, start), wide)
 
@@ -256,7 +151,7 @@ def _sort_lanes(low: Lowering, key: Key, n: int, source: Row, target: Row) -> No
 def _filled(code: Code, numbers: str, bits: int, n: int) -> tuple[str, int]:
     """n numbers and the largest behind them, in a vector of a power of 2; its lanes."""
     width = 1 << (n - 1).bit_length()
-    most = _number(f"i{bits}", (1 << (bits - 1)) - 1, n)
+    most = everywhere(f"i{bits}", (1 << (bits - 1)) - 1, n)
     order = [k if k < n else n for k in range(width)]
     return shuffle(code, f"<{n} x i{bits}>", numbers, most, order), width
 
@@ -265,7 +160,7 @@ def _mend_zeros(low: Lowering, n: int, source: Row, target: Row) -> None:
     """Keys do not tell zeros of different sign apart: put each back in the order they came in."""
     code, kind = low.code, source.kind
     width = _width(n, kind, source.stride)
-    mask = _vector("i1", width)
+    mask = vector("i1", width)
 
     def look(start: Index, values: list[str]) -> list[str]:
         same = _negative_zeros(code, kind, source.load(code, start, width), width)
@@ -278,10 +173,10 @@ def _mend_zeros(low: Lowering, n: int, source: Row, target: Row) -> None:
 
 def _negative_zeros(code: Code, kind: Kind, word: str, width: int) -> str:
     """A mask of the lanes that hold -0."""
-    typed = _vector(f"i{kind.bits}", width)
+    typed = vector(f"i{kind.bits}", width)
     bits = code.op(f"bitcast {kind.typed(width)} {word} to {typed}")
     return code.op(
-        f"icmp eq {typed} {bits}, {_number(f'i{kind.bits}', 1 << (kind.bits - 1), width)}"
+        f"icmp eq {typed} {bits}, {everywhere(f'i{kind.bits}', 1 << (kind.bits - 1), width)}"
     )
 
 
@@ -328,7 +223,7 @@ class Order:
 
     def place(self, code: Code, i: Index, width: int = 0) -> str:
         """One place, or `width` of them, as i32."""
-        small, large = (_vector(t, width) for t in ("i32", f"i{self.bits}"))
+        small, large = (vector(t, width) for t in ("i32", f"i{self.bits}"))
         at = code.at(self.pointer, i, f"i{self.bits}")
         found = code.op(f"load {large}, ptr {at}, align {self.bits // 8}")
         return found if self.bits == 32 else code.op(f"trunc {large} {found} to {small}")
@@ -385,7 +280,7 @@ def _encode_placed(
     code, n, bits = columns.low.code, columns.n, items.bits
     keys, places = columns.keys[0].pointer, columns.places[0].pointer
     width = _width(n, row.kind, row.stride) if order is None else 0
-    typed, align = _vector(f"i{bits}", width), bits // 8
+    typed, align = vector(f"i{bits}", width), bits // 8
     counting = INT64 if bits == 64 else INT32
 
     def encode(start: Index, _: list[str]) -> None:
@@ -411,17 +306,17 @@ def _order_packed(
     width = _width(n, row.kind, row.stride)
 
     def packed(start: Index, lanes: int) -> str:
-        wide = _vector("i64", lanes)
+        wide = vector("i64", lanes)
         word = row.load(code, start, lanes)
         word = word[part] if isinstance(word, tuple) else word
         number = key.encode(code, word, lanes, not items.long(n))
-        long = code.op(f"zext {_vector('i32', lanes)} {number} to {wide}")
-        high = code.op(f"shl {wide} {long}, {_number('i64', 32, lanes)}")
+        long = code.op(f"zext {vector('i32', lanes)} {number} to {wide}")
+        high = code.op(f"shl {wide} {long}, {everywhere('i64', 32, lanes)}")
         return code.op(f"or {wide} {high}, {count_up(code, INT64, start, lanes)}")
 
     def encode(start: Index, _: list[str]) -> None:
         word, at = packed(start, width), code.at(base, start, "i64")
-        code.line(f"store {_vector('i64', width)} {word}, ptr {at}, align 8")
+        code.line(f"store {vector('i64', width)} {word}, ptr {at}, align 8")
 
     if n <= WIDTHS[64]:
         both, lanes = _filled(code, packed(0, n), 64, n)
@@ -456,7 +351,7 @@ def _take(low: Lowering, order: Order, n: int, source: Row | None, target: Row) 
 
 
 def _as_kind(code: Code, word: str, kind: Kind, width: int) -> str:
-    typed = _vector("i32", width)
+    typed = vector("i32", width)
     if kind.bits == 32:
         return word
     how = "zext" if kind.bits > 32 else "trunc"
