@@ -268,7 +268,7 @@ class Matrices:
         times = prod(a.size for a in self.loops)
         shown = f"{times} times " if times > 1 else ""
         what = f"{shown}{p.m}x{p.terms} by {p.terms}x{p.n}: {how}"
-        self.low.report.spend(what, 1.0 * times * p.m * p.n * p.terms)
+        self.low.report.spend(what, 0.2 * times * p.m * p.n * p.terms)  # fused, in vectors
 
 
 def in_loops(
