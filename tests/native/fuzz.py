@@ -35,6 +35,8 @@ from pullback.engines.native.program import Unsupported, compile_program
 
 PAGE = mmap.PAGESIZE
 POISON = 0xA5
+SLACK = 64
+"""Bytes behind arrays that OpenBLAS may read: its zhetrd reads past a vector of one number."""
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
@@ -51,11 +53,12 @@ class Region:
             raise OSError(ctypes.get_errno(), "mprotect")
         self.bytes = np.frombuffer(self.memory, np.uint8, self.size)
 
-    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """An array that ends where the region does."""
+    def array(self, shape: tuple[int, ...], dtype: np.dtype, slack: int = 0) -> np.ndarray:
+        """An array that ends `slack` bytes before the region does."""
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        self.bytes[max(0, self.size - size - 64) :] = POISON
-        return self.bytes[self.size - size :].view(dtype).reshape(shape)
+        self.bytes[max(0, self.size - size - slack - 64) :] = POISON
+        end = self.size - slack
+        return self.bytes[end - size : end].view(dtype).reshape(shape)
 
 
 class Regions:
@@ -91,14 +94,15 @@ def run_kernel(kernel: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def _run_guarded(kernel: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     ins, outs = [], []
+    slack = SLACK if _calls_libraries(kernel) else 0
     for x in arrays:
-        held = REGIONS.take(x.nbytes).array(x.shape, x.dtype)
+        held = REGIONS.take(x.nbytes + slack).array(x.shape, x.dtype, slack)
         held[...] = x
         ins.append(held)
     regions = []
     for t in kernel.out_types:
-        regions.append(REGIONS.take(t.size * t.dtype.itemsize))
-        outs.append(regions[-1].array(t.shape, t.dtype))
+        regions.append(REGIONS.take(t.size * t.dtype.itemsize + slack))
+        outs.append(regions[-1].array(t.shape, t.dtype, slack))
     size = -(-max(kernel.arena, 1) // 64) * 64
     arena = REGIONS.take(size)
     arena.bytes[-size:] = POISON
@@ -108,9 +112,16 @@ def _run_guarded(kernel: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     for i, (x, held) in enumerate(zip(arrays, ins, strict=True)):
         assert x.tobytes() == held.tobytes(), f"input {i} is changed"
     for i, (y, region) in enumerate(zip(outs, regions, strict=True)):
-        before = region.bytes[max(0, region.size - y.nbytes - 64) : region.size - y.nbytes]
+        end = region.size - slack
+        before = region.bytes[max(0, end - y.nbytes - 64) : end - y.nbytes]
         assert np.all(before == POISON), f"memory in front of output {i} is changed"
+        assert np.all(region.bytes[end:] == POISON), f"memory behind output {i} is changed"
     return [y.copy() for y in outs]
+
+
+def _calls_libraries(kernel: Any) -> bool:
+    lines = kernel.text.splitlines()
+    return any(line.startswith("declare") and "@llvm." not in line for line in lines)
 
 
 def _addresses(arrays: Sequence[np.ndarray]) -> Any:
