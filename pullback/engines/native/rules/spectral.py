@@ -6,6 +6,7 @@ The routines and their options are those of the primitives' own `eval`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -447,7 +448,10 @@ def _tridiagonal(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     if n == 1:
         raise Unsupported("the tridiagonal form of 1 x 1 matrices")
     packed, info = columns_of(low, x), Info(low)
-    d, e, taus = (low.result_buffer(eq, k) for k in (1, 2, 3))
+    d, e = (low.result_buffer(eq, k) for k in (1, 2))
+    # OpenBLAS's zhemv reads beyond the end of taus (seen with 6 x 6 upper triangles).
+    room = scratch(low, kind, prod(stack) * (n - 1) + 4)
+    taus = Buffer(room.pointer, kind, (*stack, n - 1), storage=room.storage)
     size = BLOCK * n
     work = scratch(low, kind, size)
     uplo = "L" if eq.params["lower"] else "U"
