@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +17,11 @@ from . import numpy as numpy_engine
 
 native = lazy("pullback.engines.native.program")
 calling = lazy("pullback.engines.native.calling")
+checked = lazy("pullback.engines.native.checked")
 
 AUTO = "auto"
+CHECKED = "checked"
+"""As "auto", and what the native engine runs is watched (`native/checked.py`): slow, for tests."""
 ENGINES = ("native", "numpy", "xla")
 
 NATIVE_BY_ITSELF = True
@@ -41,7 +45,7 @@ class Choice:
 
 def check_wish(engine: Any) -> None:
     """Raise unless `engine` is None, "auto" or the name of an engine that is there."""
-    if engine in (None, AUTO, "native", "numpy"):
+    if engine in (None, AUTO, "native", "numpy", CHECKED):
         return
     if engine == "xla":
         what, got = "the engine xla is not there yet.", "engine='xla'"
@@ -103,8 +107,18 @@ def _native(closed: ClosedProgram, wish: str) -> Choice:
         kernel = native.compile_program(closed)
     except native.Unsupported as cause:
         raise _Not(f"the native engine has no code for {cause}") from None
+    except RuntimeError as mistake:  # LLVM refused the text
+        if wish == "native":
+            raise
+        warnings.warn(
+            f"the native engine made a mistake, so the NumPy engine runs this program: {mistake}",
+            stacklevel=2,
+        )
+        raise _Not("the native engine made a mistake in writing it") from None
     asked = wish == "native"
     reason = "it was asked for" if asked else "it has code for the whole program"
+    if wish == CHECKED:
+        return Choice("native", f"{reason}; its calls are checked", checked.checked(kernel))
     return Choice("native", reason, calling.function(kernel), kernel)
 
 

@@ -91,3 +91,14 @@ def test_programs_pass(name):
     expected = pullback.jit(function, engine="numpy")(*args)
     for a, b in zip(found, pullback.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, np.asarray(b), rtol=1e-5, atol=1e-6)
+
+
+def test_the_setting_has_jitted_functions_checked():
+    f = pullback.jit(lambda x: jnp.log(x) + x)
+    pullback.config.update("pullback_engine", "checked")
+    try:
+        np.testing.assert_allclose(f(jnp.ones(40)), np.ones(40))
+        assert "its calls are checked" in f.explain(jnp.ones(40)).reason
+    finally:
+        pullback.config.update("pullback_engine", "auto")
+    assert "checked" not in f.explain(jnp.ones(40)).reason
