@@ -50,9 +50,9 @@ class Items:
 
 LONGEST = {
     **{(bits, passes): 256 * passes for bits in (32, 64) for passes in (1, 2)},
-    (32, 4): 4096,
-    (64, 4): 2048,
-    (64, 8): 4096,
+    (32, 4): 32768,
+    (64, 4): 8192,
+    (64, 8): 32768,
 }
 """The most items that the network sorts faster than so many passes of radix (measured)."""
 
@@ -67,11 +67,16 @@ def padded(n: int, items: Items) -> int:
     return size
 
 
+def given(n: int, items: Items) -> int:
+    """The number of items, as the function that sorts them takes it: whole vectors."""
+    return n if items.long(n) else -(-n // WIDTHS[items.bits]) * WIDTHS[items.bits]
+
+
 def sorter(module: Module, items: Items, n: int) -> str:
     """The function that sorts n items: `i1 (ptr keys, ptr other, ptr places, ptr other, i64 n)`.
 
-    The n that it takes is `padded`; the other columns are as long. The result is whether they are
-    where the sorted items are. The network compares keys with sign, radix without.
+    The n that it takes is `given`; all columns are as long as `padded` says. The result is whether
+    the sorted items are in the other columns. The network compares keys with sign, radix without.
     """
     if items.long(n):
         name = f"@sort_radix_{items.stem}_{items.low}_{items.high}"
@@ -134,7 +139,11 @@ def sorted_lanes(code: Code, items: Items, words: Sequence[str], width: int) -> 
 
 def _network(code: Code, items: Items) -> None:
     """Sorted blocks of twice the length in each round: one half is compared with the other from
-    behind, and then the quarters of each half, and so on."""
+    behind, and then the quarters of each half, and so on.
+
+    The last block may be short: the largest keys, which stand behind it, never move, so that pairs
+    which begin among them are left out.
+    """
     columns, width = ["%keys", "%places"], WIDTHS[items.bits]
 
     def begin(i: str, _: list[str]) -> None:
@@ -150,9 +159,9 @@ def _network(code: Code, items: Items) -> None:
     code.start("leave")
     code.line("ret i1 false")
     code.start("merge")
-    pairs = code.op("lshr i64 %n, 1")
+    pairs = _count(code, "%half", 1)
     code.loop(pairs, lambda t, _: _from_behind(code, items, columns, t), step=width)
-    _by_distances(code, items, columns, pairs)
+    _by_distances(code, items, columns)
 
     def end(i: str, _: list[str]) -> None:
         words = _load(code, items, columns, i, width)
@@ -182,7 +191,7 @@ def _from_behind(code: Code, items: Items, columns: Sequence[str], t: str) -> No
     _store(code, items, [_reversed(code, items, w) for w in large], columns, last, width)
 
 
-def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) -> None:
+def _by_distances(code: Code, items: Items, columns: Sequence[str]) -> None:
     """Compare items half / 2 apart, half / 4, and so on down to the width of a vector.
 
     Two distances are done together, with four vectors, as long as there are two: what takes the
@@ -190,7 +199,6 @@ def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) 
     """
     width = WIDTHS[items.bits]
     start = code.op("lshr i64 %half, 1")
-    fours = code.op(f"lshr i64 {pairs}, 1")
     before = code.section.block
     code.jump("nearer")
     code.start("nearer")
@@ -198,6 +206,7 @@ def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) 
     code.branch(code.op(f"icmp sge i64 %distance, {2 * width}"), "both", "single")
     code.start("both")
     closer = code.op("lshr i64 %distance, 1")
+    fours = _count(code, closer, 2)
     code.loop(fours, lambda t, _: _four(code, items, columns, t, closer), step=width)
     quartered = code.op("lshr i64 %distance, 2")
     back = code.section.block
@@ -206,9 +215,18 @@ def _by_distances(code: Code, items: Items, columns: Sequence[str], pairs: str) 
     code.start("single")
     code.branch(code.op(f"icmp sge i64 %distance, {width}"), "last", "near")
     code.start("last")
-    code.loop(pairs, lambda t, _: _two(code, items, columns, t), step=width)
+    code.loop(_count(code, "%distance", 1), lambda t, _: _two(code, items, columns, t), step=width)
     code.jump("near")
     code.start("near")
+
+
+def _count(code: Code, distance: str, doublings: int) -> str:
+    """How many items among the first %n begin pairs (1), or fours (2), that are `distance` apart:
+    all of them, of the first `distance` of each block of 2 (or 4) times as many."""
+    size = code.op(f"shl i64 {distance}, {doublings}")
+    rest = code.op(f"and i64 %n, {code.op(f'sub i64 {size}, 1')}")
+    whole = code.op(f"lshr i64 {code.op(f'sub i64 %n, {rest}')}, {doublings}")
+    return code.op(f"add i64 {whole}, {code.least(rest, distance)}")
 
 
 def _place(code: Code, t: str, distance: str, times: int) -> str:

@@ -64,7 +64,7 @@ class Columns:
             f"ptr {other}",
             f"ptr {places}",
             f"ptr {other_places}",
-            f"i64 {ordering.padded(self.n, items)}",
+            f"i64 {ordering.given(self.n, items)}",
         )
         return (
             code.op(f"select i1 {swapped}, ptr {other}, ptr {keys}"),
@@ -367,24 +367,28 @@ def _sort(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     n = args[0].shape[axis]
     if args[0].size == 0 or n == 1:
         return list(args)
+    wanted = [k for k, v in enumerate(eq.outvars) if low.uses[v]]
     counted = [k >= count and _counts(a, axis) for k, a in enumerate(args)]
-    outs = [low.result_buffer(eq, k) for k in range(len(args))]
-    sources = [o if c else low.buffer(a) for a, c, o in zip(args, counted, outs, strict=True)]
+    read = [k for k in range(len(args)) if k < count or (k in wanted and not counted[k])]
+    outs = {k: low.result_buffer(eq, k) for k in wanted}
     keys = _keys([a.kind for a in args[:count]])
     alone = len(args) == 1 and len(keys) == 1
     columns = Columns(low, n, _items([key for key, _, _ in keys], places=not alone))
 
     def body(rows: list[Row], _: int) -> None:
-        given, written = rows[: len(args)], rows[len(args) :]
+        given = dict(zip(read, rows, strict=False))
+        written = zip(wanted, rows[len(read) :], strict=True)
         if alone:
-            _sort_values(low, columns, given[0], written[0])
+            _sort_values(low, columns, given[0], rows[1])
             return
         order = _order(low, columns, [(key, given[k], part) for key, k, part in keys])
-        for row, there, skip in zip(given, written, counted, strict=True):
-            _take(low, order, n, None if skip else row, there)
+        for k, there in written:
+            _take(low, order, n, None if counted[k] else given[k], there)
 
-    each_line(low.code, [*sources, *outs], axis, body)
-    return [low.memory_value(o) for o in outs]
+    if wanted:
+        sources = [low.buffer(args[k]) for k in read]
+        each_line(low.code, [*sources, *outs.values()], axis, body)
+    return [low.memory_value(outs[k]) if k in outs else a for k, a in enumerate(args)]
 
 
 def _counts(value: Value, axis: int) -> bool:
