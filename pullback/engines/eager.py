@@ -3,7 +3,7 @@
 Random numbers, `erf_inv`, and the likes of softmax are many NumPy calls each, 1 to 20 us apiece.
 The setting pullback_engine="numpy" leaves them to NumPy. Whether a loop is used follows from the
 call alone, except where its results are those of NumPy in every bit: there it also depends on how
-much work there has been, for the first loop of a process costs 0.1 s (the import of LLVM).
+much work there has been, for the first loop of a process costs 0.05 s (the import of LLVM).
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def wanted() -> bool:
 
 # ---- when machine code gives the same bits as NumPy
 
-_LOADING, _FIRST_USE = 100_000, 10_000
-"""Microseconds: LLVM is imported and a loop made; a loop is made, where LLVM is there already."""
+_LOADING, _FIRST_USE = 50_000, 5_000
+"""Microseconds: LLVM is imported and a loop made; a loop is made, where LLVM is there already. With
+the folder of objects that were made before it is 40,000 and 1,000."""
 _NUMPY_CALL, _NUMPY_WORD = 40, 0.025
 """Microseconds that NumPy takes to hash a few counters, and for each one more."""
 
@@ -137,7 +138,7 @@ def _erf_inv(x: Any) -> Any:
     if not wanted():
         return erf_inv.eval(x)
     flat = np.ascontiguousarray(x, float64 if bits == 64 else float32).reshape(-1)
-    out = _elementwise_loop("erf_inv", bits)(flat, np.empty_like(flat))
+    out = _row_loop("erf_inv", bits)(flat, np.empty_like(flat))
     return out.astype(x.dtype, copy=False).reshape(x.shape)
 
 
@@ -216,14 +217,9 @@ def _normal_loop(bits: int) -> Any:
 
 
 @cache
-def _elementwise_loop(name: str, bits: int) -> Any:
-    text = row_loops.elementwise(name, bits)
-    return ufuncs.ufunc(name, text, [f"f{bits // 8}"] * 2, 1, "(n)->(n)")
-
-
-@cache
 def _row_loop(name: str, bits: int) -> Any:
     writers: dict[str, Callable[[int], str]] = {
+        "erf_inv": row_loops.erf_inv,
         "softmax": row_loops.softmax,
         "log_softmax": row_loops.log_softmax,
         "logsumexp": row_loops.logsumexp,

@@ -13,7 +13,7 @@ import numpy as np
 from . import threefry
 from .blocks import Block, Rounds, outlined, over_row, splat
 from .lanes import FloatLanes
-from .maths import FUNCTIONS
+from .maths.published import erf_inv
 from .text import Code
 
 WIDTH = 32
@@ -63,7 +63,7 @@ def normal(float_bits: int) -> str:
     def finish(code: Code, x0: str, x1: str, _: list[str]) -> str:
         v = FloatLanes(code, float_bits, WIDTH)
         u = _stretched(code, float_bits, x0, x1, v.const(least), v.const(1.0))
-        return v.mul(FUNCTIONS["erf_inv"].emit(v, u), v.const(math.sqrt(2)))
+        return v.mul(erf_inv(v, u), v.const(math.sqrt(2)))
 
     return _loop("normal", _float(float_bits), float_bits // 8, finish)
 

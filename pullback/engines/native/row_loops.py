@@ -1,4 +1,4 @@
-"""Loops over rows of floats: a function of each element, softmax and its kin along each row.
+"""Loops over rows of floats: erf_inv of each element, softmax and its kin along each row.
 
 Rows are contiguous, of any length. Sums are compensated (Kahan, "Further remarks on reducing
 truncation errors", 1965): a sum of 10**6 exponentials is as exact as one of ten.
@@ -11,17 +11,17 @@ from collections.abc import Callable
 
 from .blocks import Block, Rounds, folded, outlined, over_row, splat
 from .lanes import FloatLanes
-from .maths import FUNCTIONS
+from .maths import exponential, logarithm, published
 from .text import Code
 
 VECTOR = 1024
 """Bits of a vector: two of AVX-512 or four of AVX2, which fill the waits of each other."""
 
 
-def elementwise(name: str, bits: int) -> str:
-    """`(n)->(n)`: a function of `maths` of one operand, named `name`, of each element."""
+def erf_inv(bits: int) -> str:
+    """`(n)->(n)`: the inverse of erf of each element."""
     rows = _Rows(2, bits)
-    function = rows.function(name)
+    function = rows.function("erf_inv", published.erf_inv)
     code, v = rows.code, rows.v
 
     def row(pointers: list[str]) -> None:
@@ -35,7 +35,7 @@ def elementwise(name: str, bits: int) -> str:
         rows.over(block)
 
     rows.rounds.write(row)
-    return rows.rounds.text(name)
+    return rows.rounds.text("erf_inv")
 
 
 def softmax(bits: int) -> str:
@@ -107,12 +107,12 @@ class _Rows:
         self.v = FloatLanes(self.code, bits, VECTOR // bits)
         self.scalar = FloatLanes(self.code, bits)
 
-    def function(self, name: str) -> str:
+    def function(self, name: str, emit: Callable[[FloatLanes, str], str]) -> str:
         """The symbol of a function of `maths`, on vectors."""
         v = self.v
 
         def write(inner: Code) -> str:
-            return FUNCTIONS[name].emit(FloatLanes(inner, v.bits, v.width), "%x")
+            return emit(FloatLanes(inner, v.bits, v.width), "%x")
 
         return outlined(self.code.module, f"{name}_lanes", v.kind, [f"{v.kind} %x"], write)
 
@@ -150,7 +150,7 @@ class _Rows:
         """The sum of exp(x - largest), whose terms are written to `out` if there is one."""
         v, zero, least = self.v, self.v.const(0.0), self.v.const(-math.inf)
         m = splat(self.code, largest, v.scalar, v.width)
-        exp = self.function("exp")
+        exp = self.function("exp", exponential.exp)
 
         def block(where: Block, values: list[str]) -> list[str]:
             shifted = v.sub(self.load(where, x, least), m)
@@ -171,7 +171,7 @@ class _Rows:
 
     def log(self, x: str) -> str:
         """The logarithm of a scalar."""
-        return FUNCTIONS["log"].emit(self.scalar, x)
+        return logarithm.log(self.scalar, x)
 
 
-__all__ = ["elementwise", "log_softmax", "logsumexp", "softmax"]
+__all__ = ["erf_inv", "log_softmax", "logsumexp", "softmax"]
