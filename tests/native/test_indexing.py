@@ -246,3 +246,18 @@ def test_large_windows_are_not_copied():
     x = np.zeros((64, 64), np.float32)
     kernel = kernel_of(lambda x, i: [lax.dynamic_slice(x, (i, i), (50, 50)) + 1], [x, np.int32(3)])
     assert kernel.arena == 0
+
+
+def test_many_numbers_for_few_windows():
+    # More numbers in the indices than registers hold, few elements in the result.
+    x = np.arange(8, dtype=np.int8).reshape(1, 1, 1, 1, 1, 8)
+    indices = np.random.default_rng(0).integers(-3, 10, (7, 5))
+    params = {
+        "dimension_numbers": GatherDimensionNumbers((0, 1, 2, 3), (0, 4), (0, 4, 2, 5, 3)),
+        "slice_sizes": (1, 1, 1, 1, 1, 2),
+        "mode": GatherScatterMode.CLIP,
+        "fill_value": None,
+        "unique_indices": False,
+        "indices_are_sorted": False,
+    }
+    compare(gather, [x, indices], params)

@@ -194,7 +194,7 @@ def _gather(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     kind = value.kind
     fill = default_fill(kind.dtype) if p["fill_value"] is None else p["fill_value"]
     places = Windows(low, low.buffer(value), indices, layout, filled)
-    if out.size <= MOST and places.count <= UNROLLED:
+    if out.size <= MOST and places.count <= UNROLLED and indices.small:
         return [_in_registers(low, places, out.shape, fill)]
     if places.count == 1:
         return [_one(low, places, out, fill)]
