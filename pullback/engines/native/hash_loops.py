@@ -13,7 +13,7 @@ import numpy as np
 from . import threefry
 from .blocks import Block, Rounds, outlined, over_row, splat
 from .lanes import FloatLanes
-from .maths.published import erf_inv
+from .maths.erf_inverse import erf_inv
 from .text import Code
 
 WIDTH = 32

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .blocks import Block, Rounds, folded, outlined, over_row, splat
 from .lanes import FloatLanes
-from .maths import exponential, logarithm, published
+from .maths import erf_inverse, exponential, logarithm
 from .text import Code
 
 VECTOR = 1024
@@ -21,7 +21,7 @@ VECTOR = 1024
 def erf_inv(bits: int) -> str:
     """`(n)->(n)`: the inverse of erf of each element."""
     rows = _Rows(2, bits)
-    function = rows.function("erf_inv", published.erf_inv)
+    function = rows.function("erf_inv", erf_inverse.erf_inv)
     code, v = rows.code, rows.v
 
     def row(pointers: list[str]) -> None:

@@ -1,7 +1,7 @@
 """The inverse of erf in f32 as XLA computes it: the normal numbers of JAX come from it.
 
-Its square is rounded before the logarithm is taken, so that it is up to 1e-5 off towards the ends,
-where `erf_inverse.erf_inv` is not. Who draws random numbers wants the known ones.
+It rounds x**2 before it takes the logarithm of 1 - x**2, so that it is up to 1e-5 off where that is
+small. But who draws random numbers wants the known ones, and the same in and outside jit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from ..lanes import FloatLanes
-from . import erf_inverse
 from .formats import absolute
 from .logarithm import log1p
 
@@ -27,9 +26,7 @@ LIMIT = 5.0
 
 
 def erf_inv(v: FloatLanes, x: str) -> str:
-    """The y with erf(y) = x; NaN outside [-1, 1]. In f64 the one of `erf_inverse`."""
-    if v.bits == 64:
-        return erf_inverse.erf_inv(v, x)
+    """The y with erf(y) = x; NaN outside [-1, 1]."""
     w = v.neg(log1p(v, v.neg(v.mul(x, x))))
     # Horner's way, with one rounding in each step, as XLA has it: by pairs other bits come out.
     middle = v.horner(v.sub(w, v.const(2.5)), CENTRAL)
