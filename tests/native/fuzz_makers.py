@@ -183,6 +183,7 @@ def dynamic(g: Growing) -> object:
 def body(g: Growing, types: list[tuple[tuple[int, ...], np.dtype]], outs: int) -> ClosedProgram:
     """A small program on inputs of these types; its first outputs have the first `outs` types."""
     inner = Growing(g.dice.randrange(1 << 30))
+    inner.constant_inputs = True
     inner.dtypes = list({t[1] for t in types})
     variables = [Var(array_type(shape, dtype)) for shape, dtype in types]
     inner.values = list(variables)

@@ -49,6 +49,10 @@ class Growing:
         self.equations: list[Equation] = []
         # Few dtypes in one program, or its values would seldom meet.
         self.dtypes = self.dice.choices(DTYPES, WEIGHTS, k=self.dice.choice((1, 2, 2, 3)))
+        self.fixed: set[Var] = set()
+        """Constants, and what is computed of them alone."""
+        self.constant_inputs = False
+        """Whether all new inputs are constants: in the body of a loop."""
         self.tame = self.dice.random() < 0.5
         """Whether numbers are plain: else infinities and NaN soon fill every array."""
 
@@ -81,7 +85,10 @@ class Growing:
         """A new input, sometimes a constant of the program."""
         value = self.array(shape, dtype) if value is None else value
         var = Var(array_type(shape, dtype))
-        if shape and self.dice.random() < 0.1:
+        constant = shape and self.dice.random() < 0.1
+        if constant or self.constant_inputs:
+            self.fixed.add(var)
+        if constant:
             self.consts.append((var, HostArray(value)))
         else:
             self.inputs.append((var, value))
@@ -115,6 +122,9 @@ class Growing:
     def add(self, name: str, *atoms: Var | Literal, **params: object) -> list[Var] | None:
         """One more equation, unless `typing` refuses it or its results are too large."""
         primitive = BY_NAME[name]
+        fixed = all(isinstance(a, Literal) or a in self.fixed for a in atoms)
+        if fixed and name in UNARY + BINARY + ["integer_pow"]:
+            return None  # NumPy computes it before the program is compiled, and less exactly
         try:
             out = primitive.typing(*[a.aval for a in atoms], **params)
         except (TypeError, ValueError, IndexError, NotImplementedError):
@@ -123,6 +133,7 @@ class Growing:
         if sum(t.size for t in types) > 4 * MOST:
             return None
         outs = [Var(t) for t in types]
+        self.fixed |= set(outs) if fixed else set()
         self.equations.append(Equation(list(atoms), outs, primitive, params))
         self.values += outs
         return outs
