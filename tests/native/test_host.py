@@ -10,7 +10,7 @@ import pullback
 import pullback.numpy as jnp
 import pullback.scipy.linalg
 import pullback.scipy.special
-from pullback import lax, random
+from pullback import lax
 from pullback.core.errors import JaxRuntimeError
 from pullback.engines import numpy as numpy_engine
 from pullback.engines.native import calling
@@ -46,16 +46,6 @@ def repeated(step, carry):
 def test_host_calls_in_loops(step):
     both(lambda x: repeated(step, x), X)
     both(lambda x: repeated(step, x), X[:9])
-
-
-def test_host_calls_of_random_keys():
-    def function(key):
-        return repeated(lambda k: random.fold_in(k, random.gamma(k, 2.0, ()) * 100), key)[1]
-
-    closed = pullback.make_jaxpr(lambda k: random.key_data(function(k)))(random.key(0))
-    assert "random_gamma" in str(compile_program(closed).report)
-    (mine,) = run_kernel(compile_program(closed), [np.asarray(random.key(0)._value)])
-    np.testing.assert_array_equal(mine, numpy_engine.compiled(closed)(random.key(0)._value)[0])
 
 
 def test_a_program_of_nothing_but_host_calls_is_left_to_numpy():

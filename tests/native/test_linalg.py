@@ -23,6 +23,7 @@ from pullback.ops.linalg import (
 )
 from pullback.ops.spectral import lstsq, pinv, svd
 from pullback.ops.tridiagonal import tridiagonal, tridiagonal_solve
+from pullback.ops.updates import symmetric_product
 
 FULL = ["float32", "float64", "complex64", "complex128"]
 REAL_OF = {"complex64": "float32", "complex128": "float64"}
@@ -393,6 +394,12 @@ def test_least_squares(rng, shape, dtype):
             check(lstsq, [x, b, limits], steps=4000)
     if shape[0] == shape[1]:
         check(pinv, [definite(rng, a.shape, dtype), limits], {"hermitian": True}, 4000)
+
+
+def test_symmetric_product(rng):
+    for stack in STACKS:
+        a, c = rng.standard_normal((*stack, 3, 4)), rng.standard_normal((*stack, 3, 3))
+        check(symmetric_product, [a, c], {"alpha": 2.5, "beta": -0.5})
 
 
 # ---- inside programs

@@ -18,6 +18,7 @@ from ....ops.linalg import (
     adjoint,
     cholesky,
     conjugated,
+    flip,
     for_columns,
     lu,
     lu_factors,
@@ -30,6 +31,7 @@ from ....ops.slicing import concatenate, slice_along
 from ....ops.spectral import svd
 from ....ops.stacking import stack
 from ....ops.structural import broadcast_in_dim
+from ....ops.updates import symmetric_product
 from ....transforms.simplify import simplify
 from ..buffers import Buffer, address
 from ..kinds import FLOAT32, INT32, Unsupported, load, store
@@ -367,6 +369,14 @@ def _hermitian_part(low: Lowering, eq: Equation, args: list[Value]) -> list[Valu
     return rewritten(low, eq, args, function)
 
 
+def _symmetric_product(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
+    def function(a: Any, c: Any) -> list[Any]:
+        scale, other = (like(c, eq.params[name]) for name in ("alpha", "beta"))
+        return [add(mul(scale, matmul(a, flip(a))), mul(other, c))]
+
+    return rewritten(low, eq, args, function)
+
+
 def empty_stack(rule: Rule) -> Rule:
     """Results without elements have no code."""
 
@@ -390,6 +400,7 @@ RULES: dict[Any, Rule] = {
         det: _det,
         cofactors: _cofactors,
         hermitian_part: _hermitian_part,
+        symmetric_product: _symmetric_product,
     }.items()
 }
 
