@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from ..buffers import Buffer, address
-from ..kinds import INT32, Kind, Word, constant, load, store
+from ..kinds import INT32, Kind, Unsupported, Word, constant, load, store
 from ..lowering import Lowering, Value
 from ..nodes import Applied, Store
 from ..symbols import resolve
@@ -54,6 +54,8 @@ def _argument(low: Lowering, kind: Kind, value: Argument) -> str:
         low.module.declare(f"{name} = private constant i8 {ord(value)}")
         return name
     if isinstance(value, int):
+        if value >= 1 << 31:
+            raise Unsupported("matrices of more elements than LAPACK can count")
         name = f"@int_{value}" if value >= 0 else f"@int_minus_{-value}"
         low.module.declare(f"{name} = private constant i32 {value}")
         return name
