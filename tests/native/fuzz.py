@@ -15,6 +15,7 @@ import collections
 import ctypes
 import json
 import mmap
+import os
 import subprocess
 import sys
 import tempfile
@@ -161,6 +162,25 @@ def check(closed: ClosedProgram, args: Sequence[np.ndarray]) -> str:
     return wrong[0] if wrong else ""
 
 
+def apart(closed: ClosedProgram, args: Sequence[np.ndarray]) -> tuple[str, str]:
+    """The verdict, found in a process of its own: "crash" if that ends."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 2)
+        os.write(writing, json.dumps(verdict(closed, args)).encode()[:4000])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        text = answer.read()
+    _, status = os.waitpid(child, 0)
+    if status:
+        return "crash", f"exit {os.waitstatus_to_exitcode(status)}"
+    found, reason = json.loads(text)
+    return found, reason
+
+
 def verdict(closed: ClosedProgram, args: Sequence[np.ndarray]) -> tuple[str, str]:
     """("ok" | "unsupported" | "wrong" | "error", the reason)."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -187,12 +207,12 @@ def check_seed(seed: int) -> tuple[str, str]:
 
 def minimised(closed: ClosedProgram, args: Sequence[np.ndarray]) -> tuple[Any, Any, str]:
     """A part of the program that still fails: fewer outputs, and values as inputs."""
-    status, problem = verdict(closed, args)
+    status, problem = apart(closed, args)
     changed = True
     while changed:
         changed = False
         for smaller in _smaller(closed, args):
-            found, reason = verdict(*smaller)
+            found, reason = apart(*smaller)
             if found == status:
                 (closed, args), problem, changed = smaller, reason, True
                 break
@@ -357,9 +377,11 @@ def main() -> None:
         work(int(given.work[0]), int(given.work[1]), given.work[2])
     elif given.seed is not None:
         with enable_x64():
-            print(random_program(given.seed)[0])
-        print(check_seed(given.seed))
-        if check_seed(given.seed)[0] in ("wrong", "error"):
+            closed, args = random_program(given.seed)
+            print(closed)
+            found = apart(closed, args)
+        print(found)
+        if found[0] in ("wrong", "error", "crash"):
             print(report(given.seed))
     else:
         tally = hunt(given.first, given.count, given.jobs)

@@ -68,7 +68,7 @@ exp exp2 expm1 log log1p logistic sin cos tan asin acos atan atan2 sinh cosh tan
 rsqrt cbrt pow erf integer_pow square
 """
 ULPS = dict.fromkeys(FUNCTIONS.split(), 2.5)
-ULPS |= {"erfc": 4.5, "erf_inv": 4.5, "asinh": 4.5, "acosh": 4.5, "atanh": 4.5, "integer_pow": 4.5}
+ULPS |= {"erfc": 4.5, "erf_inv": 8.5, "asinh": 4.5, "acosh": 4.5, "atanh": 4.5, "integer_pow": 4.5}
 # Relative to 1 where the value is smaller, for they have zeros within.
 ABSOLUTE = {"lgamma": 8.0, "digamma": 8.0}
 # NumPy has these in longdouble, where 64 bits of float64 leave no doubt.
@@ -179,6 +179,9 @@ def _function(eq: Equation, xs: Sequence[np.ndarray]) -> Value:
     if name == "erf_inv" and dtype == np.float32:  # as XLA has it: of x * x, rounded
         with quiet():
             e = e + ulp(xs[0]) * np.exp(np.square(out.astype(np.float64)))
+    if name == "logistic" and not sure:  # NumPy's engine gives 0 for subnormal numbers
+        tiny = float(ml_dtypes.finfo(dtype).tiny)
+        e = np.where(np.abs(out) < tiny, tiny, e)
     if name in ("integer_pow", "pow", "square"):  # a factor may leave the range before the result
         limits = ml_dtypes.finfo(dtype)
         edge = (np.abs(out) <= float(limits.tiny) * 4) | (np.abs(out) >= float(limits.max) / 4)
@@ -228,7 +231,8 @@ def _bounded(out: np.ndarray, total: np.ndarray, terms: float) -> Value:
     e = (8 + terms**0.5) * _inner_eps(out.dtype) * size + ulp(out) + _tiny(out.dtype)
     if out.dtype.itemsize == 2:
         e = e + ulp(out)
-    return Value(out, np.where(size >= limit / 4, INF, np.where(np.isfinite(out), e, 0.0)))
+    finite = np.isfinite(out.real) | np.isfinite(out.imag)
+    return Value(out, np.where(size >= limit / 4, INF, np.where(finite, e, 0.0)))
 
 
 def _sum(eq: Equation, xs: Sequence[np.ndarray]) -> Value:
@@ -376,6 +380,9 @@ def _at_the_ends(eq: Equation, args: Sequence[Value]) -> Value:
             ):
                 lost = lost | wide
             lost = lost | ~np.isfinite(a.e)
+    if eq.primitive.name == "rem":  # between the ends the rest may have run through all values
+        with quiet():
+            lost = lost | (args[0].bound() > 0.05 * np.abs(args[1].x).astype(np.float64))
     discrete = kind(out.dtype) in "biu"
     for point in itertools.product(*corners):
         (y,) = evaluated(eq, point)
