@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Value:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self.shape, dtype=int))
+        return prod(self.shape)
 
     @property
     def small(self) -> bool:
@@ -128,7 +129,7 @@ class Lowering:
     def constant_value(self, number: Any, kind: Kind, shape: Sequence[int] = ()) -> Value:
         """One number everywhere."""
         lanes = Lanes.of_word(kind, (), constant(number, kind, 0))
-        size = int(np.prod(shape, dtype=int))
+        size = prod(shape)
         if size <= MOST:
             return self.small_value(lanes.taken(np.zeros(shape, int)))
         return Value(kind, shape, node=Scalar(lanes))
@@ -185,7 +186,7 @@ class Lowering:
 
     def new_buffer(self, kind: Kind, shape: Sequence[int]) -> Buffer:
         """Scratch memory, taken as long as the buffer is referred to."""
-        storage = Storage(self.arena, int(np.prod(shape, dtype=int)) * kind.size)
+        storage = Storage(self.arena, prod(shape) * kind.size)
         with self.code.writing_in(self.entry):
             pointer = self.code.at("%arena", storage.at)
         return Buffer(pointer, kind, shape, storage=storage)
@@ -396,7 +397,7 @@ class Lowering:
     ) -> Value:
         site = Site(self.code, tuple(a.kind for a in args), kind, 0)
         pieces = []
-        for i in range(int(np.prod(shape, dtype=int))):
+        for i in range(prod(shape)):
             words = [self.scalar(a, i if a.size > 1 else 0) for a in args]
             word = operation.emit(site, *words, **params)
             pieces.append(Lanes.of_word(kind, (), word))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Lanes:
     @classmethod
     def of_word(cls, kind: Kind, shape: Sequence[int], word: Word) -> Lanes:
         """The array that a word holds: a vector of its size, or a scalar if it has one element."""
-        size = int(np.prod(shape, dtype=int))
+        size = prod(shape)
         width = size if size > 1 else 0
         parts = []
         for part in word if isinstance(word, tuple) else (word,):

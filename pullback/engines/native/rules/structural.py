@@ -15,7 +15,7 @@ from ....ops.stacking import stack, unstack
 from ....ops.structural import broadcast_in_dim, iota, reshape, rev, squeeze, transpose
 from ..buffers import Buffer, address, strides_of
 from ..lowering import Lowering, Rule, Value
-from ..nodes import Applied, Counting, InMemory, Node, Scalar
+from ..nodes import CHEAP, Applied, Counting, InMemory, Node, Scalar
 from ..registers import Lanes
 
 View = Callable[[Buffer], Buffer | None]
@@ -53,7 +53,7 @@ def viewed(low: Lowering, value: Value, shape: Sequence[int], view: View) -> Val
     if node is not None:
         if isinstance(node, Scalar):
             return Value(value.kind, shape, node=node)
-        if isinstance(node, Applied) and node.uses <= 1 and node.sink is None:
+        if isinstance(node, Applied) and not _to_be_kept(node):
             turned = _through(low, node, shape, view)
             if turned is not None:
                 return Value(value.kind, shape, node=turned)
@@ -63,6 +63,11 @@ def viewed(low: Lowering, value: Value, shape: Sequence[int], view: View) -> Val
         seen = view(low.contiguous(value))
     assert seen is not None
     return low.memory_value(seen)
+
+
+def _to_be_kept(node: Applied) -> bool:
+    """Whether a value is or will be in memory, since others need it and it costs too much."""
+    return node.sink is not None or (node.uses > 1 and node.cost > CHEAP)
 
 
 def _through(low: Lowering, node: Node, shape: Sequence[int], view: View) -> Node | None:
@@ -76,7 +81,7 @@ def _through(low: Lowering, node: Node, shape: Sequence[int], view: View) -> Nod
         seen = view(node.buffer)
         return None if seen is None else InMemory(seen)
     assert isinstance(node, Applied)
-    if node.sink is not None or node.uses > 1:
+    if _to_be_kept(node):
         return None
     arguments = []
     for a in node.arguments:
@@ -102,7 +107,8 @@ def _broadcast(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
             strides[d] = step if n == shape[d] else 0
         return Buffer(b.pointer, b.kind, shape, strides, b.storage)
 
-    if value.size == out.size:  # only axes of length 1 are new
+    cheap = isinstance(value.node, Applied) and value.node.cost <= CHEAP // 2
+    if value.size == out.size or cheap:  # only axes of length 1 are new, or it costs nothing
         return [viewed(low, value, shape, view)]
     return [low.memory_value(view(low.buffer(value)))]
 
