@@ -49,9 +49,9 @@ class Primitive:
     foldable: ClassVar[bool] = True
     """Whether engines may do it once, before the program runs, if its arguments are constants."""
 
-    at_once: Any
-    """What is done outside every transformation and program: `eval`, unless something faster for
-    single calls is put in its place. It gives what `eval` gives, up to rounding."""
+    at_once: Any = None
+    """What is done in place of `eval` outside every transformation and program, where something is
+    faster for single calls. It gives what `eval` gives, up to rounding."""
 
     own_forward: ClassVar[bool] = False
     own_batch: ClassVar[bool] = False
@@ -63,12 +63,6 @@ class Primitive:
     def __init_subclass__(cls, family: bool = False, name: str | None = None) -> None:
         cls.own_forward = cls.forward is not Primitive.forward
         cls.own_batch = cls.batch is not Primitive.batch
-        for base in cls.__mro__:
-            if "at_once" in base.__dict__:
-                break
-            if "eval" in base.__dict__:
-                cls.at_once = base.__dict__["eval"]
-                break
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         missing = [] if family else [rule for rule in RULES if not hasattr(cls, rule)]
         if missing:
@@ -108,10 +102,11 @@ class Primitive:
         return self.typing(*types, **params), frozenset(own)  # type: ignore[attr-defined]
 
     def evaluate(self, args: Sequence[Any], params: Any) -> Any:
-        """Outside every transformation: unwrap, `at_once`, wrap. Where there are many results."""
+        """Outside every transformation: unwrap, `eval`, wrap. Used where there are many results."""
         arrays = [host_array(a) for a in args]
+        run = self.at_once or self.eval  # type: ignore[attr-defined]
         with quiet():
-            outs = self.at_once(*[a._value for a in arrays], **params)
+            outs = run(*[a._value for a in arrays], **params)
         types = self.typing(*[a.aval for a in arrays], **params)  # type: ignore[attr-defined]
         return [HostArray(y, t.weak_type) for y, t in zip(outs, types, strict=True)]
 

@@ -12,6 +12,7 @@ from ..core import dtypes
 from ..core.array import Array
 from ..core.errors import error
 from ..core.trace import type_of
+from ..engines import eager
 from ..ops import determinants, linalg, spectral
 from ..ops.comparison import eq, ne
 from ..ops.elementwise import like, select_n
@@ -77,6 +78,8 @@ def solve(a: Any, b: Any) -> Array:
       >>> print(jnp.linalg.solve(jnp.array([[2., 0.], [1., 1.]]), jnp.array([4., 5.])))
       [2. 3.]
     """
+    if (done := eager.solve(a, b)) is not None:
+        return done
     a, b = promote_inexact("linalg.solve", a, b)
     _check_square("solve", a)
     vector = len(b.shape) == 1
@@ -88,14 +91,13 @@ def solve(a: Any, b: Any) -> Array:
             got=f"a: {type_of(a).str_short()}, b: {type_of(b).str_short()}",
             fix="for a stack of vectors use solve(a, b[..., None])[..., 0].",
         )
-    n, k = sides.shape[-2:]
+    *outer, n, k = sides.shape
     factors, _, permutation = linalg.lu_factors(a)
     if len(a.shape) == 2 and len(sides.shape) > 2:
         # One matrix for all: further columns of one right-hand side.
-        *stack, _, _ = sides.shape
-        wide = reshape(shaping.moveaxis(sides, -2, 0), new_sizes=(n, math.prod(stack) * k))
+        wide = reshape(shaping.moveaxis(sides, -2, 0), new_sizes=(n, math.prod(outer) * k))
         x = linalg.lu_solve(a, factors, permutation, wide, trans=0)
-        return shaping.moveaxis(reshape(x, new_sizes=(n, *stack, k)), 0, -2)
+        return shaping.moveaxis(reshape(x, new_sizes=(n, *outer, k)), 0, -2)
     stack = broadcast_shapes("linalg.solve", a.shape[:-2], sides.shape[:-2])
     a, factors = (broadcast_to(m, (*stack, n, n)) for m in (a, factors))
     permutation = broadcast_to(permutation, (*stack, n))
@@ -110,6 +112,8 @@ def inv(a: Any) -> Array:
     """
     a = inexact("linalg.inv", a)
     _check_square("inv", a)
+    if (done := eager.solve(a)) is not None:
+        return done
     return solve(a, broadcast_to(diagonals.eye(a.shape[-1], dtype=a.dtype), a.shape))
 
 
