@@ -10,6 +10,7 @@ import numpy as np
 
 from ....core.program import Equation
 from ....ops.barriers import optimization_barrier, stop_gradient
+from ....ops.identities import device_put
 from ....ops.slicing import concatenate, pad, slice_, split
 from ....ops.stacking import stack, unstack
 from ....ops.structural import broadcast_in_dim, iota, reshape, rev, squeeze, transpose
@@ -296,6 +297,7 @@ RULES: dict[Any, Rule] = {
     iota: _iota,
     optimization_barrier: _same,
     stop_gradient: _same,
+    device_put: _same,
 }
 
 __all__ = ["RULES", "address", "regrouped", "sliced", "strides_of", "viewed"]
