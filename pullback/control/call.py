@@ -12,6 +12,7 @@ from ..core.program import ClosedProgram
 from ..core.trace import inside
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
+from ..engines import whole
 from ..transforms.stage import batch_program, jvp_program, split_program, transpose_program
 
 
@@ -45,6 +46,10 @@ class Jit(ProgramPrimitive):
 
     def eval(self, *xs: Any, jaxpr: ClosedProgram, name: str) -> Any:
         return numpy_engine.compiled(jaxpr)(*xs)
+
+    def at_once(self, *xs: Any, jaxpr: ClosedProgram, name: str) -> Any:
+        """By the engine of jit."""
+        return whole.called(jaxpr)(*xs)
 
     def called_program(self, params: Any) -> Any:
         return params["jaxpr"]

@@ -70,7 +70,9 @@ class Scan(ProgramPrimitive):
 
     def at_once(self, *args: Any, **params: Any) -> Any:
         """The whole loop as one compiled program, if that pays."""
-        run = whole.compiled(self, params, params["length"], args)
+        body, run = params["jaxpr"], None
+        if params["length"] >= whole.rounds_that_pay(body):
+            run = whole.compiled(self, params, body, args)
         return self.eval(*args, **params) if run is None else run(*args)
 
     def forward(self, trace: Any, primals: Any, tangents: Any, params: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from ..core.program import ClosedProgram, Program, run_closed
 from ..core.trace import host_array, inside, type_of
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
+from ..engines import whole
 from ..ops.elementwise import select_n
 from ..ops.reduction import reduce_or
 from ..ops.structural import broadcast_in_dim, to_front, zeros
@@ -42,15 +44,32 @@ class While(ProgramPrimitive):
             for t, x in zip(body_jaxpr.out_avals, carry, strict=True)
         ]
 
-    def eval(
-        self, *xs: Any, cond_jaxpr: Any, body_jaxpr: Any, cond_nconsts: int, body_nconsts: int
-    ) -> Any:
-        condition = numpy_engine.compiled(cond_jaxpr)
-        body = numpy_engine.compiled(body_jaxpr)
-        cond_consts, body_consts, carry = _parts(xs, cond_nconsts, body_nconsts)
+    def eval(self, *xs: Any, **params: Any) -> Any:
+        return self._rounds(xs, params)[0]
+
+    def at_once(self, *xs: Any, **params: Any) -> Any:
+        """Round by round; those that are left after many rounds as one compiled program."""
+        cond, body = params["cond_jaxpr"], params["body_jaxpr"]
+        carry, goes_on = self._rounds(xs, params, whole.rounds_that_pay(cond, body))
+        if not goes_on:
+            return carry
+        args = [*xs[: len(xs) - len(carry)], *carry]
+        run = whole.compiled(self, params, body, args)
+        return self.eval(*args, **params) if run is None else run(*args)
+
+    def _rounds(self, xs: Any, params: Any, most: float = math.inf) -> tuple[Any, bool]:
+        """The carry when the loop is over, or after the rounds there may be; if it would go on."""
+        condition = numpy_engine.compiled(params["cond_jaxpr"])
+        body = numpy_engine.compiled(params["body_jaxpr"])
+        nc, nb = params["cond_nconsts"], params["body_nconsts"]
+        cond_consts, body_consts, carry = _parts(xs, nc, nb)
+        count = 0
         while condition(*cond_consts, *carry)[0]:
+            if count >= most:
+                return carry, True
             carry = body(*body_consts, *carry)
-        return carry
+            count += 1
+        return carry, False
 
     def forward(self, trace: Any, primals: Any, tangents: Any, params: Any) -> Any:
         nc, nb = params["cond_nconsts"], params["body_nconsts"]

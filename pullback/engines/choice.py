@@ -71,6 +71,15 @@ def choose(closed: ClosedProgram, wish: str = AUTO) -> Choice:
     return found  # type: ignore[no-any-return]
 
 
+def native_choice(closed: ClosedProgram) -> Choice | None:
+    """The program compiled by the native engine; None if that has no code for it."""
+    with _lock:
+        try:
+            return _native(closed, AUTO)
+        except _Not:
+            return None
+
+
 def engine_for(closed: ClosedProgram, wish: str = AUTO) -> tuple[str, str]:
     """The name of the engine that runs a program, and why it does."""
     choice = choose(closed, wish)
@@ -128,4 +137,4 @@ def llvm_is_installed() -> bool:
     return util.find_spec("llvmlite") is not None
 
 
-__all__ = ["AUTO", "ENGINES", "Choice", "check_wish", "choose", "engine_for"]
+__all__ = ["AUTO", "ENGINES", "Choice", "check_wish", "choose", "engine_for", "native_choice"]
