@@ -61,7 +61,8 @@ def test_values(name, dtype):
     rtol = 3e-13 if dtype is np.float64 else 3e-6 if "box" in name else 2e-7
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(got, want.astype(dtype), rtol=rtol, atol=1e-37)
-    np.testing.assert_array_equal(got, compiled)
+    # A compiled function rounds a * b + c once, and near the zero of log the sum is small.
+    np.testing.assert_allclose(got, compiled, rtol=1e-14 if dtype is np.float64 else 5e-7)
 
 
 SMOOTH = {

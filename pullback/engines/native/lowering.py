@@ -158,8 +158,13 @@ class Lowering:
             words = [load(code, buffer.kind, buffer.pointer, 0)] if size else []
             return Lanes.of_word(buffer.kind, buffer.shape, words[0]) if words else _empty(buffer)
         if buffer.contiguous:
-            word = load(code, buffer.kind, buffer.pointer, size)
-            return Lanes.of_word(buffer.kind, buffer.shape, word)
+            pieces, at = [], 0
+            for width in _piece_widths(buffer.kind, size):
+                start = address(code, buffer.kind, buffer.pointer, at)
+                word = load(code, buffer.kind, start, width if width > 1 else 0)
+                pieces.append(Lanes.of_word(buffer.kind, (width,), word))
+                at += width
+            return Lanes(buffer.kind, buffer.shape, Lanes.joined(pieces).parts)
         pieces = []
         for position in np.ndindex(*buffer.shape):
             at = address(code, buffer.kind, buffer.pointer, buffer.offset(code, position))
@@ -498,6 +503,21 @@ def empty_value(aval: ArrayType) -> Value:
     """An array without elements."""
     kind = kind_of(aval.dtype)
     return Value(kind, aval.shape, lanes=Lanes(kind, aval.shape, [[]] * kind.parts))
+
+
+def _piece_widths(kind: Kind, size: int) -> list[int]:
+    """How many elements each load takes of a small array: all, or for complex numbers a power of 2.
+
+    Parts taken apart from 48 floats and shuffled again end the process: an assertion of LLVM 22 in
+    combineX86ShufflesRecursively.
+    """
+    if kind.family != "c":
+        return [size]
+    widths = []
+    while size:
+        widths.append(min(8, 1 << (size.bit_length() - 1)))
+        size -= widths[-1]
+    return widths
 
 
 def _empty(buffer: Buffer) -> Lanes:

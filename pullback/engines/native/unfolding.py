@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from ...core.primitive import CORE, Absent
+from ...core.primitive import CORE, Absent, Method
 from ...core.program import ClosedProgram, Equation, trace_program
 from ...core.trace import EVAL, inside
 from ...transforms.simplify import simplify
@@ -23,7 +23,7 @@ def decomposed(eq: Equation) -> ClosedProgram:
     if called is not None:
         return simplify(called)
     lower = getattr(type(eq.primitive), "lower", CORE)
-    if lower is CORE or isinstance(lower, Absent):
+    if lower is CORE or isinstance(lower, (Absent, Method)):
         raise Unsupported(f"the operation {eq.primitive.name}")
     try:
         return _written(eq.primitive, types, tuple(sorted(eq.params.items())))
