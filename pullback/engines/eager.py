@@ -158,7 +158,7 @@ def along_rows(name: str, x: Any, axis: Any) -> HostArray | None:
     rows = np.ascontiguousarray(value if last else value.swapaxes(axis, -1))
     with quiet():
         out = _row_loop(name, _FLOATS[value.dtype])(rows, np.empty_like(rows))
-    return HostArray(out if last else np.ascontiguousarray(out.swapaxes(axis, -1)), x._weak)
+    return HostArray(out if last else np.ascontiguousarray(out.swapaxes(axis, -1)))
 
 
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> HostArray | None:
@@ -177,7 +177,7 @@ def logsumexp(x: Any, axis: Any, keepdims: bool) -> HostArray | None:
         return None
     with quiet():
         out = _row_loop("logsumexp", _FLOATS[value.dtype])(np.ascontiguousarray(rows))
-    return HostArray(out.reshape(kept) if keepdims else out, x._weak)
+    return HostArray(out.reshape(kept) if keepdims else out)
 
 
 def _has_rows(x: Any) -> bool:
