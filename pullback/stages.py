@@ -170,8 +170,7 @@ class Explanation:
         head = f"engine: {self.engine}, because {self.reason}"
         if self.kernel is None:
             return head
-        arena = f"scratch memory: {self.kernel.arena} bytes"
-        return "\n".join([head, arena, str(self.report)]).rstrip()
+        return f"{head}\n{self.report}".rstrip()
 
 
 class Stage:

@@ -49,12 +49,12 @@ class Fusion:
                 group.append(other)
                 nodes |= set(walk([other.node]))
         group += self._worth_keeping(group)
+        work = prod(group[0].shape) * (1 + sum(s.node.cost for s in group))
+        self.report.spend(_described(group), work)
         Group(self.code, self.registers, group).write()
         for s in group:
             s.done = True
         self.waiting = [s for s in self.waiting if not s.done]
-        elements = prod(group[0].shape)
-        self.report.spend(_described(group), elements * (1 + sum(s.node.cost for s in group)))
 
     def _finish_sources(self, nodes: set[Node]) -> None:
         for node in nodes:
@@ -96,9 +96,14 @@ class Fusion:
 
 def _described(group: Sequence[Sink]) -> str:
     shape = "x".join(map(str, group[0].shape))
-    parts = [f"{s.how} over {list(s.axes)}" if isinstance(s, Reduce) else "store" for s in group]
     operations = sum(type(n) is Applied for n in walk([s.node for s in group]))
-    return f"{shape}: {', '.join(parts)} ({operations} operations)"
+    reduced = [
+        f"{s.how} over axis {', '.join(map(str, s.axes))}" for s in group if isinstance(s, Reduce)
+    ]
+    stores = len(group) - len(reduced)
+    parts = [f"{operations} operation{'s' * (operations != 1)}"] if operations else []
+    parts += reduced + [f"{stores} array{'s' * (stores != 1)} stored"] * (stores > 0)
+    return f"loop over {shape}: {', '.join(parts)}"
 
 
 class Group:
