@@ -96,7 +96,8 @@ class Fusion:
 
 def _described(group: Sequence[Sink]) -> str:
     shape = "x".join(map(str, group[0].shape))
-    operations = sum(type(n) is Applied for n in walk([s.node for s in group]))
+    nodes = walk([s.node for s in group])
+    operations = sum(type(n) is Applied and not stored(n) for n in nodes)
     reduced = [
         f"{s.how} over axis {', '.join(map(str, s.axes))}" for s in group if isinstance(s, Reduce)
     ]
