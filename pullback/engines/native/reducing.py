@@ -47,13 +47,17 @@ class Reduction:
 
 
 def _lowest(kind: Kind) -> Any:
-    if kind.family in "fc":
+    if kind.family == "c":  # they are in order by real part, then by imaginary part
+        return complex(-np.inf, -np.inf)
+    if kind.family == "f":
         return -np.inf
     return False if kind.family == "b" else np.iinfo(kind.dtype).min
 
 
 def _highest(kind: Kind) -> Any:
-    if kind.family in "fc":
+    if kind.family == "c":
+        return complex(np.inf, np.inf)
+    if kind.family == "f":
         return np.inf
     return True if kind.family == "b" else np.iinfo(kind.dtype).max
 
