@@ -51,6 +51,8 @@ docs: $(VENV)/test.stamp
 bench: $(VENV)/bench.stamp
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.numpy_calls
+	$(PY) -m benchmarks.native
+	$(PY) -m benchmarks.adbench
 
 check: lint types test clients
 

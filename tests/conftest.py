@@ -1,10 +1,17 @@
 """What every test gets: the --fuzz option, and the same random numbers in each run."""
 
+import os
 import random
+from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+
+# Machine code that the tests compile is kept in the clone, not in the user's own cache.
+os.environ.setdefault(
+    "PULLBACK_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "machine code")
+)
 
 # The same examples in each run; --fuzz looks for new ones.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
