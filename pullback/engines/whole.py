@@ -14,9 +14,10 @@ from .choice import choose, llvm_is_installed, native_choice
 
 Run = Callable[..., tuple[Any, ...]]
 
-_START, _EACH = 10_000, 400
-"""What it takes to compile a loop, in operations of NumPy, which are 1 us each: 10 ms, and 0.4 ms
-for each of its operations."""
+_START, _EACH, _ROUND = 2_500, 100, 2
+"""In operations of NumPy, which are 1 us each: a quarter of what it takes to compile a loop, 10 ms,
+and of what it takes besides for each of its operations, since loops are seldom called just once;
+and what a round takes besides its operations."""
 _CALL = 40
 """Operations of NumPy that take longer than a call of a compiled program: 10 to 20 us."""
 
@@ -34,14 +35,14 @@ def called(program: ClosedProgram) -> Run:
 
 
 def rounds_that_pay(*bodies: ClosedProgram) -> float:
-    """So many rounds of a loop take NumPy as long as it takes to compile it.
+    """From so many rounds on a loop is compiled.
 
     The setting pullback_engine="native" compiles whatever can be, and "numpy" nothing.
     """
     wish, each = values.pullback_engine, sum(steps(body) for body in bodies)
     if wish == "numpy" or any(steps(body) < 0 for body in bodies) or not llvm_is_installed():
         return math.inf
-    return 0 if wish == "native" else _START / max(each, 1) + _EACH
+    return 0 if wish == "native" else (_START + _EACH * each) / (each + _ROUND)
 
 
 def compiled(
