@@ -24,14 +24,9 @@ _CALL = 40
 
 def called(program: ClosedProgram) -> Run:
     """A program as a function: by the engine that jit would choose, if it has some operations."""
-    run = program.cache.get("called")
-    if run is None:
-        few = steps(program) < _CALL
-        run = numpy_engine.compiled(program) if few else choose(program).run
-        program.cache["called"] = run
-    if values.pullback_engine == "numpy":
+    if steps(program) < _CALL or values.pullback_engine == "numpy":
         return numpy_engine.compiled(program)
-    return run  # type: ignore[no-any-return]
+    return choose(program).run
 
 
 def rounds_that_pay(*bodies: ClosedProgram) -> float:

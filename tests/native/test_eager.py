@@ -46,6 +46,7 @@ def no_loops(monkeypatch):
     for name in ("_bits_loop", "_keys_loop", "_uniform_loop", "_normal_loop", "_row_loop"):
         monkeypatch.setattr(eager, name, refuse)
     monkeypatch.setattr(whole, "native_choice", refuse)
+    monkeypatch.setattr(whole, "choose", refuse)
 
 
 def numpy_only():
@@ -430,17 +431,25 @@ def test_a_while_loop_is_the_same_in_all_engines():
             assert int(collatz(jnp.asarray(27))) == 111
 
 
-def test_derivatives_of_jitted_functions_run_compiled():
-    @pb.jit
-    def f(x):
-        for k in range(30):
-            x = jnp.sin(x * (1 + k / 10)) + x
-        return x.sum()
+def deep(x):
+    for k in range(30):
+        x = jnp.sin(x * (1 + k / 10)) + x
+    return x.sum()
 
-    x = jnp.linspace(0.0, 1.0, 5)
-    got = pb.grad(f)(x)
+
+def test_derivatives_of_jitted_functions_run_compiled(monkeypatch):
+    x, chosen = jnp.linspace(0.0, 1.0, 5), []
+
+    def choose(program, before=whole.choose):
+        choice = before(program)
+        chosen.append(choice.engine)
+        return choice
+
+    monkeypatch.setattr(whole, "choose", choose)
+    got = pb.grad(pb.jit(deep))(x)
+    assert set(chosen) == {"native"}
     with numpy_only():
-        np.testing.assert_allclose(got, pb.grad(f)(x), rtol=1e-10)
+        np.testing.assert_allclose(got, pb.grad(pb.jit(deep))(x), rtol=1e-10)
 
 
 # ---- the setting, the start of a process, threads
@@ -456,6 +465,7 @@ def test_the_setting_leaves_all_to_numpy(no_loops, begun):
         nn.log_softmax(jnp.ones(3))
         logsumexp(jnp.ones(3))
         lax.erf_inv(jnp.ones(3) / 2)
+        pb.grad(pb.jit(deep))(jnp.ones(3))
     with pytest.raises(AssertionError, match="machine code"):
         random.normal(key, (100,))
 
