@@ -41,10 +41,10 @@ def cases_of(primitive):
                 yield [old], {"new_dtype": new, "weak_type": False}
         return
     if primitive is comparison.bitcast_convert_type:
-        plain = [d for d in DTYPES if dtypes.kind(d) in "iuf"]
-        for old in plain:
-            for new in plain:
-                if old.itemsize == new.itemsize:
+        for old in DTYPES:
+            for new in DTYPES:
+                plain = {dtypes.kind(old), dtypes.kind(new)} <= set("iuf")
+                if old == new or (plain and old.itemsize == new.itemsize):
                     yield [old], {"new_dtype": new}
         return
     takes = getattr(primitive, "takes", None) or TAKES[primitive.name]
