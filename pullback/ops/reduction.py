@@ -92,6 +92,8 @@ class ReduceProd(Reduction):
 
     def eval(self, x: Any, *, axes: Any) -> Any:
         dtype = x.dtype
+        if not axes:  # NumPy's product begins with 1, which times 0 + inf i is nan + inf i
+            return x
         if dtype.char in "fdFDilqILQ":
             return np.multiply.reduce(x, axes, dtype)
         # Half-width floats are multiplied in float32, as XLA does; small integers wrap around.

@@ -1,9 +1,12 @@
 """Reductions of the native engine at the edges: no elements, one, NaN, zeros of both signs."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from kernels import compare
 
+import pullback as pb
 from pullback.core.settings import enable_x64
 from pullback.ops.reduction import reduce_max, reduce_min, reduce_prod
 from pullback.ops.structural import reduce_sum
@@ -52,3 +55,33 @@ def test_extrema_of_complex_numbers_with_a_nan(primitive, part, shape, axes):
         given.append(x.copy())
         getattr(given[-1].reshape(-1), part)[place] = np.nan
     compare(primitive, [x], {"axes": axes}, more=[[g] for g in given])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "c8"])
+@pytest.mark.parametrize("shape, axes", SHAPES)
+def test_sums_of_minus_zeros(dtype, shape, axes):
+    """They are 0, also of one element: sums begin with 0. Over no axes nothing is added."""
+    compare(reduce_sum, [-np.zeros(shape, dtype)], {"axes": axes})
+
+
+@pytest.mark.parametrize("dtype", ["f4", "c8", "c16"])
+@pytest.mark.parametrize("shape, axes", SHAPES)
+def test_products_with_infinities(dtype, shape, axes):
+    """Products begin with 1, which makes NaN of a part that is 0 beside an infinite one."""
+    x = np.full(shape, 1j * np.inf if dtype[0] == "c" else -np.inf).astype(dtype)
+    if axes:
+        x[0] = 2
+    compare(reduce_prod, [x], {"axes": axes})
+
+
+@pytest.mark.parametrize("shape", [(3,), (64,)])
+@pytest.mark.parametrize("engine", [None, "numpy", "native"])
+@pytest.mark.parametrize("number", [-0.0, complex(0, np.inf)])
+def test_over_no_axes_elements_stay_as_they_are(shape, engine, number):
+    x = np.full(shape, number)
+    for primitive in (reduce_sum, reduce_prod):
+        function = partial(primitive, axes=())
+        got = (
+            function(pb.numpy.asarray(x)) if engine is None else pb.jit(function, engine=engine)(x)
+        )
+        assert np.asarray(got).tobytes() == x.tobytes()

@@ -41,6 +41,8 @@ def reduced(low: Lowering, value: Value, axes: Sequence[int], how: str, eq: Equa
     if value.size == 0:
         first = row.first(value.kind)
         return low.constant_value(first, value.kind, shape)
+    if not axes:
+        return value
     if value.small:
         return _in_registers(low, value, axes, how, shape)
     node = low.node(value)
@@ -62,12 +64,28 @@ def _in_registers(
     row = REDUCTIONS[how]
     inner = row.kind(value.kind)
     wide = Lanes(inner, lanes.shape, lanes.parts)
+    if _changed_by_first(value.kind, how):
+        wide = _with_first(low, wide, how)
     total = _tree(low, wide, table, how)
     size = prod(shape)
     word = row.finish(low.code, value.kind, size if size > 1 else 0, low.registers.word(total))
     if value.kind.narrow:
         return low.word_value(value.kind, shape, word)
     return low.small_value(Lanes(value.kind, shape, total.parts))
+
+
+def _changed_by_first(kind: Kind, how: str) -> bool:
+    """Whether an element differs from what a loop makes of it alone, beginning with `first`.
+
+    -0 + 0 is 0, and the product of 1 + 0i and an infinite number has a NaN part: so it is in NumPy.
+    """
+    return (how == "sum" and kind.family in "fc") or (how == "prod" and kind.family == "c")
+
+
+def _with_first(low: Lowering, lanes: Lanes, how: str) -> Lanes:
+    row = REDUCTIONS[how]
+    first = Lanes.of_word(lanes.kind, (), row.identity(lanes.kind, 0))
+    return _combined(low, lanes.kind, first.taken(np.zeros(lanes.shape, int)), lanes, how)
 
 
 def _tree(low: Lowering, lanes: Lanes, table: np.ndarray, how: str) -> Lanes:
