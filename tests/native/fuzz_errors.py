@@ -107,6 +107,9 @@ def fresh(eq: Equation, xs: Sequence[np.ndarray]) -> list[Value]:
         return [Value(outs[0].x, np.where(nan, INF, 0.0))]
     if name == "abs" and kind(xs[0].dtype) == "c":
         return [Value(outs[0].x, _unsafe(xs, outs[0].x, 2.5 * ulp(outs[0].x)))]
+    if name in ("reduce_max", "reduce_min") and kind(xs[0].dtype) == "c":
+        several = np.sum(_nan(xs[0]), eq.params["axes"]) > 1
+        outs[0].e = np.where(several, INF, 0.0)  # any of them may be the result
     if name in SIGNLESS_ZERO and any(_has_minus_zero(x) for x in xs):
         for v in outs:
             if kind(v.x.dtype) in "fc":
