@@ -153,6 +153,8 @@ def _function(eq: Equation, xs: Sequence[np.ndarray]) -> Value:
                 e = e * (1 + np.abs(xs[1] * np.log(xs[0].astype(dtype))))
         if name == "exp2":  # the same for the product with log 2
             e = e * (1 + np.abs(xs[0]))
+        if name == "atan2":
+            e = _angle_error(*xs, out, e)
         return Value(out, _unsafe(xs, out, e))
     budget = ULPS.get(name, 0.0)
     if dtype in (np.dtype("f2"), BFLOAT16):
@@ -191,6 +193,15 @@ def _function(eq: Equation, xs: Sequence[np.ndarray]) -> Value:
         if name == "integer_pow" and eq.params["y"] < 0:
             e = np.where(edge & ~np.isnan(out), INF, e)
     return Value(out, e)
+
+
+def _angle_error(y: np.ndarray, x: np.ndarray, out: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """Of complex numbers: x^2 + y^2 may cancel, and -pi and pi are at one cut."""
+    with quiet():
+        squares = [np.square(z.astype(np.complex128)) for z in (x, y)]
+        e = e * (np.abs(squares[0]) + np.abs(squares[1])) / np.abs(squares[0] + squares[1])
+        sure = (e < 0.1) & (np.abs(out.real) < np.pi - e)
+    return np.where(sure, e, INF)
 
 
 def _reference(eq: Equation, xs: Sequence[np.ndarray], dtype: np.dtype) -> tuple[np.ndarray, bool]:

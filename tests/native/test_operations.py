@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from elementwise_kernels import WIDTHS, build, edges, operands, out_type
+from kernels import kernel_of, results
 
 from pullback.core import dtypes
 from pullback.core.settings import enable_x64
@@ -376,3 +377,16 @@ def test_rounding_of_ties_and_their_neighbours(dtype, wide):
     want = meaning(case[0], case[1], [x], params)
     for kernel in build(*case, (0, 16)).values():
         assert same_bits(kernel(x), want).all()
+
+
+def test_sides_of_the_cut_of_complex_angles():
+    """Parts that are 0 decide between pi and -pi; the kernel follows the formula of `eval`."""
+    parts = [0.0, -0.0, 2.0, -2.0]
+    points = np.array([complex(a, b) for a in parts for b in parts])
+    y, x = (np.ascontiguousarray(z.reshape(-1)) for z in np.meshgrid(points, points))
+    with quiet(), np.errstate(all="ignore"):
+        regular = np.abs(x * x + y * y) > 0.1
+        wanted = functions.atan2.eval(y[regular], x[regular])
+    with enable_x64():
+        (got,) = results(kernel_of(lambda *a: [functions.atan2(*a)], [y, x]), [y, x])
+    np.testing.assert_allclose(got[regular], wanted, rtol=0, atol=1e-14)

@@ -335,13 +335,19 @@ def _repeated(site: Site, z: Word, count: str) -> Word:
 
 
 def _atan2(site: Site, y: Word, x: Word) -> Word:
-    """-i log((x + i y) / sqrt(x^2 + y^2))"""
+    """-i log((x + i y) / sqrt(x^2 + y^2))
+
+    The products with i are those of complex numbers: of the signs of their zeros depends on which
+    side of the branch cut an imaginary x or y is.
+    """
     v = site.floats
+    zero, one = v.const(0.0), v.const(1.0)
     squares = [complexes.multiplied(site, COMPLEX128, part, part) for part in (y, x)]
     radius = moduli.root(site, COMPLEX128, complexes.added(site, COMPLEX128, *squares))
-    point = v.sub(x[0], y[1]), v.add(x[1], y[0])
-    re, im = _log(site, complexes.divided(site, COMPLEX128, point, radius))
-    return im, v.neg(re)
+    turned = complexes.multiplied(site, COMPLEX128, (zero, one), y)
+    point = complexes.added(site, COMPLEX128, x, turned)
+    found = _log(site, complexes.divided(site, COMPLEX128, point, radius))
+    return complexes.multiplied(site, COMPLEX128, (v.neg(zero), v.neg(one)), found)
 
 
 FUNCTIONS: dict[str, Callable[..., Word]] = {
