@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from ...core.dtypes import KEY_TYPES
+from . import machine
 from .text import Code, float_text
 
 Word = Any
@@ -82,15 +83,22 @@ def kind_of(dtype: Any) -> Kind:
     """The kind of a dtype.
 
     Raises:
-      Unsupported: this engine does not know the dtype.
+      Unsupported: this engine does not know the dtype, or the machine has no instructions for it.
     """
     dtype = np.dtype(dtype)
+    if dtype == np.float16 and not _converts_halves():
+        raise Unsupported("arrays of dtype float16 on a processor without F16C")
     found = _KINDS.get(dtype)
     if found is None and dtype == KEY.dtype:
         return KEY
     if found is None:
         raise Unsupported(f"arrays of dtype {dtype.name}")
     return found
+
+
+def _converts_halves() -> bool:
+    """Without F16C, code for x86 calls functions of a compiler's library, which is not here."""
+    return not machine.TRIPLE.startswith("x86") or "+f16c" in machine.FEATURES.split(",")
 
 
 def _all_kinds() -> dict[np.dtype, Kind]:
