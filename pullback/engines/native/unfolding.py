@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ...core.primitive import CORE, Absent, Method
 from ...core.program import ClosedProgram, Equation, trace_program
 from ...core.trace import EVAL, inside
+from ...ops.elementwise import Elementwise, convert_element_type
 from ...transforms.simplify import simplify
-from .kinds import Unsupported
+from .kinds import Unsupported, kind_of
 
 
 def decomposed(eq: Equation) -> ClosedProgram:
@@ -38,8 +41,25 @@ def _written(primitive: Any, types: Any, params: Any) -> ClosedProgram:
 
 def _traced(primitive: Any, types: Any, params: dict[str, Any]) -> ClosedProgram:
     def function(*xs: Any) -> list[Any]:
+        if isinstance(primitive, Elementwise):
+            return [_in_float32(primitive, xs, params)]
         out = primitive.lower(*xs, **params)
         return list(out) if primitive.multiple_results else [out]
 
     with inside(EVAL):
         return simplify(trace_program(function, list(types)))
+
+
+def _in_float32(primitive: Any, xs: Any, params: dict[str, Any]) -> Any:
+    """16-bit floats are rounded at the end only: digits of a formula's steps may cancel.
+
+    gamma_log_density(10, 10) in float16 would be -3.25 instead of -3.084.
+    """
+
+    def converted(x: Any, dtype: Any) -> Any:
+        return convert_element_type(x, new_dtype=np.dtype(dtype), weak_type=False)
+
+    wide = [converted(x, np.float32) if kind_of(x.dtype).narrow else x for x in xs]
+    out = primitive.lower(*wide, **params)
+    aval = primitive.typing(*[x.aval for x in xs], **params)
+    return out if out.dtype == aval.dtype else converted(out, aval.dtype)
