@@ -329,6 +329,14 @@ def test_a_lane_does_not_depend_on_its_neighbours():
     np.testing.assert_array_equal(run("sin", mixed)[same], alone[same])
 
 
+@pytest.mark.parametrize("bits", DTYPES)
+def test_lgamma_of_large_negative_numbers(bits):
+    """They are all whole, and so poles."""
+    limits = np.finfo(DTYPES[bits])
+    x = np.array([limits.min, limits.min / 2, -(2.0**60), -np.inf], DTYPES[bits])
+    assert np.all(run("lgamma", x) == np.inf)
+
+
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, 1.5, -2.5, 1e30, -1e30]
 SPECIAL += [np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e-30, 300.0, -300.0, 2.0**24 + 1, -(2.0**31)]
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 from elementwise_kernels import WIDTHS, build, edges, operands, out_type
 from kernels import kernel_of, results
 
@@ -21,7 +22,7 @@ BINARY = {
     *("eq", "ne", "lt", "le", "gt", "ge", "eq_to", "lt_to", "le_to", "max", "min"),
     *("and", "or", "xor", "shift_left", "shift_right_arithmetic", "shift_right_logical"),
     *("mulhi", "gcd", "hypot", "logaddexp", "logaddexp2", "zero_times", "zero_over"),
-    *("igamma", "igammac", "beta_function", "polygamma", "zeta"),
+    *("igamma", "igammac", "beta_function", "polygamma", "zeta", "digamma_difference"),
 }
 PARAMS = {
     functions.integer_pow: [{"y": y} for y in (-20, -3, -1, 0, 1, 2, 3, 5, 16, 17)],
@@ -90,7 +91,7 @@ CLOSE = dict.fromkeys(
     ),
     2,
 )
-CLOSE |= {"hypot": 1, "lgamma": 4, "digamma": 4, "erf_inv": 6, "erfc": 7}
+CLOSE |= {"hypot": 1, "lgamma": 4, "digamma": 4, "digamma_difference": 4, "erf_inv": 6, "erfc": 7}
 """Ulps, of primitives that are not exact. C's erfc, which is the measure, is off by up to 5."""
 CLOSE_COMPLEX = {"mul": 2, "square": 2, "div": 4, "integer_pow": 60, "abs": 1, "sign": 3, "sqrt": 3}
 CLOSE_COMPLEX |= {"tanh_slope": 4}
@@ -109,7 +110,7 @@ PRODUCTS = {"mul", "div", "square", "integer_pow", "tanh_slope", "pow"}
 WIDER = {"f": np.float64, "d": np.longdouble, "F": np.complex128, "D": np.clongdouble}
 IN_C = {"erf": math.erf, "erfc": math.erfc}
 """SciPy's erfc is off by 346 ulps at 26."""
-BY_SCIPY = {"digamma", "erf_inv", "lgamma"}
+BY_SCIPY = {"digamma", "digamma_difference", "erf_inv", "lgamma"}
 """Asked in float64: that of erf_inv in float32 is off by up to 48 ulps."""
 
 
@@ -192,6 +193,13 @@ def sensitivity_of(primitive, arrays, want):
             return (1 + 1 / abs(want)) * (abs(x) ** 2 + abs(y) ** 2) / abs(x * x + y * y)
         if primitive is functions.logistic and complex_:
             return np.maximum(1, abs(want))
+        if primitive.name == "digamma_difference":  # of two terms that may be nearly equal
+            x, y = (a.astype(np.float64) for a in arrays)
+            images = [np.where(z <= 0, 1 - z, z) for z in (x, x + y)]
+            terms = sum(abs(scipy.special.psi(z)) for z in images)
+            terms = np.nan_to_num(terms, nan=1, posinf=1)
+            shares = terms * dtypes.finfo(np.float64).eps / dtypes.finfo(want.dtype).eps
+            return 1 + np.nan_to_num(shares / abs(want), nan=1, posinf=1)
         if primitive.name in ("lgamma", "digamma"):
             return np.where(np.isfinite(want) & (want != 0), 1 + 1 / abs(want), 1)
     return 1.0
@@ -203,7 +211,7 @@ def same_bits(got, want):
         return same_bits(got.real, want.real) & same_bits(got.imag, want.imag)
     if dtypes.kind(want.dtype) != "f":
         return got == want
-    with np.errstate(invalid="ignore"):  # a NaN of ml_dtypes warns when it is compared
+    with np.errstate(all="ignore"):  # a NaN of ml_dtypes warns when it is compared
         equal = (got == want) & (np.signbit(got) == np.signbit(want))
         return equal | (np.isnan(got) & np.isnan(want))
 
@@ -236,6 +244,13 @@ def _defined(primitive, arrays):
         x = arrays[0]
         near_1 = (x != 1) & (abs(x - 1) < 1e-9)
         return [x[~np.isfinite(x) | (x == 0) | (x > 1e-9) & ~near_1]]
+    if primitive.name == "digamma_difference":
+        x = arrays[0].astype(np.float64)
+        with np.errstate(all="ignore"):
+            ends = x, x + arrays[1].astype(np.float64)
+        poles = [(z <= 0) & (np.floor(z) == z) for z in ends]
+        known = (poles[0] & poles[1]) | ((ends[0] > 1e-9) & (ends[1] > 1e-9))
+        return [a[known] for a in arrays]
     if primitive is functions.pow_ and arrays[0].dtype == np.float64:
         # powl(-inf, -2^63) of glibc is inf; it is 0, as pow has it.
         known = (arrays[0] != -np.inf) | (abs(arrays[1]) < 2.0**60)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from ....ops import incomplete, special
+from ....ops import incomplete, special, special_integrals
 from ..kinds import FLOAT64, Word
 from ..maths import FUNCTIONS
 from ..site import Operation, Operations, Site
 from . import scipy_loops
+from .calls import called
 from .conversion import converted
 from .functions import function
 
@@ -63,6 +64,23 @@ def _polygamma(site: Site, n: str, x: str) -> Word:
     return v.select(v.compare("oeq", n, zero), scipy_loops.called(site, "psi", x), found)
 
 
+def _digamma_difference(site: Site, x: str, y: str) -> Word:
+    """digamma(x + y) - digamma(x). At two poles, of the mirror images 1 - z.
+
+    digamma(1 - z) is digamma(z) + pi / tan(pi z), of which the last is the same for both.
+    """
+    v = site.floats
+    one, zero = v.const(1.0), v.const(0.0)
+    ends = [v.add(x, y), x]
+    poles = [
+        v.both(v.compare("ole", z, zero), v.compare("oeq", v.intrinsic("floor", z), z))
+        for z in ends
+    ]
+    mirrored = v.both(*poles)
+    values = [called(site, "digamma", FLOAT64, v.select(mirrored, v.sub(one, z), z)) for z in ends]
+    return v.sub(*values)
+
+
 OPERATIONS: Operations = {
     incomplete.igamma: _scipy("gammainc", 200),
     incomplete.igammac: _scipy("gammaincc", 200),
@@ -72,6 +90,7 @@ OPERATIONS: Operations = {
     special.bessel_i1e: _scipy("i1e", 40),
     special.beta_function: _scipy("beta", 60),
     special.digamma: _ours_or("digamma", 40, _scipy("psi", 60)),
+    special_integrals.digamma_difference: _in_float64(_digamma_difference, 100),
     special.erf: _ours_or("erf", 15, _scipy("erf", 30)),
     special.erfc: _ours_or("erfc", 20, _scipy("erfc", 30)),
     special.erf_inv: _ours_or("erf_inv", 30, _scipy("erfinv", 60)),
