@@ -16,6 +16,8 @@ import pullback as pb
 import pullback.numpy as jnp
 from pullback import dtypes, lax, random
 from pullback.core import dtypes as core
+from pullback.core.settings import enable_x64
+from pullback.ops import elementwise
 
 SMALL = ["int1", "int2", "int4", "uint1", "uint2", "uint4", "bfloat16",
          "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn", "float8_e3m4", "float8_e4m3",
@@ -405,3 +407,22 @@ def test_bools_in_products_are_the_same_under_jit():
         assert out.dtype == bool
     z = jnp.array([1.0 + 1.0j, 2.0])
     np.testing.assert_array_equal(pb.jit(jnp.digitize)(z, z), jnp.digitize(z, z))
+
+
+@pytest.mark.parametrize("new", [np.int64, np.uint64])
+@pytest.mark.parametrize("old", ["bfloat16", "float16", "float32", "float64"])
+def test_floats_as_integers_of_64_bits(old, new):
+    """Limits of 64 bits have no equal among floats."""
+    with enable_x64():
+        x = jnp.array([1.5, -2.5, 0.0, 300.0], old)
+        wanted = np.array([1, -2, 0, 300]) if new is np.int64 else np.array([1, 0, 0, 300])
+        assert np.array_equal(x.astype(new), wanted.astype(new))
+        far = jnp.array([np.nan, np.inf, -np.inf], old).astype(new)
+        assert np.array_equal(far, np.array([0, np.iinfo(new).max, np.iinfo(new).min], new))
+        # NumPy's engine compares scalars with the limits.
+        convert = elementwise.convert_element_type.eval
+        for number in (1.5, -2.5, 300.0):
+            one = convert(
+                np.asarray(x)[np.asarray(x) == number][0], new_dtype=np.dtype(new), weak_type=False
+            )
+            assert one == (max(int(number), 0) if new is np.uint64 else int(number))

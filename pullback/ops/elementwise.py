@@ -463,7 +463,8 @@ def _float_to_integer(x: Any, new: np.dtype) -> Any:
     # for 32 bits; for 64 bits the upper limit rounds up, so `>=` is the right test.
     low, high = _integer_limits(new)
     # Two passes that find all inside (a NaN fails both) save the nine below: 9 us of 13 at 30x40.
-    if x.size and low < x.min() and x.max() < high:
+    # As Python's floats, for bfloat16 cannot be compared with integers of 64 bits.
+    if x.size and low < float(x.min()) and float(x.max()) < high:
         return x.astype(new)
     wide = x.astype(np.float64)
     inside = np.where((wide > low) & (wide < high), wide, 0.0).astype(new)
