@@ -396,7 +396,11 @@ def _at_the_ends(eq: Equation, args: Sequence[Value]) -> Value:
             lost = lost | ~np.isfinite(a.e)
     if eq.primitive.name == "rem":  # between the ends the rest may have run through all values
         with quiet():
-            lost = lost | (args[0].bound() > 0.05 * np.abs(args[1].x).astype(np.float64))
+            size = np.abs(args[1].x).astype(np.float64)
+            turns = np.abs(args[0].x).astype(np.float64) / size
+            lost = lost | (args[0].bound() + turns * args[1].bound() > 0.05 * size)
+    if eq.primitive.name in ("sin", "cos", "tan"):  # the same with a part of a period
+        lost = lost | (args[0].bound() > 0.3)
     discrete = kind(out.dtype) in "biu"
     for point in itertools.product(*corners):
         (y,) = evaluated(eq, point)
