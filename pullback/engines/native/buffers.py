@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
+from typing import Any
 
 from .kinds import Kind
 from .text import Code, Index
@@ -31,10 +33,24 @@ class Arena:
         self.size = 0
         self._free: list[tuple[int, int]] = []
         """Free ranges (offset, bytes), by offset, never adjacent."""
+        self._growing = False
+
+    @contextmanager
+    def growing(self) -> Iterator[None]:
+        """Give only memory that nothing has had: for what code writes that runs before the code
+        around the present place, which has used what is free now."""
+        before, self._growing = self._growing, True
+        try:
+            yield
+        finally:
+            self._growing = before
 
     def take(self, count: int) -> int:
         """The offset of a new range of at least `count` bytes: the tightest that fits."""
         count = max(ALIGN, -(-count // ALIGN) * ALIGN)
+        if self._growing:
+            self.size += count
+            return self.size - count
         fitting = [(n, at) for at, n in self._free if n >= count]
         if not fitting:
             if self._free and sum(self._free[-1]) == self.size:
@@ -68,14 +84,32 @@ class Arena:
 class Storage:
     """A range of the arena; it is free again when this object goes."""
 
-    __slots__ = ("arena", "at", "count")
+    __slots__ = ("arena", "at", "copies", "count")
 
     def __init__(self, arena: Arena, count: int) -> None:
         self.arena, self.count = arena, count
+        self.copies: dict[object, Any] = {}
+        """Copies in another order, which are of use as long as this."""
         self.at = arena.take(count)
 
     def __del__(self) -> None:
         self.arena.give(self.at, self.count)
+
+    @property
+    def ranges(self) -> tuple[Storage, ...]:
+        """Where elements may be: here."""
+        return (self,)
+
+
+class OneOf:
+    """Ranges of the arena of which one has the elements: which, is known when code runs."""
+
+    __slots__ = ("ranges",)
+
+    def __init__(self, buffers: Sequence[Buffer]) -> None:
+        self.ranges: tuple[Storage, ...] = tuple(
+            r for b in buffers if b.storage is not None for r in b.storage.ranges
+        )
 
 
 class Buffer:
@@ -95,7 +129,7 @@ class Buffer:
         kind: Kind,
         shape: Sequence[int],
         strides: Sequence[int] | None = None,
-        storage: Storage | None = None,
+        storage: Storage | OneOf | None = None,
     ) -> None:
         self.pointer, self.kind, self.shape = pointer, kind, tuple(shape)
         self.strides = strides_of(shape) if strides is None else tuple(strides)
@@ -113,6 +147,12 @@ class Buffer:
         return all(
             a == b or n == 1 for a, b, n in zip(self.strides, expected, self.shape, strict=True)
         )
+
+    def shares(self, other: Buffer) -> bool:
+        """Whether both may be in the same range of the arena."""
+        if self.storage is None or other.storage is None:
+            return False
+        return any(r in other.storage.ranges for r in self.storage.ranges)
 
     def view(
         self, code: Code, shape: Sequence[int], strides: Sequence[int], offset: Index = 0

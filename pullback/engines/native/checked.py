@@ -1,8 +1,8 @@
 """Kernels under watch: for tests of this engine, and for whoever suspects it.
 
 A checked call runs the kernel twice, with other bytes in all memory that it has no business to
-read, and compares. So it finds code that reads what it has not written, writes outside of its arrays or
-to its inputs, or gives NaNs where none went in.
+read, and compares. So it finds code that reads what it has not written, writes outside of its
+arrays or to its inputs, or gives NaNs where none went in.
 """
 
 from __future__ import annotations

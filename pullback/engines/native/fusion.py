@@ -7,12 +7,13 @@ from math import prod
 
 from .buffers import Buffer
 from .kinds import Kind, Word, extract, shuffle, store
-from .nest import Nest, merged, strides_in
+from .nest import Nest, buffer_of, merged, strides_in
 from .nodes import CHEAP, Applied, InMemory, Node, Reduce, Scalar, Sink, Store, stored, walk
+from .parts import LARGE, Part, Partial, pieces
 from .reducing import REDUCTIONS, Reduction
 from .registers import Lanes, Registers
 from .report import Report
-from .text import Code
+from .text import Code, Index
 
 BLOCK = 128
 """Steps of a loop that adds up, after which the sum is put aside and a new one begun: the error
@@ -51,10 +52,35 @@ class Fusion:
         group += self._worth_keeping(group)
         work = prod(group[0].shape) * (1 + sum(s.node.cost for s in group))
         self.report.spend(_described(group), work)
-        Group(self.code, self.registers, group).write()
+        if not (work >= LARGE and self._in_parts(group, work)):
+            Group(self.code, self.registers, group).write()
         for s in group:
-            s.done = True
+            s.finished()
         self.waiting = [s for s in self.waiting if not s.done]
+
+    def _in_parts(self, sinks: Sequence[Sink], work: float) -> bool:
+        """Write a large loop as a function that several threads can call; False: it is one step."""
+        shape = Group(Code(self.code.module), Registers(self.code), sinks)
+        count, each = pieces(shape.nest, work)
+        if count < 2:
+            return False
+        part = Part(
+            self.code, self.registers, self.new_buffer, [s.node for s in sinks], shape.buffers
+        )
+        partial = Partial(self.new_buffer, shape.carried(), count) if shape.total else None
+        if partial is not None:
+            part.use(partial.buffer.pointer)
+        group = Group(part.code, part.registers, sinks)
+        group.part = part.bounds(count, each, group.nest.steps(0))
+        if partial is None:
+            group.write()
+            part.call(count)
+            return True
+        partial.store(part.code, group.totals())
+        part.call(count)
+        group.code = self.code
+        group.finish(partial.combined(self.code, count, group.merge))
+        return True
 
     def _finish_sources(self, nodes: set[Node]) -> None:
         for node in nodes:
@@ -112,14 +138,20 @@ class Group:
 
     def __init__(self, code: Code, registers: Registers, sinks: Sequence[Sink]) -> None:
         self.code, self.sinks = code, list(sinks)
+        self.part: tuple[Index, Index] | None = None
+        """The steps of the outermost loop to be done, if not all: the first one, how many."""
         self.stores = [s for s in sinks if isinstance(s, Store)]
         self.reduces = [s for s in sinks if isinstance(s, Reduce)]
         self.axes = set(self.reduces[0].axes) if self.reduces else set()
         shape = sinks[0].shape
         nodes = list(walk([s.node for s in sinks]))
         leaves = [n for n in nodes if n.shape and not (type(n) is Applied and not stored(n))]
+        found = [buffer_of(n) for n in leaves] + [s.buffer for s in self.stores]
+        self.buffers = [b for b in found if b is not None]
+        """All memory that the loops use."""
         strides = [strides_in(n) for n in leaves] + [s.buffer.strides for s in self.stores]
         self.places = {r: self._over_domain(r) for r in self.reduces if r.buffer is not None}
+        self.buffers += self.places.values()
         strides += [b.strides for b in self.places.values()]
         runs = merged(shape, strides, self.axes)
         kept = [d for d in runs if d not in self.axes]
@@ -144,11 +176,19 @@ class Group:
 
     def _kept_level(self, level: int) -> None:
         if level < self.kept:
-            self.nest.over(level, lambda _: self._kept_level(level + 1))
+            self._over(level, lambda _: self._kept_level(level + 1))
         elif self.reduces:
             self._reduce()
         else:
             self._write_stores()
+
+    def _over(
+        self,
+        level: int,
+        body: Callable[[list[str]], Sequence[str] | None],
+        carry: Sequence[tuple[str, str]] = (),
+    ) -> list[str]:
+        return self.nest.over(level, body, carry, self.part if level == 0 else None)
 
     def _write_stores(self) -> None:
         words = [self.nest.word(s.node) for s in self.stores]
@@ -157,54 +197,78 @@ class Group:
 
     # ---- reductions
 
+    @property
+    def total(self) -> bool:
+        """Whether all axes are reduced, so that each piece of the loops gives a part of each result."""
+        return bool(self.reduces) and not self.kept
+
     def _reduce(self) -> None:
+        self.finish(self.totals())
+
+    def totals(self) -> list[str]:
+        """Loops over the axes that are reduced; the combined words of each reduction."""
+        return self._reduce_level(self.kept, self._begin())
+
+    def finish(self, totals: Sequence[str]) -> None:
+        """From combined words to results."""
         rows = [REDUCTIONS[r.how] for r in self.reduces]
-        width = self.nest.width
-        carry = []
-        for r, row in zip(self.reduces, rows, strict=True):
-            first = row.identity(r.node.kind, width)
-            kind = row.kind(r.node.kind).typed(width)
-            carry += [(kind, part) for part in _parts(first)]
-        totals = self._reduce_level(self.kept, carry)
         for r, row, word in zip(self.reduces, rows, self._grouped(totals), strict=True):
             self._finish(r, row, word)
+
+    def carried(self) -> list[tuple[str, int]]:
+        """The LLVM types of the words that are combined, and how many bytes each takes."""
+        found, width = [], self.nest.width
+        for r in self.reduces:
+            kind = REDUCTIONS[r.how].kind(r.node.kind)
+            bytes_needed = max(width, 1) * max(kind.bits // 8, 1)
+            found += [(kind.typed(width), bytes_needed)] * kind.parts
+        return found
+
+    def _begin(self) -> list[tuple[str, str]]:
+        """Types and first words of what is combined."""
+        carry = []
+        for r in self.reduces:
+            row = REDUCTIONS[r.how]
+            kind = row.kind(r.node.kind).typed(self.nest.width)
+            first = row.identity(r.node.kind, self.nest.width)
+            carry += [(kind, part) for part in _parts(first)]
+        return carry
 
     def _reduce_level(self, level: int, carry: list[tuple[str, str]]) -> list[str]:
         nest, last = self.nest, len(self.nest.order) - 1
         if level > last:
             return self._combined([value for _, value in carry])
         if level < last:
-            return nest.over(level, lambda values: self._inner(level, carry, values), carry)
+            return self._over(level, lambda values: self._inner(level, carry, values), carry)
         steps = nest.steps(level)
         if steps <= 2 * BLOCK or not any(r.how == "sum" for r in self.reduces):
-            return nest.over(level, self._combined, carry)
-        return self._in_blocks(level, carry, steps)
+            return self._over(level, self._combined, carry)
+        return self._in_blocks(level, carry)
 
     def _inner(self, level: int, carry: list[tuple[str, str]], values: list[str]) -> list[str]:
         return self._reduce_level(
             level + 1, [(kind, v) for (kind, _), v in zip(carry, values, strict=True)]
         )
 
-    def _in_blocks(self, level: int, carry: list[tuple[str, str]], steps: int) -> list[str]:
+    def _in_blocks(self, level: int, carry: list[tuple[str, str]]) -> list[str]:
         """Each block begins with the identities; its result is combined with those before."""
-        code, nest = self.code, self.nest
-        rows = [REDUCTIONS[r.how] for r in self.reduces]
-        begin = []
-        for r, row in zip(self.reduces, rows, strict=True):
-            first = row.identity(r.node.kind, nest.width)
-            kind = row.kind(r.node.kind).typed(nest.width)
-            begin += [(kind, part) for part in _parts(first)]
+        code, nest, begin = self.code, self.nest, self._begin()
+        first, steps = (level == 0 and self.part) or (0, nest.steps(level))
 
         def block(i: str, values: list[str]) -> list[str]:
             start = code.times(i, BLOCK)
             left = code.op(f"sub nsw i64 {steps}, {start}")
-            part = start, code.least(BLOCK, left)
+            part = code.add(start, first), code.least(BLOCK, left)
             sums = nest.over(level, self._combined, begin, part)
-            return self._merge(values, sums)
+            return self.merge(values, sums)
 
-        return code.loop(-(-steps // BLOCK), block, carry)
+        if isinstance(steps, int):
+            return code.loop(-(-steps // BLOCK), block, carry)
+        more = code.op(f"add nsw i64 {steps}, {BLOCK - 1}")
+        return code.loop(code.op(f"udiv i64 {more}, {BLOCK}"), block, carry)
 
-    def _merge(self, a: Sequence[str], b: Sequence[str]) -> list[str]:
+    def merge(self, a: Sequence[str], b: Sequence[str]) -> list[str]:
+        """The words of two parts of the domain combined."""
         merged_parts: list[str] = []
         pairs = zip(self._grouped(a), self._grouped(b), strict=True)
         for r, (x, y) in zip(self.reduces, pairs, strict=True):
@@ -232,7 +296,7 @@ class Group:
                 ]
             else:
                 elements += _parts(word)
-        return self._merge(values, elements)
+        return self.merge(values, elements)
 
     def _grouped(self, values: Sequence[str]) -> list[Word]:
         """The parts of complex numbers together again."""

@@ -105,7 +105,6 @@ class Lowering:
         self.scopes: list[Scope] = []
         self.in_place: dict[int, Buffer] = {}
         """Equations (by id) that update an array where it is."""
-        self._kept: list[Any] = []
         self.report = Report()
         self.fusion = self._new_fusion()
 
@@ -145,7 +144,8 @@ class Lowering:
             self.fusion.finish(value.node.sink)
             assert value.node.sink.result is not None
             return value.node.sink.result
-        key = (value.node, "lanes")
+        node = value.node
+        key: Any = node.mark if isinstance(node, InMemory) else (node, "lanes")
         found = self.registers.known(key)
         if found is None:
             found = self._loaded(self.buffer(value))
@@ -167,8 +167,8 @@ class Lowering:
             return Lanes(buffer.kind, buffer.shape, Lanes.joined(pieces).parts)
         pieces = []
         for position in np.ndindex(*buffer.shape):
-            at = address(code, buffer.kind, buffer.pointer, buffer.offset(code, position))
-            pieces.append(Lanes.of_word(buffer.kind, (), load(code, buffer.kind, at, 0)))
+            here = address(code, buffer.kind, buffer.pointer, buffer.offset(code, position))
+            pieces.append(Lanes.of_word(buffer.kind, (), load(code, buffer.kind, here, 0)))
         return Lanes.joined(pieces).taken(np.arange(size).reshape(buffer.shape))
 
     def word(self, value: Value) -> Word:
@@ -193,8 +193,14 @@ class Lowering:
         """Scratch memory, taken as long as the buffer is referred to."""
         storage = Storage(self.arena, prod(shape) * kind.size)
         with self.code.writing_in(self.entry):
-            pointer = self.code.at("%arena", storage.at)
+            # A name of its own also where the range has been used before: copies are kept by it.
+            pointer = self.code.op(f"getelementptr i8, ptr %arena, i64 {storage.at}")
         return Buffer(pointer, kind, shape, storage=storage)
+
+    def renamed(self, buffer: Buffer) -> Buffer:
+        """`buffer` after it was written to: copies of what it held are known by the old name."""
+        pointer = self.code.op(f"getelementptr i8, ptr {buffer.pointer}, i64 0")
+        return Buffer(pointer, buffer.kind, buffer.shape, buffer.strides, buffer.storage)
 
     def result_buffer(self, eq: Equation, k: int = 0) -> Buffer:
         """Where output `k` of an equation goes: its destination, if it has one, or scratch."""
@@ -214,13 +220,20 @@ class Lowering:
         if isinstance(node, Applied) and node.sink is not None:
             self.fusion.finish(node.sink)
             return node.sink.buffer
+        key = (node, value.shape, "buffer")
+        found = self.registers.known(key)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
         buffer = self.new_buffer(value.kind, value.shape)
         sink = Store(node, buffer)
         if isinstance(node, Applied):
             node.sink = sink
         self.fusion.finish(sink)
         if not isinstance(node, Applied):
-            value.node = InMemory(buffer)
+            if self.scopes:  # the value may be from outside, where this code need not have run
+                self.registers.keep(key, buffer)
+            else:
+                value.node = InMemory(buffer)
         return buffer
 
     def contiguous(self, value: Value) -> Buffer:
@@ -306,34 +319,31 @@ class Lowering:
         for i, eq in enumerate(program.eqns):
             values = [self.read(a, env) for a in eq.invars]
             if id(eq) in self.in_place:
-                self._settle_readers(self.in_place[id(eq)], env)
+                self._settle_readers(self.in_place[id(eq)], eq.invars[0], env)
             outs = self.equation(eq, values, uses)
             env.update(zip(eq.outvars, outs, strict=True))
             for var in last.get(i, ()):
                 env.pop(var, None)
         return [self.read(a, env) for a in program.outvars]
 
-    def _settle_readers(self, buffer: Buffer, env: dict[Var, Value]) -> None:
-        """Before `buffer` is written to: whatever was put off that reads it is done now."""
+    def _settle_readers(self, buffer: Buffer, updated: Atom, env: dict[Var, Value]) -> None:
+        """Before `buffer` is written to: whatever was put off that reads it is done now.
+
+        `updated` is the array itself, which nothing reads later; other variables may be it as well.
+        """
         for sink in list(self.fusion.waiting):
             self.fusion.finish(sink)
         for var, value in env.items():
             node = value.node
             if isinstance(node, Applied) and node.sink is None:
                 self.buffer(value)
-            elif isinstance(node, InMemory) and node.buffer.storage is buffer.storage:
-                if node.buffer.pointer == buffer.pointer and value.shape == buffer.shape:
-                    continue  # the array itself: nothing reads it later
+            elif isinstance(node, InMemory) and var is not updated and node.buffer.shares(buffer):
                 if value.small:
-                    value.lanes = self.lanes(value)
+                    env[var] = self.small_value(self.lanes(value))
                 else:
                     copy = self.new_buffer(value.kind, value.shape)
                     self.write(value, copy)
                     env[var] = self.memory_value(copy)
-
-    def keep(self, things: Any) -> None:
-        """Have memory that `things` refer to stay taken while the present scope is written."""
-        self._kept.append(things)
 
     def read(self, atom: Atom, env: dict[Var, Value]) -> Value:
         """The value of a variable or literal."""
@@ -445,21 +455,27 @@ class Lowering:
 
         `make` uses nothing but `buffer`, and does not put off what it writes.
         """
+        storage = buffer.storage
+        copies = storage.copies if isinstance(storage, Storage) else {}
         found = self.registers.known(key)
         if found is not None:
-            return found
+            return copies.get(found, found)
         place = None
         for scope in reversed(self.scopes):
             if scope.section is None or buffer.pointer not in scope.pointers:
                 break
             place = scope
         if place is None:
-            return self.registers.keep(key, make())
+            made = make()
+            if isinstance(storage, Storage):
+                copies[self.registers.keep(key, object())] = made
+                return made
+            return self.registers.keep(key, made)
         registers = self.registers
         memos, registers.memos = registers.memos, registers.memos[: place.memos]
         assert place.section is not None
         try:
-            with self.code.writing_in(place.section):
+            with self.code.writing_in(place.section), self.arena.growing():
                 return registers.keep(key, make())
         finally:
             registers.memos = memos

@@ -20,7 +20,7 @@ from .kinds import (
     splat,
     store,
 )
-from .nodes import Applied, Counting, InMemory, Node, Scalar, stored
+from .nodes import DEEP, Applied, Counting, InMemory, Node, Scalar, steps, stored
 from .registers import Registers
 from .site import Site
 from .text import Code, Index, Section
@@ -152,6 +152,14 @@ class Nest:
 
     def word(self, node: Node) -> Word:
         """The elements of `node` where the loops stand: `width` lanes, or a scalar."""
+        if type(node) is Applied and node.depth > DEEP and self.registers.known(node) is None:
+            for inner in steps(node):
+                self._fact(inner)
+            for inner in steps(node):
+                self._word(inner) if self._fact(inner)[1] else self._scalar(inner)
+        return self._word(node)
+
+    def _word(self, node: Node) -> Word:
         depth, varies = self._fact(node)
         if varies or not self.width:
             return self._kept(depth, node, lambda: self._computed(node, self.width))
@@ -202,7 +210,7 @@ class Nest:
         if buffer is not None:
             return self._loaded(buffer, width)
         assert isinstance(node, Applied)
-        words = [self.word(a) if width else self._scalar(a) for a in node.arguments]
+        words = [self._word(a) if width else self._scalar(a) for a in node.arguments]
         kinds = tuple(a.kind for a in node.arguments)
         site = Site(self.code, kinds, node.kind, width)
         return node.operation.emit(site, *words, **node.params)

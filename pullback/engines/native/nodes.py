@@ -10,6 +10,8 @@ from .kinds import Kind
 from .registers import Lanes
 from .site import Operation
 
+DEEP = 32
+"""Operations upon operations that functions calling themselves go through without a stop."""
 CHEAP = 6
 """Cost up to which a value is computed again for each loop that needs it, instead of stored."""
 
@@ -30,11 +32,13 @@ class Node:
 class InMemory(Node):
     """Elements in memory, or that will be when `sink` is done."""
 
-    __slots__ = ("buffer", "sink")
+    __slots__ = ("buffer", "mark", "sink")
 
     def __init__(self, buffer: Buffer, sink: Sink | None = None) -> None:
         super().__init__(buffer.kind, buffer.shape)
         self.buffer, self.sink = buffer, sink
+        self.mark = object()
+        """What its elements in registers are known by, which shall not keep the memory taken."""
 
 
 class Scalar(Node):
@@ -78,9 +82,10 @@ class Applied(Node):
       uses: how many equations and outputs of the program need it.
       seen: how many of them have been served.
       sink: what writes it to memory, if something does; then it is read from there.
+      depth: how many operations stand upon each other.
     """
 
-    __slots__ = ("arguments", "operation", "params", "seen", "sink", "uses")
+    __slots__ = ("arguments", "depth", "operation", "params", "seen", "sink", "uses")
 
     def __init__(
         self,
@@ -94,6 +99,7 @@ class Applied(Node):
         work = operation.cost + sum(a.cost for a in arguments)
         super().__init__(kind, shape, min(work, 1 << 20))
         self.operation, self.params, self.arguments = operation, params, list(arguments)
+        self.depth: int = 1 + max((a.depth for a in arguments if type(a) is Applied), default=0)
         self.uses, self.seen = uses, 0
         self.sink: Store | None = None
 
@@ -105,6 +111,7 @@ class Sink:
     """A node that a loop over its elements evaluates.
 
     Attributes:
+      node: what is evaluated; once that is done, what holds the result.
       axes: those that are reduced.
       done: whether the loop has been written.
     """
@@ -114,6 +121,14 @@ class Sink:
     def __init__(self, node: Node, shape: Sequence[int]) -> None:
         self.node, self.shape, self.done = node, tuple(shape), False
 
+    def finished(self) -> None:
+        """The loop has been written: what it read need not stay in memory for this."""
+        self.done = True
+        self.node = self._result()
+
+    def _result(self) -> Node:
+        raise NotImplementedError
+
 
 class Store(Sink):
     """Write each element to `buffer`, of the same shape."""
@@ -121,6 +136,15 @@ class Store(Sink):
     def __init__(self, node: Node, buffer: Buffer) -> None:
         super().__init__(node, buffer.shape)
         self.buffer = buffer
+
+    def finished(self) -> None:
+        node = self.node
+        super().finished()
+        if type(node) is Applied and stored(node):
+            node.arguments = []
+
+    def _result(self) -> Node:
+        return InMemory(self.buffer)
 
 
 class Reduce(Sink):
@@ -139,6 +163,12 @@ class Reduce(Sink):
         self.buffer: Buffer | None = buffer
         self.result: Lanes | None = None
 
+    def _result(self) -> Node:
+        if self.buffer is not None:
+            return InMemory(self.buffer)
+        assert self.result is not None
+        return Scalar(self.result)
+
 
 def walk(roots: Sequence[Node]) -> Iterator[Node]:
     """Every node that loops over `roots` evaluate, each once; leaves as well."""
@@ -152,6 +182,23 @@ def walk(roots: Sequence[Node]) -> Iterator[Node]:
         yield node
         if type(node) is Applied and not stored(node):
             waiting.extend(node.arguments)
+
+
+def steps(root: Applied) -> Iterator[Applied]:
+    """Every `DEEP`th operation towards `root`, those that others need first."""
+    seen: set[Node] = set()
+    waiting: list[tuple[Node, bool]] = [(root, False)]
+    while waiting:
+        node, ready = waiting.pop()
+        if type(node) is not Applied or stored(node):
+            continue
+        if ready:
+            if node.depth % DEEP == 0:
+                yield node
+        elif node not in seen:
+            seen.add(node)
+            waiting.append((node, True))
+            waiting += [(a, False) for a in reversed(node.arguments)]
 
 
 def stored(node: Applied) -> bool:

@@ -12,13 +12,12 @@ from ....control.while_loop import while_p
 from ....core.program import ClosedProgram, Equation, Literal
 from ....core.types import ArrayType
 from ....transforms.simplify import simplify
-from ..buffers import Buffer
+from ..buffers import Buffer, OneOf
 from ..kinds import Kind, kind_of
 from ..lowering import SCALARS, Lowering, Rule, Value
 from ..nodes import InMemory
 from ..registers import Lanes
 from .updating import updated_in_place
-
 
 ROUNDS = 100
 """Of a while loop, as a guess of its work."""
@@ -44,13 +43,17 @@ class Carried:
         """The array in a round, from what the loop carries."""
         raise NotImplementedError
 
-    def put(self, low: Lowering, new: Value, names: Sequence[str]) -> Any:
-        """Begin to write the array of the next round; a sink if it waits."""
-        raise NotImplementedError
+    def target(self, names: Sequence[str]) -> Buffer | None:
+        """Where the array of the next round goes, if it is to be written somewhere."""
+        return None
 
     def next(self, low: Lowering, new: Value, names: Sequence[str]) -> list[str]:
         """What the loop carries into the next round, once all has been written."""
         raise NotImplementedError
+
+    def result(self, names: Sequence[str], sure: bool) -> Value:
+        """The array after the loop; `sure`: there was a round."""
+        return self.value(names)
 
 
 class InRegisters(Carried):
@@ -84,9 +87,6 @@ class InRegisters(Carried):
         lanes = Lanes(self.kind, self.shape, joined.parts)
         return Value(self.kind, self.shape, lanes=lanes)
 
-    def put(self, low: Lowering, new: Value, names: Sequence[str]) -> Any:
-        return None
-
     def next(self, low: Lowering, new: Value, names: Sequence[str]) -> list[str]:
         return self._words(low, new)
 
@@ -96,9 +96,8 @@ class Alternating(Carried):
 
     def __init__(self, low: Lowering, value: Value) -> None:
         self.kind, self.shape = value.kind, value.shape
-        start = low.contiguous(value)
+        self.start = start = low.contiguous(value)
         self.one, self.other = (low.new_buffer(value.kind, value.shape) for _ in range(2))
-        self.keep = start
         self.first = [("ptr", b.pointer) for b in (start, self.one, self.other)]
 
     def _buffer(self, name: str) -> Buffer:
@@ -107,15 +106,16 @@ class Alternating(Carried):
     def value(self, names: Sequence[str]) -> Value:
         return Value(self.kind, self.shape, node=InMemory(self._buffer(names[0])))
 
-    def put(self, low: Lowering, new: Value, names: Sequence[str]) -> Any:
-        return low.put(new, self.target(names))
-
-    def target(self, names: Sequence[str]) -> Buffer:
-        """Where the next array goes."""
+    def target(self, names: Sequence[str]) -> Buffer | None:
         return self._buffer(names[1])
 
     def next(self, low: Lowering, new: Value, names: Sequence[str]) -> list[str]:
         return [names[1], names[2], names[1]]
+
+    def result(self, names: Sequence[str], sure: bool) -> Value:
+        held = OneOf([self.one, self.other] if sure else [self.start, self.one, self.other])
+        buffer = Buffer(names[0], self.kind, self.shape, storage=held)
+        return Value(self.kind, self.shape, node=InMemory(buffer))
 
 
 class InPlace(Carried):
@@ -128,9 +128,6 @@ class InPlace(Carried):
 
     def value(self, names: Sequence[str]) -> Value:
         return Value(self.buffer.kind, self.buffer.shape, node=InMemory(self.buffer))
-
-    def put(self, low: Lowering, new: Value, names: Sequence[str]) -> Any:
-        return None
 
     def next(self, low: Lowering, new: Value, names: Sequence[str]) -> list[str]:
         return []
@@ -194,17 +191,20 @@ def _run_body(
     program, n = body.program.program, len(carry)
     for id_, k in body.updates.items():
         low.in_place[id_] = body.carried[k].buffer  # type: ignore[attr-defined]
-    targets: list[Any] = [
-        c.target(g) if isinstance(c, Alternating) else None
-        for c, g in zip(body.carried, groups, strict=True)
-    ]
-    for atom, target in zip(program.outvars, [*targets, *ys], strict=True):
+    targets = [*(c.target(g) for c, g in zip(body.carried, groups, strict=True)), *ys]
+    destinations: dict[Any, Buffer] = {}
+    for atom, target in zip(program.outvars, targets, strict=True):
         alone = type(atom) is not Literal and program.outvars.count(atom) == 1
         if alone and target is not None and atom.aval.size > 32 and atom not in program.invars:
-            low.destinations[atom] = target  # type: ignore[index]
+            destinations[atom] = target
+    low.destinations.update(destinations)
     outs = low.program(program, body.constants, [*consts, *carry, *xs])
-    sinks = [c.put(low, out, g) for c, out, g in zip(body.carried, outs[:n], groups, strict=True)]
-    sinks += [low.put(out, y) for out, y in zip(outs[n:], ys, strict=True)]
+    for id_ in body.updates:
+        del low.in_place[id_]  # another equation may come to have this id
+    for atom in destinations:
+        del low.destinations[atom]  # the program may come again, elsewhere
+    written = zip(outs, targets, strict=True)
+    sinks = [low.put(out, target) for out, target in written if target is not None]
     for sink in sinks:
         if sink is not None:
             low.fusion.finish(sink)
@@ -237,8 +237,7 @@ def _scan(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
 
     with low.report.repeated(f"scan of {length} rounds", length):
         last = body.grouped(code.loop(length, round_, body.first))
-    carry = [c.value(g) for c, g in zip(body.carried, last, strict=True)]
-    low.keep([body, sources])
+    carry = [c.result(g, True) for c, g in zip(body.carried, last, strict=True)]
     return [*carry, *(low.memory_value(y) for y in ys)]
 
 
@@ -278,8 +277,7 @@ def _while(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
 
     with low.report.repeated("while loop", ROUNDS):
         last = body.grouped(low.code.while_loop(goes_on, round_, body.first))
-    low.keep([body])
-    return [c.value(g) for c, g in zip(body.carried, last, strict=True)]
+    return [c.result(g, False) for c, g in zip(body.carried, last, strict=True)]
 
 
 # ---- cond

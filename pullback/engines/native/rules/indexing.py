@@ -78,7 +78,7 @@ def _dynamic_update_slice(low: Lowering, eq: Equation, args: list[Value]) -> lis
     buffer = low.in_place.get(id(eq))
     if buffer is not None:
         update_slice_in_place(low, buffer, update, starts)
-        return [low.memory_value(buffer)]
+        return [low.memory_value(low.renamed(buffer))]
     if update.size == value.size:
         return [update]
     if update.size == 0:

@@ -9,7 +9,7 @@ from ..buffers import Buffer, address
 from ..kinds import Kind, Word, load, store
 from ..nest import gather_lanes, lane_width
 from ..text import Code, Index
-from .windows import covering, merged_axes, moved
+from .windows import along, covering, merged_axes, moved
 
 
 @dataclass
@@ -58,19 +58,14 @@ def each_line(
     n, ones = axes.pop(close[0]) if close and size else (1, ())
     width = lane_width(n, size) if size else 0
 
-    def level(k: int, pointers: Sequence[str]) -> None:
-        if k < len(axes):
-            length, steps = axes[k]
-            code.loop(length, lambda i, _: level(k + 1, moved(code, arrays, pointers, steps, i)))
-            return
-
+    def line(pointers: list[str]) -> None:
         def block(start: Index, _: list[str]) -> None:
             at = moved(code, arrays, pointers, ones, start) if width else pointers
             body([Row(b.kind, p, b.strides[axis]) for b, p in zip(arrays, at, strict=True)], width)
 
         covering(code, n, width, block)
 
-    level(0, [b.pointer for b in arrays])
+    along(code, axes, arrays, [b.pointer for b in arrays], line)
 
 
 def over_axis(buffer: Buffer, axis: int, n: int) -> Buffer:

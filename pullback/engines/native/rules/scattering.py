@@ -24,12 +24,12 @@ from .indexing import apart, replaced
 from .windows import (
     Layout,
     Windows,
+    along,
     copy,
     guarded,
     in_lanes,
     lane_width,
     merged_axes,
-    moved,
     raw_load,
     raw_store,
     raw_type,
@@ -51,7 +51,7 @@ def _scatter(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     buffer = low.in_place.get(id(eq))
     if buffer is not None:
         scatter_in_place(low, buffer, indices, updates, eq)
-        return [low.memory_value(buffer)]
+        return [low.memory_value(low.renamed(buffer))]
     if updates.size == 0:
         return [value]
     if value.small and updates.size == 1:
@@ -174,18 +174,11 @@ def _combine(low: Lowering, operation: Any, place: Buffer, update: Buffer) -> No
         site = Site(code, (kind, kind), kind, lanes)
         store(code, kind, OPERATIONS[operation].emit(site, *words), at, lanes)
 
-    def level(k: int, pointers: Sequence[str]) -> None:
-        if k == len(axes) - straight:
-            in_lanes(code, n, width, lambda start, lanes: some(pointers, start, lanes))
-            return
-        length, strides = axes[k]
+    def row(pointers: list[str]) -> None:
+        in_lanes(code, n, width, lambda start, lanes: some(pointers, start, lanes))
 
-        def inside(i: str, _: list[str]) -> None:
-            level(k + 1, moved(code, [place, update], pointers, strides, i))
-
-        code.loop(length, inside)
-
-    level(0, [place.pointer, update.pointer])
+    loops = axes[: len(axes) - straight]
+    along(code, loops, [place, update], [place.pointer, update.pointer], row)
 
 
 def _in_registers(

@@ -16,7 +16,7 @@ from ....ops.stacking import stack, unstack
 from ....ops.structural import broadcast_in_dim, iota, reshape, rev, squeeze, transpose
 from ..buffers import Buffer, address, strides_of
 from ..lowering import Lowering, Rule, Value
-from ..nodes import CHEAP, Applied, Counting, InMemory, Node, Scalar
+from ..nodes import CHEAP, DEEP, Applied, Counting, InMemory, Node, Scalar
 from ..registers import Lanes
 
 View = Callable[[Buffer], Buffer | None]
@@ -67,7 +67,10 @@ def viewed(low: Lowering, value: Value, shape: Sequence[int], view: View) -> Val
 
 
 def _to_be_kept(node: Applied) -> bool:
-    """Whether a value is or will be in memory, since others need it and it costs too much."""
+    """Whether a value is or will be in memory: others need it and it costs too much, or it stands
+    on so many operations that to go through them each time would take too long."""
+    if node.depth > DEEP:
+        return True
     return node.sink is not None or (node.uses > 1 and node.cost > CHEAP)
 
 

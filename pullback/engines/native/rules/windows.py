@@ -34,19 +34,26 @@ def walk(
 ) -> None:
     """`body(pointers)` at each element of `shape`, in C order; the buffers have that shape."""
     axes = merged_axes(shape, [b.strides for b in buffers])
+    along(code, axes, buffers, [b.pointer for b in buffers], body)
 
-    def level(k: int, pointers: list[str]) -> None:
-        if k == len(axes):
-            body(pointers)
-            return
-        n, strides = axes[k]
 
-        def inside(i: Index, _: list[str]) -> None:
-            level(k + 1, moved(code, buffers, pointers, strides, i))
+def along(
+    code: Code,
+    axes: Sequence[tuple[int, Sequence[int]]],
+    buffers: Sequence[Buffer],
+    pointers: Sequence[str],
+    body: Callable[[list[str]], None],
+) -> None:
+    """`body(pointers)` at each place of loops over `axes`, which are lengths and strides."""
+    if not axes:
+        body(list(pointers))
+        return
+    (n, strides), *rest = axes
 
-        code.loop(n, inside)
+    def inside(i: Index, _: list[str]) -> None:
+        along(code, rest, buffers, moved(code, buffers, pointers, strides, i), body)
 
-    level(0, [b.pointer for b in buffers])
+    code.loop(n, inside)
 
 
 def moved(
@@ -374,13 +381,14 @@ def may_share(value: Value, buffer: Buffer) -> bool:
     node = value.node
     if not isinstance(node, InMemory) or node.buffer.pointer.startswith("@"):
         return False
-    return node.buffer.storage is buffer.storage
+    return node.buffer.storage is buffer.storage is None or node.buffer.shares(buffer)
 
 
 __all__ = [
     "UNROLLED",
     "Layout",
     "Windows",
+    "along",
     "as_index",
     "clamped",
     "copy",
