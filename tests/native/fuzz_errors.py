@@ -401,11 +401,18 @@ def _at_the_ends(eq: Equation, args: Sequence[Value]) -> Value:
             lost = lost | (args[0].bound() + turns * args[1].bound() > 0.05 * size)
     if eq.primitive.name in ("sin", "cos", "tan"):  # the same with a part of a period
         lost = lost | (args[0].bound() > 0.3)
+    if eq.primitive.name in ("eq", "ne", "eq_to"):  # between the ends two may be equal
+        with quiet():
+            apart = np.abs(_far(args[0].x) - _far(args[1].x))
+            reach = args[0].bound() + args[1].bound()
+            lost = lost | ((reach > 0) & (apart <= reach))
     discrete = kind(out.dtype) in "biu"
     for point in itertools.product(*corners):
         (y,) = evaluated(eq, point)
         with quiet():
-            equal = (y == out) | (_nan(y) & _nan(out))
+            equal = y == out
+            if kind(out.dtype) != "c":  # beside a NaN part the other may be off
+                equal = equal | (_nan(y) & _nan(out))
             if discrete:
                 off = np.where(equal, 0.0, INF)
             else:
