@@ -11,6 +11,8 @@ from typing import Any
 
 from .errors import error
 
+_COUNTS = {"pullback_threads"}
+"""Settings that are positive integers."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -18,6 +20,16 @@ def _from_environment(name: str, default: Any) -> Any:
     text = os.environ.get(name.upper())
     if text is None:
         return default
+    if name in _COUNTS:
+        if not (text.isdecimal() and int(text)):
+            raise error(
+                ValueError,
+                f"environment variable {name.upper()} must be a positive integer.",
+                got=repr(text),
+                where="",
+                fix="set it to 1, 2, ...",
+            )
+        return int(text)
     if not isinstance(default, bool):
         return text
     if text.lower() not in _TRUE | _FALSE:
@@ -65,6 +77,7 @@ _DEFAULTS: dict[str, Any] = {
     "jax_transfer_guard_device_to_device": None,
     "jax_transfer_guard_device_to_host": None,
     "pullback_engine": "auto",
+    "pullback_threads": 1,
 }
 
 _GUARDS = (None, "allow", "log", "disallow", "log_explicit", "disallow_explicit")
@@ -156,6 +169,13 @@ def _check(name: str, value: Any) -> None:
             f"config has no setting {name!r}.",
             got=f"update({name!r}, {value!r})",
             fix="use one of " + ", ".join(sorted(_DEFAULTS)) + ".",
+        )
+    if name in _COUNTS and not (type(value) is int and value >= 1):
+        raise error(
+            ValueError,
+            f"setting {name} has no value {value!r}.",
+            got=repr(value),
+            fix="use a positive integer.",
         )
     if name in _CHOICES and value not in _CHOICES[name]:
         raise error(

@@ -64,10 +64,10 @@ class Fusion:
         count, each = pieces(shape.nest, work)
         if count < 2:
             return False
+        partial = Partial(self.new_buffer, shape.carried(), count) if shape.total else None
         part = Part(
             self.code, self.registers, self.new_buffer, [s.node for s in sinks], shape.buffers
         )
-        partial = Partial(self.new_buffer, shape.carried(), count) if shape.total else None
         if partial is not None:
             part.use(partial.buffer.pointer)
         group = Group(part.code, part.registers, sinks)
@@ -199,7 +199,7 @@ class Group:
 
     @property
     def total(self) -> bool:
-        """Whether all axes are reduced, so that each piece of the loops gives a part of each result."""
+        """Whether all axes are reduced: then pieces of the loops give parts of each result."""
         return bool(self.reduces) and not self.kept
 
     def _reduce(self) -> None:

@@ -79,6 +79,12 @@ class Code:
         """How many operations a result of float arithmetic waits for."""
         self._count = 0
 
+    def apart(self) -> Code:
+        """The body of another function, whose new names differ from all that are here by now."""
+        other = Code(self.module)
+        other._count = self._count
+        return other
+
     # ---- instructions
 
     def op(self, instruction: str) -> str:
