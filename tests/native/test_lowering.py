@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import fuzz_control
 import numpy as np
 import pytest
 from fuzz import run_kernel
@@ -192,3 +193,18 @@ def test_long_chains_under_reductions_and_shared_values():
 
 def test_a_hundred_results_of_one_loop():
     agree(lambda x: [x * k + jnp.exp(-x * x) for k in range(100)], LINE)
+
+
+# ---- random loops and branches
+
+
+def test_random_loops_and_branches():
+    """In processes of their own. Of these, what ran before the tests above were written got 11 in
+    1000 wrong."""
+    assert fuzz_control.hunt(0, 400) == {"ok": 400}
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(3600)
+def test_many_random_loops_and_branches():
+    assert fuzz_control.hunt(100_000, 50_000) == {"ok": 50_000}
