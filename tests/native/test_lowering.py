@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import mmap
+from pathlib import Path
 
 import fuzz_control
 import numpy as np
@@ -13,6 +16,7 @@ import pullback
 import pullback.numpy as jnp
 from pullback import lax
 from pullback.engines import numpy as numpy_engine
+from pullback.engines.native import machine
 from pullback.engines.native.program import compile_program, write
 from pullback.transforms.simplify import simplify
 
@@ -193,6 +197,34 @@ def test_long_chains_under_reductions_and_shared_values():
 
 def test_a_hundred_results_of_one_loop():
     agree(lambda x: [x * k + jnp.exp(-x * x) for k in range(100)], LINE)
+
+
+# ---- code that comes and goes
+
+
+def resident():
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="how much memory is not known")
+def test_code_that_is_gone_leaves_nothing():
+    body = "define i32 @kernel() {{\n  ret i32 {}\n}}\n"
+    held = machine.load(machine.assemble(body.format(7)), {}, ["kernel"])
+    item = machine.assemble(body.format(8))
+
+    def load_many(count):
+        for _ in range(count):
+            last = machine.load(item, {}, ["kernel"])
+        gc.collect()
+        return last
+
+    load_many(500)
+    before = resident()
+    last = load_many(2000)
+    assert resident() - before < 4 << 20  # 18 MB if each leaves what LLVM keeps of it
+    call = ctypes.CFUNCTYPE(ctypes.c_int)
+    assert (call(held.addresses["kernel"])(), call(last.addresses["kernel"])()) == (7, 8)
 
 
 # ---- random loops and branches

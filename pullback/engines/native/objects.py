@@ -23,8 +23,8 @@ import numpy as np
 
 from . import machine
 
-MOST_IN_MEMORY = 4096
-"""Modules kept for texts that come again; code that is in use lives on without it."""
+MOST_IN_MEMORY = 1024
+"""Modules kept for texts that come again, some 50 kB each; code in use lives on without it."""
 MOST_ON_DISK = 256 << 20
 """Bytes of the folder; the entries that were not used for longest go first."""
 
@@ -32,7 +32,7 @@ _MAGIC = b"pullback object 1\n"
 _SETTING = "PULLBACK_CACHE_DIR"
 
 _lock = threading.Lock()
-_loaded: OrderedDict[tuple[str, tuple[tuple[str, int], ...], tuple[str, ...]], machine.Loaded] = (
+_loaded: OrderedDict[tuple[bytes, tuple[tuple[str, int], ...], tuple[str, ...]], machine.Loaded] = (
     OrderedDict()
 )
 _written = 0
@@ -44,7 +44,8 @@ def loaded(text: str, symbols: Mapping[str, int], exports: Sequence[str]) -> mac
     Equal texts with equal symbols share their code. Texts hold no address, so that the object file
     is good for any process.
     """
-    key = (text, tuple(sorted(symbols.items())), tuple(exports))
+    digest = hashlib.sha256(text.encode()).digest()
+    key = (digest, tuple(sorted(symbols.items())), tuple(exports))
     with _lock:
         found = _loaded.get(key)
         if found is not None:
