@@ -11,12 +11,13 @@ import time
 
 import numpy as np
 import pytest
+from fuzz import check_seed
 from kernels import kernel_of, results
 
 import pullback
 import pullback.numpy as jnp
 from pullback.core import settings
-from pullback.engines.native import threads
+from pullback.engines.native import fusion, parts, threads
 
 NUMBERS = (1, 2, 3, 8)
 RAGGED = 300_007  # the last vector of a loop overlaps the one before it
@@ -165,6 +166,27 @@ def test_a_loop_in_a_piece_of_another_is_computed_by_the_thread_that_meets_it():
 
     share(outer, 4)
     assert sorted(done) == [(k, j, True) for k in range(4) for j in range(3)]
+
+
+def test_random_programs_in_the_smallest_pieces(monkeypatch):
+    monkeypatch.setattr(fusion, "LARGE", 0)
+    monkeypatch.setattr(parts, "PIECE", 1)
+    pullback.config.update("pullback_threads", 3)
+    found = [check_seed(seed) for seed in range(50_000, 50_150)]
+    assert set(found) == {("ok", "")}, found
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 65, 129, 200])
+@pytest.mark.parametrize("columns", [33, 64, 65, 1000])
+def test_pieces_of_any_size(monkeypatch, rows, columns):
+    monkeypatch.setattr(fusion, "LARGE", 0)
+    monkeypatch.setattr(parts, "PIECE", 1)
+    x = np.random.default_rng(rows).integers(-8, 8, (rows, columns)).astype(np.int32)
+    kernel = kernel_of(lambda x: [x * 3, jnp.sum(x, 0), jnp.sum(x, 1), jnp.sum(x.T)], [x])
+    pullback.config.update("pullback_threads", 3)
+    wanted = [x * 3, x.sum(0), x.sum(1), x.sum()]
+    for mine, theirs in zip(results(kernel, [x]), wanted, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_small_loops_stay_where_they_are():
