@@ -360,6 +360,8 @@ class Lowering:
         operation = self.operations.get(primitive)
         if operation is not None:
             assert aval is not None
+            if any(a.shape not in ((), aval.shape) for a in args):
+                raise Unsupported(f"{primitive.name} between shapes")  # a bitcast between widths
             return [self.elementwise(operation, args, eq.params, aval, uses[eq.outvars[0]])]
         rule = self.rules.get(primitive)
         if rule is not None:
