@@ -193,10 +193,11 @@ def test_jit_gives_the_same_numbers(key):
         lambda k: random.normal(k, (3, 2)),
         lambda k: random.key_data(random.split(k)),
         lambda k: random.categorical(k, jnp.log(jnp.array([0.1, 0.9])), shape=(4,)),
-        lambda k: random.gamma(k, 2.0, (3,)),
         lambda k: random.truncated_normal(k, -1.0, 1.0, (3,)),
     ):
         np.testing.assert_array_equal(jit(draw)(key), draw(key))
+    gamma = lambda k: random.gamma(k, 2.0, (3,))  # noqa: E731  (logs and powers of two engines)
+    np.testing.assert_allclose(jit(gamma)(key), gamma(key), rtol=1e-6)
     keys = jit(random.split, static_argnums=1)(key, 3)
     assert keys.dtype == key.dtype
     np.testing.assert_array_equal(data(keys), data(random.split(key, 3)))
