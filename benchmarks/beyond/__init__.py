@@ -1,0 +1,1 @@
+"""What other systems do not have, measured: `python -m benchmarks.beyond`."""
