@@ -70,6 +70,8 @@ from .jit import make_jaxpr as make_jaxpr
 from .linear import linear_transpose as linear_transpose
 from .mapping import pmap as pmap
 from .mapping import vmap as vmap
+from .mode_switching import forward_from_reverse as forward_from_reverse
+from .mode_switching import reverse_from_forward as reverse_from_forward
 from .naming import named_call as named_call
 from .naming import named_scope as named_scope
 from .placement import block_until_ready as block_until_ready

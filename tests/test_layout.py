@@ -65,6 +65,7 @@ LAYERS = [
     "custom_derivatives",
     "lax",
     "custom_batching",
+    "mode_switching",
     "callbacks",
     "checkpointing",
     "devices",

@@ -49,5 +49,5 @@ def test_what_is_public_and_a_module():
              "extend", "symbolic_zeros",
              "jacobians", "linear", "mapping", "ops", "placement", "segments", "shard_mapping",
              "transforms", "callbacks", "compat", "environment", "halves", "naming", "switches",
-             "watching", "static_arguments", "dispatch"}  # fmt: skip
+             "watching", "static_arguments", "dispatch", "mode_switching"}  # fmt: skip
     assert set(MODULES) - inner <= SHARED
