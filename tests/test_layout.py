@@ -17,6 +17,7 @@ LAYERS = [
     "core/__init__",
     "core/errors",
     "core/formats",
+    "core/processors",
     "core/settings",
     "core/dtypes",
     "core/device",

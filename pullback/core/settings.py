@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from . import processors
 from .errors import error
 
 _COUNTS = {"pullback_threads"}
@@ -77,7 +78,7 @@ _DEFAULTS: dict[str, Any] = {
     "jax_transfer_guard_device_to_device": None,
     "jax_transfer_guard_device_to_host": None,
     "pullback_engine": "auto",
-    "pullback_threads": 1,
+    "pullback_threads": processors.available(),
 }
 
 _GUARDS = (None, "allow", "log", "disallow", "log_explicit", "disallow_explicit")

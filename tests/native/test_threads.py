@@ -222,7 +222,8 @@ def test_several_threads_of_python_at_once():
     assert not wrong
 
 
-def test_many_calls():
+def test_many_calls(monkeypatch):
+    monkeypatch.setattr(fusion, "LARGE", 500_000)
     pullback.config.update("pullback_threads", 3)
     x = vector(size=100_003)
     kernel = kernel_of(lambda x: [jnp.sum(jnp.exp(x))], [x])

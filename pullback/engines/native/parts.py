@@ -18,8 +18,8 @@ from .nodes import Node, Scalar, walk
 from .registers import Registers
 from .text import Code
 
-LARGE = 1_000_000
-"""Work (in additions of single elements, roughly) from which a loop is cut into pieces: some 50 us,
+LARGE = 2_000_000
+"""Work (in additions of single elements, roughly) from which a loop is cut into pieces: some 40 us,
 ten times what it takes to wake a thread."""
 PIECE = 125_000
 """The work of one piece, at least."""
@@ -39,10 +39,16 @@ def pieces(nest: Nest, work: float) -> tuple[int, int]:
     """
     if not nest.order:
         return 1, 1
-    steps = nest.steps(0)
     overlaps = nest.vector == 0 and bool(nest.width) and nest.counts[0] % nest.width != 0
-    wanted = max(1, min(MOST, steps, int(work) // PIECE))
-    each = -(-steps // wanted)
+    return divided(nest.steps(0), min(MOST, int(work) // PIECE), overlaps)
+
+
+def divided(steps: int, wanted: int, overlaps: bool) -> tuple[int, int]:
+    """About `wanted` pieces of equal steps: how many, and how many steps each but the last one.
+
+    `overlaps`: the last step writes to memory of the one before it, and so is in one piece with it.
+    """
+    each = -(-steps // max(1, min(wanted, steps)))
     count = -(-steps // each)
     if overlaps and count > 1 and steps - each * (count - 1) < 2:
         count -= 1
@@ -170,4 +176,4 @@ class Partial:
         return code.loop(count - 1, next_one, list(zip(self.types, first, strict=True)))
 
 
-__all__ = ["LARGE", "Part", "Partial", "pieces"]
+__all__ = ["LARGE", "PIECE", "Part", "Partial", "divided", "pieces"]

@@ -73,6 +73,9 @@ declare i32 @pthread_sigmask(i32, ptr, ptr)
 @context = internal global ptr null, align 8
 @pieces = internal global i64 0, align 8
 @next = internal global i64 0, align 64
+; How many others it may have, and how many of them have been called, or are about to be.
+@others = internal global i64 0, align 8
+@called = internal global i64 0, align 64
 ; Posted once for each thread that shall work, and by each when it has done its part.
 @start = internal global [64 x i8] zeroinitializer, align 64
 @done = internal global [64 x i8] zeroinitializer, align 64
@@ -103,9 +106,25 @@ over:
   ret void
 }}
 
-; Compute pieces as long as there are some that nobody has begun.
+; Call two more, if there are more to be called, and compute pieces as long as there are some that
+; nobody has begun. To call takes a microsecond or two, so whoever wakes helps with that first.
 define internal void @work() nounwind {{
 entry:
+  %others = load i64, ptr @others, align 8
+  br label %calling
+calling:
+  %i = phi i64 [ 0, %entry ], [ %i1, %call ]
+  %two = icmp slt i64 %i, 2
+  br i1 %two, label %count, label %begin
+count:
+  %number = atomicrmw add ptr @called, i64 1 acq_rel, align 8
+  %missing = icmp slt i64 %number, %others
+  br i1 %missing, label %call, label %begin
+call:
+  %posted = call i32 @sem_post(ptr @start)
+  %i1 = add i64 %i, 1
+  br label %calling
+begin:
   %function = load ptr, ptr @function, align 8
   %context = load ptr, ptr @context, align 8
   %pieces = load i64, ptr @pieces, align 8
@@ -180,21 +199,17 @@ together:
   store ptr %context, ptr @context, align 8
   store i64 %pieces, ptr @pieces, align 8
   store i64 0, ptr @next, align 8
-  br label %waking
-waking:
-  %i = phi i64 [ 0, %together ], [ %i1, %wake ]
-  %asleep = icmp slt i64 %i, %count
-  br i1 %asleep, label %wake, label %working
-wake:
-  %posted = call i32 @sem_post(ptr @start)
-  %i1 = add i64 %i, 1
-  br label %waking
-working:
+  store i64 %count, ptr @others, align 8
+  store i64 0, ptr @called, align 8
   call void @work()
+  ; From here on no more are called.
+  %calls = atomicrmw xchg ptr @called, i64 {1 << 62} acq_rel, align 8
+  %all = icmp sgt i64 %calls, %count
+  %woken = select i1 %all, i64 %count, i64 %calls
   br label %ending
 ; A thread that has not woken by now is not needed any more, nor waited for.
 ending:
-  %left = phi i64 [ %count, %working ], [ %left1, %called_off ]
+  %left = phi i64 [ %woken, %together ], [ %left1, %called_off ]
   %any = icmp sgt i64 %left, 0
   br i1 %any, label %call_off, label %free
 call_off:

@@ -10,13 +10,15 @@ from typing import NamedTuple
 from ..buffers import Buffer, address, strides_of
 from ..kinds import Kind
 from ..lowering import Lowering
+from ..parts import Part
 from ..text import Code
 from . import blas
 from . import matrix_kernels as kernels
 from .copies import copied
-from .matrix_kernels import Product
+from .matrix_kernels import Product, Shares
+from .product_pieces import Grid, divided_by, grid_of
 
-Kernel = Callable[[Code, Product, str, str, str, str], None]
+Kernel = Callable[[Code, Product, str, str, str, str, Shares], None]
 """Appends the code of a product at three addresses, with scratch memory at a fourth."""
 
 
@@ -229,32 +231,72 @@ class Matrices:
         return found, used
 
     def _kernel(self, kernel: Kernel, p: Product) -> None:
-        name = self._function(kernel, p)
-        count = kernels.room_for(p) if kernel is kernels.tiled else 0
-        room = self.low.new_buffer(p.kind, (count,)) if count else None
+        dots = kernel is kernels.dotted
+        grid = grid_of(p, dots, [a.size for a in self.loops])
+        count = 0 if dots else kernels.room_for(p)
+        many = grid.pieces if grid else 1
+        room = self.low.new_buffer(p.kind, (count * many,)) if count else None
         scratch = room.pointer if room else "null"
-        self._over(
-            lambda code, a, b, c: code.line(
-                f"call void @{name}(ptr {a}, ptr {b}, ptr {c}, ptr {scratch})"
+        if grid is None:
+            name = self._function(kernel, p, False)
+            self._over(
+                lambda code, a, b, c: code.line(
+                    f"call void @{name}(ptr {a}, ptr {b}, ptr {c}, ptr {scratch})"
+                )
             )
-        )
+        else:
+            self._in_pieces(self._function(kernel, p, grid.cut), grid, scratch, count)
         self._note(p, kernel.__name__)
 
-    def _function(self, kernel: Kernel, p: Product) -> str:
-        """The name of the function that computes this product: one for all of the program."""
+    def _in_pieces(self, name: str, grid: Grid, room: str, count: int) -> None:
+        """Have the product computed by several threads, each with scratch memory of its own."""
+        low, kind = self.low, self.out.kind
+        part = Part(low.code, low.registers, low.new_buffer, [], [self.x, self.y, self.out])
+        part.use(room)
+        code = part.code
+        mine = address(code, kind, room, code.times("%piece", count)) if count else room
+        first, steps = part.bounds(grid.pieces, grid.each, grid.units)
+
+        def unit(i: str, _: list[str]) -> None:
+            number = code.add(i, first)
+            shares = ""
+            if grid.cut:
+                bounds, number = grid.place(code, number)
+                shares = "".join(f", i64 {b}" for b in bounds)
+            pointers = [self.x.pointer, self.y.pointer, self.out.pointer]
+            for axis in reversed(self.loops):
+                at, number = divided_by(code, number, axis.size)
+                steps = (axis.x, axis.y, axis.out)
+                pointers = [
+                    address(code, kind, p, code.times(at, s))
+                    for p, s in zip(pointers, steps, strict=True)
+                ]
+            a, b, c = pointers
+            code.line(f"call void @{name}(ptr {a}, ptr {b}, ptr {c}, ptr {mine}{shares})")
+
+        code.loop(steps, unit)
+        part.call(grid.pieces)
+
+    def _function(self, kernel: Kernel, p: Product, cut: bool) -> str:
+        """The name of the function that computes this product: one for all of the program.
+
+        `cut`: it computes the tiles it is asked for: the first one, and how many, along each axis.
+        """
         known = self.low.registers.memos[0]
-        key = (kernel.__name__, p)
+        key = (kernel.__name__, p, cut)
         if key not in known:
             number = sum(
                 f.startswith("define internal void @dot") for f in self.low.module.functions
             )
             name = f"dot{number}"
             code = Code(self.low.module)
-            kernel(code, p, "%a", "%b", "%c", "%room")
+            shares: Shares = (("%row", "%rows"), ("%column", "%columns"))
+            kernel(code, p, "%a", "%b", "%c", "%room", shares if cut else (None, None))
             body = "\n".join(code.whole.flat())
+            more = ", i64 %row, i64 %rows, i64 %column, i64 %columns" if cut else ""
             self.low.module.functions.append(
-                f"define internal void @{name}(ptr %a, ptr %b, ptr noalias %c, ptr noalias %room) "
-                f"{{\nentry:\n{body}\n  ret void\n}}"
+                f"define internal void @{name}(ptr %a, ptr %b, ptr noalias %c, ptr noalias %room"
+                f"{more}) {{\nentry:\n{body}\n  ret void\n}}"
             )
             known[key] = name
         return str(known[key])

@@ -72,6 +72,12 @@ class Product:
         )
 
 
+Share = tuple[Index, Index] | None
+"""Some steps of a loop: the first one, how many; None: all."""
+Shares = tuple[Share, Share]
+"""Of the loops over rows and over columns of tiles."""
+
+
 def lanes_of(kind: Kind) -> int:
     """Lanes of a machine register."""
     return max(1, VECTOR_BYTES * 8 // kind.bits)
@@ -290,7 +296,17 @@ def _tile(p: Product) -> Tile:
     return tile_of(p.m, p.n, (p.k, p.terms), lanes_of(p.kind), p.kind.parts)
 
 
-def tiled(code: Code, p: Product, a: str, b: str, c: str, room: str) -> None:
+def tile_sizes(p: Product, dots: bool) -> tuple[int, int]:
+    """Rows and columns of the parts of the result that `tiled`, or `dotted`, goes over."""
+    if dots:
+        return _dots_at_once(p)
+    tile = _tile(p)
+    return tile.rows, tile.columns * (tile.width or 1)
+
+
+def tiled(
+    code: Code, p: Product, a: str, b: str, c: str, room: str, share: Shares = (None, None)
+) -> None:
     """Append the loops of a product whose b and c have step 1 along j."""
     tile = _tile(p)
     width = tile.width or 1
@@ -313,9 +329,9 @@ def tiled(code: Code, p: Product, a: str, b: str, c: str, room: str) -> None:
             c_here = address(code, p.kind, c_at, code.times(i, p.c[0]))
             _one_tile(code, inner, tile, offsets, a_here, b_at, c_here)
 
-        covered(code, p.m, tile.rows, rows)
+        covered(code, p.m, tile.rows, rows, share[0])
 
-    covered(code, p.n, span, columns)
+    covered(code, p.n, span, columns, share[1])
 
 
 def _panel(
@@ -334,17 +350,23 @@ def _panel(
     code.loop(p.k, row)
 
 
-def covered(code: Code, count: int, part: int, body: Callable[[Index], None]) -> None:
-    """`body` at the first of each `part` of `count` elements, the last part moved back."""
+def covered(
+    code: Code, count: int, part: int, body: Callable[[Index], None], share: Share = None
+) -> None:
+    """`body` at the first of each `part` of `count` elements, the last part moved back.
+
+    `share`: the first of the parts to be done, and how many, if not all.
+    """
     if count <= part:
         body(0)
         return
+    first, steps = share or (0, -(-count // part))
 
     def place(i: str, _: list[str]) -> None:
-        start = code.times(i, part)
+        start = code.times(code.add(i, first), part)
         body(code.least(start, count - part) if count % part else start)
 
-    code.loop(-(-count // part), place)
+    code.loop(steps, place)
 
 
 def _one_tile(
@@ -390,12 +412,13 @@ def _one_tile(
 # ---- dot products: vectors along p
 
 
-def dotted(code: Code, p: Product, a: str, b: str, c: str, room: str) -> None:
+def dotted(
+    code: Code, p: Product, a: str, b: str, c: str, room: str, share: Shares = (None, None)
+) -> None:
     """Append the loops of a product whose a and b have step 1 along p; `room` is not used."""
     lanes = lanes_of(p.kind)
     width = min(lanes, 1 << (p.k.bit_length() - 1))
-    columns = min(8 if p.m == 1 else 4, 1 << (p.n.bit_length() - 1))
-    rows = min(p.m, 4 if columns < 4 else 2)
+    rows, columns = _dots_at_once(p)
     sets = max(1, min(8 // (rows * columns), p.k // width))
 
     def place(i: Index, j: Index) -> None:
@@ -406,7 +429,16 @@ def dotted(code: Code, p: Product, a: str, b: str, c: str, room: str) -> None:
         to = address(code, p.kind, c, code.add(code.times(i, p.c[0]), code.times(j, p.c[1])))
         _some_dots(code, p, (rows, columns, width, sets), at[0], at[1], to)
 
-    covered(code, p.n, columns, lambda j: covered(code, p.m, rows, lambda i: place(i, j)))
+    def along(j: Index) -> None:
+        covered(code, p.m, rows, lambda i: place(i, j), share[0])
+
+    covered(code, p.n, columns, along, share[1])
+
+
+def _dots_at_once(p: Product) -> tuple[int, int]:
+    """Rows and columns of the part of the result that registers hold."""
+    columns = min(8 if p.m == 1 else 4, 1 << (p.n.bit_length() - 1))
+    return min(p.m, 4 if columns < 4 else 2), columns
 
 
 def _some_dots(
