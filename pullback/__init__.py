@@ -34,6 +34,7 @@ from .core.settings import disable_jit as disable_jit
 from .core.settings import enable_x64 as enable_x64
 from .core.settings import numpy_dtype_promotion as numpy_dtype_promotion
 from .core.settings import numpy_rank_promotion as numpy_rank_promotion
+from .core.settings import strong_zero as strong_zero
 from .core.settings import threefry_partitionable as threefry_partitionable
 from .core.sharding import Shard as Shard
 from .custom import closure_convert as closure_convert

@@ -16,6 +16,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet
 from . import checks
 from .control.call import jit_p
 from .core.array import Array, HostArray
+from .core.checking import offence
 from .core.errors import error
 from .core.lazy import lazy
 from .core.program import ClosedProgram, hoist_tracers, run_closed, trace_program
@@ -237,12 +238,28 @@ class TracedCall:
         """Run the program, or write the call down if a transformation is going on."""
         outs: Sequence[Any]
         if state.trace is EVAL and not self.consts:
-            if now.checked:
-                return self._rebuilt(run_closed(self.closed, leaves))
             outs = (self.runs.get(wish) or self.compile(wish))(*leaves)
+            if now.checked:
+                self._check(outs, leaves)
         else:
             outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
         return self._rebuilt(outs)
+
+    def _check(self, outs: Sequence[Any], leaves: list[Any]) -> None:
+        """Raise if a result has a NaN: the program is run again, one operation after the other."""
+        found = next((f for f in map(offence, outs) if f is not None), None)
+        if found is not None:
+            run_closed(self.closed, leaves)
+            got = "its compiled program gives it; one operation after the other gives none"
+            for i, x in enumerate(leaves):
+                if offence(x) is not None:
+                    got = f"array {i} of the arguments, {x.aval.str_short()}, has it already"
+            raise error(
+                FloatingPointError,
+                f"invalid value ({found[0]}) encountered in the result of {self.name}.",
+                got=got,
+                fix="look at the arguments, for overflow, and for differences of large numbers.",
+            )
 
     def call_now(self, leaves: list[Any], engine: str | None) -> Any:
         """`call` under the settings of this thread."""

@@ -29,6 +29,7 @@ LAYERS = [
     "core/array",
     "core/placing",
     "core/trace",
+    "core/checking",
     "core/primitive",
     "core/printing",
     "core/program",

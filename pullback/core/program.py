@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from . import dtypes
 from .array import HostArray, Tracer
+from .checking import here, lines_wanted, standing_at
+from .checking import kept as _kept
 from .errors import ProgramError, error
 from .primitive import Primitive
 from .printing import print_program
@@ -78,10 +80,14 @@ class NameStack(NamedTuple):
 
 
 class SourceInfo(NamedTuple):
-    """Where an operation stands: the scopes around it. A traceback would cost too much to keep."""
+    """Where an operation stands: the scopes around it. A traceback would cost too much to keep.
+
+    `line` is a `checking.Origin` where the settings ask for lines (`pullback_source_lines`).
+    """
 
     traceback: Any = None
     name_stack: NameStack = NameStack()
+    line: Any = None
 
     def replace(self, **changes: Any) -> SourceInfo:
         """The same with some of its parts changed."""
@@ -386,6 +392,8 @@ class RecordTrace(Trace):
         """Add an equation, which stands in the scopes that are open now."""
         if state.scopes:
             equation.source_info = SourceInfo(None, NameStack(state.scopes))
+        if _kept.lines and lines_wanted():
+            equation.source_info = equation.source_info._replace(line=here())
         self.equations.append(equation)
 
     def finish(self, outputs: Sequence[Any]) -> ClosedProgram:
@@ -435,8 +443,14 @@ def run_program(program: Program, consts: Sequence[Any], args: Sequence[Any]) ->
     def read(atom: Atom) -> Any:
         return atom.array if type(atom) is Literal else env[atom]  # type: ignore[index]
 
+    with_lines = _kept.lines and lines_wanted()
     for eq in program.eqns:
-        out = eq.primitive(*[read(a) for a in eq.invars], **eq.params)
+        args = [read(a) for a in eq.invars]
+        if with_lines:
+            with standing_at(eq.source_info.line):
+                out = eq.primitive(*args, **eq.params)
+        else:
+            out = eq.primitive(*args, **eq.params)
         if eq.primitive.multiple_results:
             env.update(zip(eq.outvars, out, strict=True))
         else:

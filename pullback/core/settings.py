@@ -79,6 +79,8 @@ _DEFAULTS: dict[str, Any] = {
     "jax_transfer_guard_device_to_host": None,
     "pullback_engine": "auto",
     "pullback_threads": processors.available(),
+    "pullback_strong_zero": False,
+    "pullback_source_lines": False,
 }
 
 _GUARDS = (None, "allow", "log", "disallow", "log_explicit", "disallow_explicit")
@@ -264,6 +266,37 @@ def debug_infs(new_val: bool = True) -> Any:
     return override("jax_debug_infs", bool(new_val))
 
 
+def strong_zero(new_val: bool = True) -> Any:
+    """A derivative that is exactly zero stays zero while the `with` lasts: 0 * inf = 0 * nan = 0.
+
+    A cotangent, or in forward mode a tangent, is multiplied by local derivatives on its way. One of
+    them may be infinite or NaN where the value it belongs to is not used at all: the logarithm in
+    the branch of a `where` that is not taken. In IEEE arithmetic 0 * inf is NaN, and spreads. In
+    this mode what multiplies a zero does not count, element by element, also in the sums of matrix
+    products and convolutions. Values are computed as always; only derivatives change, and those
+    only where they would be NaN. It is the rule of Tapenade, Enzyme (`strong_zero`, 2023) and of
+    the fixes by hand that users write as a second `where` around the input.
+
+    What counts is the mode in which a function is differentiated: a pullback function that `vjp`
+    gave keeps it. Programs of `jit` are traced once for each mode. The user's own rules
+    (`custom_vjp`), and `triangular_solve`, compute what they say.
+
+    Args:
+      new_val: whether the mode is on. The setting for the whole process is `pullback_strong_zero`.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> g = pullback.grad(lambda x: jnp.where(x > 0, jnp.log(x), 0.0))
+      >>> print(g(0.0))
+      nan
+      >>> with pullback.strong_zero():
+      ...     print(g(0.0))
+      0.0
+    """
+    return override("pullback_strong_zero", bool(new_val))
+
+
 def disable_jit(disable: bool = True) -> Any:
     """Run jitted functions operation by operation while the `with` lasts.
 
@@ -357,14 +390,16 @@ def _combine() -> Combination:
     v = values
     # The number is read first: if an update comes between, what is found is already out of date.
     update = updates[0]
+    checked = bool(v.jax_debug_nans or v.jax_debug_infs)
     program = (
         v.jax_enable_x64,
         v.jax_threefry_partitionable,
         v.jax_numpy_dtype_promotion,
         v.jax_numpy_rank_promotion,
         v.mesh,
+        v.pullback_strong_zero,
+        checked or v.pullback_source_lines,
     )
-    checked = bool(v.jax_debug_nans or v.jax_debug_infs)
     rest = (bool(v.jax_disable_jit), checked, v.pullback_engine)
     if len(_known) >= _KNOWN_AT_MOST:
         _known.clear()

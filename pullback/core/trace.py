@@ -15,7 +15,7 @@ from numpy._core import umath as _umath
 from . import dtypes
 from .array import Array, HostArray, Tracer
 from .errors import UnexpectedTracerError, error, user_line
-from .settings import values, watchers
+from .settings import values
 from .types import ArrayType, array_type
 
 
@@ -141,52 +141,9 @@ _reset_errors = _umath._extobj_contextvar.reset
 EVAL = EvalTrace(None)
 
 
-class CheckingTrace(EvalTrace):
-    """As EvalTrace, and raises at the first NaN or infinity where the settings ask for it."""
-
-    __slots__ = ()
-
-    def process(self, primitive: Any, args: Any, params: Any) -> Any:
-        """Evaluate, then look at the results."""
-        out = super().process(primitive, args, params)
-        if values_are_checked():
-            for y in out if primitive.multiple_results else (out,):
-                _check_finite(primitive, args, y)
-        return out
-
-
 def values_are_checked() -> bool:
     """Whether this thread looks for NaNs or infinities."""
     return bool(values.jax_debug_nans or values.jax_debug_infs)
-
-
-def _check_finite(primitive: Any, args: Any, y: HostArray) -> None:
-    if not dtypes.is_inexact(y.dtype):
-        return
-    found = np.asarray(y._value)
-    for setting, test, name in (
-        (values.jax_debug_nans, np.isnan, "nan"),
-        (values.jax_debug_infs, np.isinf, "inf"),
-    ):
-        if setting and test(found).any():
-            raise error(
-                FloatingPointError,
-                f"invalid value ({name}) encountered in {primitive.name}.",
-                got=", ".join(f"{type_of(a).str_short()} {_brief(a)}" for a in args),
-                fix="look at the values that went in; for the derivative of a branch not taken, "
-                "choose safe inputs with jnp.where before the operation.",
-            )
-
-
-def _start_checking(name: str, value: Any) -> None:
-    # Checking costs nothing until it is first asked for: then the class of the one trace changes.
-    if name in ("jax_debug_nans", "jax_debug_infs") and value:
-        EVAL.__class__ = CheckingTrace
-
-
-watchers.append(_start_checking)
-for _setting in ("jax_debug_nans", "jax_debug_infs"):
-    _start_checking(_setting, getattr(values, _setting))
 
 
 class KnownTrace(Trace):
@@ -214,6 +171,10 @@ class State(threading.local):
     looks: int = 0
     """How often Python asked for the value of a traced value, and got it: what is traced meanwhile
     is good for that value only."""
+    origin: Any = None
+    """Where the operation that goes on stands, if that is not the line that runs: see checking."""
+    rounds: tuple[str, ...] = ()
+    """Inside which rounds of loops, and which branches, a program is being run again."""
 
 
 state = State()

@@ -1,5 +1,6 @@
 """Looking into functions while they are transformed: print, callback and breakpoint at run time."""
 
+from . import provenance as provenance
 from .breakpoints import breakpoint_ as breakpoint
 from .callbacks import DebugEffect as DebugEffect
 from .callbacks import OrderedDebugEffect as OrderedDebugEffect

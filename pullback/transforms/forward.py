@@ -25,7 +25,7 @@ def jvp(
 ) -> tuple[list[Any], list[Any]]:
     """Values of `function(*primals)` and their tangents (None: zero). Flat lists in and out."""
     surrounding = state.trace
-    trace = JVPTrace(surrounding, of)
+    trace = make.trace(surrounding, of)
     state.trace = trace
     try:
         inputs = [x if t is None else DualTracer(trace, x, t) for x, t in zip(primals, tangents)]
@@ -152,6 +152,18 @@ class JVPTrace(DualTrace):
 
     def product(self, tangent: Any, slope: Any) -> Any:
         return self.parent.process(mul, (tangent, slope), NO_PARAMS)
+
+
+class Make:
+    """What `jvp` makes. Modes that few use put something else in its place: see modes."""
+
+    __slots__ = ("trace",)
+
+    def __init__(self) -> None:
+        self.trace: Callable[..., DualTrace] = JVPTrace
+
+
+make = Make()
 
 
 def known_value(x: Any) -> Any:

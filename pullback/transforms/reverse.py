@@ -31,8 +31,8 @@ def linearize(
     output of None does not depend on them.
     """
     surrounding = state.trace
-    tape = Tape(surrounding, of)
-    trace = LinearizeTrace(surrounding, tape, of)
+    tape = make.tape(surrounding, of)
+    trace = make.trace(surrounding, tape, of)
     state.trace = trace
     try:
         inputs = [
@@ -177,7 +177,7 @@ class Tape(Trace):
 
     def with_known(self, values: Sequence[Any]) -> Tape:
         """The same tape with other residuals, in the order of `known`."""
-        new, rest = Tape(state.trace, self.of), iter(values)
+        new, rest = type(self)(state.trace, self.of), iter(values)
         new.avals, new.count = self.avals, self.count
         for e in self.entries:
             args = [a if type(a) is Linear else next(rest) for a in e.args]
@@ -233,6 +233,19 @@ class Tape(Trace):
         return [None if place is None else env[place.index] for place in outputs]
 
 
+class Make:
+    """What `linearize` makes. Modes that few use put something else in its place: see modes."""
+
+    __slots__ = ("tape", "trace")
+
+    def __init__(self) -> None:
+        self.tape: Callable[..., Tape] = Tape
+        self.trace: Callable[..., LinearizeTrace] = LinearizeTrace
+
+
+make = Make()
+
+
 class _Known:
     """The entry of a tangent that does not depend on the tape's inputs."""
 
@@ -266,7 +279,7 @@ def tape_of(
 
     An output that does not depend on the inputs must be zero to be linear; it is taken as zero.
     """
-    tape = Tape(parent, function)
+    tape = make.tape(parent, function)
     with running(tape):
         outs = function(*[tape.new_input(t) for t in types])
         own = [type(y) is TapeTracer and y.owner is tape for y in outs]

@@ -22,7 +22,8 @@ from ..core.trace import inside, running, state, type_of
 from ..core.types import ArrayType
 from ..ops.structural import broadcast_in_dim, move_axis, zeros
 from . import batch, forward
-from .reverse import Tape, TapeTracer
+from .modes import mode
+from .reverse import Tape, TapeTracer, make
 
 Mask = tuple[bool, ...]
 
@@ -32,7 +33,7 @@ def kept(transform: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(transform)
     def cached(closed: ClosedProgram, *key: Any) -> Any:
-        whole = (transform, *key)
+        whole = (transform, mode(), *key)
         if whole not in closed.cache:
             closed.cache[whole] = transform(closed, *key)
         return closed.cache[whole]
@@ -141,7 +142,7 @@ def split_program(closed: ClosedProgram, unknown: Mask, wanted: Mask) -> Split:
     """
     record = RecordTrace(state.trace, None, "jit")
     with running(record):
-        tape = Tape(record, None)
+        tape = make.tape(record, None)
         args: list[Any] = []
         for t, u in zip(closed.in_avals, unknown, strict=True):
             args.append(tape.new_input(t) if u else record.new_input(t))
@@ -189,7 +190,7 @@ def transpose_program(
 
     def function(*args: Any) -> list[Any]:
         rest = iter(args)
-        tape = Tape(state.trace, None)
+        tape = make.tape(state.trace, None)
         inputs = [
             tape.new_input(t) if is_lin else next(rest)
             for t, is_lin in zip(types, linear, strict=True)
