@@ -12,6 +12,8 @@ from . import scipy as scipy
 from . import sharding as sharding
 from . import tree as tree
 from . import tree_util as tree_util
+from .accumulation import accumulation_cost as accumulation_cost
+from .accumulation import preaccumulate as preaccumulate
 from .api import grad as grad
 from .api import jvp as jvp
 from .api import linearize as linearize
@@ -132,6 +134,7 @@ __getattr__, __dir__ = _submodules(
         "custom_batching",
         "custom_derivatives",
         "custom_transpose",
+        "custom_types",
         "distributed",
         "dlpack",
         "example_libraries",
@@ -145,6 +148,7 @@ __getattr__, __dir__ = _submodules(
         "memory",
         "monitoring",
         "profiler",
+        "sparse",
         "stages",
         "test_util",
         "tools",

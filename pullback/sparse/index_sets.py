@@ -1,0 +1,259 @@
+"""For each element of an array the set of inputs that it may depend on, as rows of a shared table.
+
+Elements name rows by number, so that moving elements is moving numbers, and a row that many
+elements have in common stands there once: a sum that is broadcast again costs one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import error
+from ..core.lazy import lazy
+
+scipy_sparse = lazy("scipy.sparse")
+
+EMPTY, FULL = 0, 1
+"""The first two rows of every table: no input, and all inputs. Neither is written out."""
+
+MOST = 30_000_000
+"""Entries of a table. Where a union would have more, its sets become the set of all inputs."""
+
+
+class IndexSets:
+    """One set of inputs for each element of an array.
+
+    Args:
+      ids: the row of each element, an integer array of the array's shape.
+      rows: the sets, a CSR matrix of bools with a column for each input.
+    """
+
+    __slots__ = ("ids", "rows")
+
+    def __init__(self, ids: Any, rows: Any) -> None:
+        self.ids, self.rows = ids, rows
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs there are."""
+        return int(self.rows.shape[1])
+
+    @property
+    def flat(self) -> Any:
+        """The rows of all elements, in C order."""
+        return self.ids.reshape(-1)
+
+    def moved(self, ids: Any) -> IndexSets:
+        """The sets of other elements: `ids` are rows of the same table."""
+        return IndexSets(np.asarray(ids), self.rows)
+
+    def counts(self) -> Any:
+        """The number of entries in each row of the table."""
+        counts = np.diff(self.rows.indptr).astype(np.int64)
+        counts[FULL] = self.inputs
+        return counts
+
+    def total(self) -> int:
+        """The number of entries in the sets of all elements."""
+        return int(self.counts()[self.flat].sum())
+
+    def is_empty(self) -> bool:
+        """Whether no element depends on any input."""
+        return not self.counts()[self.flat].any()
+
+    def matrix(self, name: str = "pattern") -> Any:
+        """A CSR matrix of bools: a row for each element, a column for each input."""
+        total = self.total()
+        if total > 10 * MOST:
+            share = 100 * total / max(1, self.flat.size * self.inputs)
+            raise error(
+                ValueError,
+                f"the {name} has {total:,} nonzeros: too many to write down.",
+                got=f"{self.flat.size:,} by {self.inputs:,}, {share:.1f} % nonzero",
+                fix="multiply by it instead: jvp and vjp need no matrix.",
+            )
+        rows = self.rows
+        if (self.flat == FULL).any():
+            n = self.inputs
+            everything = csr(np.arange(n), np.array([0, n]), (1, n))
+            rows = scipy_sparse.vstack([rows[:FULL], everything, rows[FULL + 1 :]], format="csr")
+        found = rows[self.flat]
+        found.sort_indices()
+        return found
+
+
+def csr(indices: Any, indptr: Any, shape: tuple[int, int]) -> Any:
+    """A CSR matrix of bools that has these entries."""
+    data = np.ones(len(indices), bool)
+    return scipy_sparse.csr_array((data, indices, indptr), shape=shape)
+
+
+def singletons(shape: tuple[int, ...], start: int, inputs: int) -> IndexSets:
+    """Elements that are inputs themselves, numbered from `start`."""
+    size = int(np.prod(shape))
+    indptr = np.concatenate([np.zeros(2, np.int32), np.arange(size + 1, dtype=np.int32)])
+    rows = csr(np.arange(start, start + size, dtype=np.int32), indptr, (size + 2, inputs))
+    return IndexSets(np.arange(2, size + 2).reshape(shape), rows)
+
+
+def empty(shape: tuple[int, ...], like: IndexSets) -> IndexSets:
+    """Elements that depend on no input."""
+    return like.moved(np.zeros(shape, np.int64))
+
+
+def one_table(sets: Sequence[IndexSets | None], shapes: Sequence[Any]) -> list[IndexSets]:
+    """The same sets as rows of one table; those that are None are empty."""
+    present = [s for s in sets if s is not None]
+    tables = list({id(s.rows): s.rows for s in present}.values())
+    if len(tables) == 1:
+        return [empty(n, present[0]) if s is None else s for s, n in zip(sets, shapes, strict=True)]
+    starts, total = {}, 2
+    for t in tables:
+        starts[id(t)] = total - 2
+        total += t.shape[0] - 2
+    rows = scipy_sparse.vstack([tables[0][:2], *(t[2:] for t in tables)], format="csr")
+    found = []
+    for s, shape in zip(sets, shapes, strict=True):
+        if s is None:
+            found.append(IndexSets(np.zeros(shape, np.int64), rows))
+        else:
+            shift = starts[id(s.rows)]
+            found.append(IndexSets(np.where(s.ids > FULL, s.ids + shift, s.ids), rows))
+    return found
+
+
+def compact(sets: IndexSets) -> IndexSets:
+    """The same sets without the rows that no element has, and full ones under their number."""
+    counts = np.diff(sets.rows.indptr)
+    ids = sets.ids
+    full = counts == sets.inputs
+    if full.any() and sets.inputs:
+        full[EMPTY] = False
+        ids = np.where(full[ids], FULL, ids)
+    used = np.zeros(len(counts), bool)
+    used[ids.reshape(-1)] = True
+    used[:2] = True
+    kept = int(used.sum())
+    if 2 * kept > len(counts):
+        return IndexSets(ids, sets.rows)
+    return IndexSets((np.cumsum(used) - 1)[ids], sets.rows[np.flatnonzero(used)])
+
+
+def union(sets: Sequence[IndexSets | None], shape: tuple[int, ...]) -> IndexSets | None:
+    """Element by element the union. Sets of rank 0 go with every element."""
+    total: IndexSets | None = None
+    for s in sets:
+        if s is None:
+            continue
+        if s.ids.shape != shape:
+            s = s.moved(np.broadcast_to(s.ids, shape))
+        total = s if total is None else _union(total, s)
+    return total
+
+
+def _union(a: IndexSets, b: IndexSets) -> IndexSets:
+    a, b = one_table([a, b], [a.ids.shape, b.ids.shape])
+    x, y = a.flat, b.flat
+    out = np.where((x == EMPTY) | (x == y), y, x)
+    out[(x == FULL) | (y == FULL)] = FULL
+    open_ = np.flatnonzero((x != y) & (np.minimum(x, y) > FULL))
+    if open_.size:
+        x, y = x[open_], y[open_]
+        k = a.rows.shape[0]
+        pairs, place = np.unique(x * k + y, return_inverse=True)
+        x, y = pairs // k, pairs % k
+        counts = a.counts()
+        if int((counts[x] + counts[y]).sum()) > MOST:
+            out[open_] = FULL
+        else:
+            new = a.rows[x] + a.rows[y]
+            a = IndexSets(a.ids, scipy_sparse.vstack([a.rows, new], format="csr"))
+            out[open_] = k + place
+    return compact(IndexSets(out.reshape(a.ids.shape), a.rows))
+
+
+def gathered(
+    groups: Any, ids: Any, rows: Any, shape: tuple[int, ...], pairs_unique: bool = False
+) -> IndexSets:
+    """For each element of an array of `shape` the union of those `ids` whose group it is."""
+    size = int(np.prod(shape))
+    groups, ids = np.asarray(groups).reshape(-1), np.asarray(ids).reshape(-1)
+    full = np.zeros(size, bool)
+    full[groups[ids == FULL]] = True
+    keep = (ids > FULL) & ~full[groups]
+    groups, ids = groups[keep], ids[keep]
+    if not pairs_unique and groups.size:
+        k = rows.shape[0]
+        pairs = np.unique(groups * np.int64(k) + ids)
+        groups, ids = pairs // k, pairs % k
+    counts = np.diff(rows.indptr).astype(np.int64)
+    weight = np.bincount(groups, counts[ids], size) if groups.size else np.zeros(size)
+    if weight.sum() > MOST:  # first those that are probably full, then all
+        inputs = rows.shape[1]
+        full |= weight >= inputs / 2 if weight[weight < inputs / 2].sum() <= MOST else weight > 0
+        keep = ~full[groups]
+        groups, ids = groups[keep], ids[keep]
+    chosen = scipy_sparse.csr_array(
+        (np.ones(len(ids), bool), (groups, ids)), shape=(size, rows.shape[0])
+    )
+    new = (chosen @ rows).tocsr()
+    new.sort_indices()
+    table = scipy_sparse.vstack([rows[:2], new], format="csr")
+    out = np.where(full, FULL, np.arange(2, size + 2))
+    out[~full & (np.diff(new.indptr) == 0)] = EMPTY
+    return compact(IndexSets(out.reshape(shape), table))
+
+
+def reduced(sets: IndexSets, axes: Sequence[int], keep: bool = False) -> IndexSets:
+    """The union along `axes`; with `keep` these have length 1 afterwards."""
+    shape = sets.ids.shape
+    axes = tuple(axes)
+    kept = tuple(1 if d in axes else n for d, n in enumerate(shape))
+    out = kept if keep else tuple(n for d, n in enumerate(shape) if d not in axes)
+    if all(shape[d] == 1 for d in axes):
+        return sets.moved(sets.ids.reshape(out))
+    groups = np.broadcast_to(np.arange(int(np.prod(kept))).reshape(kept), shape)
+    return gathered(groups, sets.ids, sets.rows, out)
+
+
+def smeared(sets: IndexSets, axes: Sequence[int]) -> IndexSets:
+    """Each element has the union of all along `axes`."""
+    if not axes:
+        return sets
+    line = reduced(sets, axes, keep=True)
+    return line.moved(np.broadcast_to(line.ids, sets.ids.shape))
+
+
+def through(pattern: Any, sets: IndexSets, shape: tuple[int, ...]) -> IndexSets:
+    """The sets of an array of `shape` whose element i depends on the elements j of another one
+    with ``pattern[i, j]``; `sets` are those of the other, in C order."""
+    groups = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+    return gathered(groups, sets.flat[pattern.indices], sets.rows, shape)
+
+
+def joined(sets: Sequence[IndexSets | None], sizes: Sequence[int]) -> IndexSets | None:
+    """The sets of several arrays as those of one flat array."""
+    if all(s is None for s in sets):
+        return None
+    parts = one_table(sets, [(n,) for n in sizes])
+    return parts[0].moved(np.concatenate([s.flat for s in parts]))
+
+
+__all__ = [
+    "EMPTY",
+    "FULL",
+    "IndexSets",
+    "csr",
+    "empty",
+    "gathered",
+    "joined",
+    "one_table",
+    "reduced",
+    "singletons",
+    "smeared",
+    "through",
+    "union",
+]
