@@ -11,9 +11,7 @@ from test_contraction import PLAIN, matrices, plainly
 import pullback
 from pullback.core.settings import enable_x64
 from pullback.engines.native import fusion, parts, threads
-from pullback.engines.native.kinds import kind_of
-from pullback.engines.native.rules import product_pieces
-from pullback.engines.native.rules.product_pieces import Grid, divided_by, grid_of
+from pullback.engines.native.grids import MOST, Grid, divided_by, grid_of
 from pullback.lax import fori_loop
 from pullback.ops.contraction import dot_general
 
@@ -165,14 +163,24 @@ def test_divided_by():
     assert divided_by(Sums(), 17, 1) == (0, 17)
 
 
-def test_pieces_are_large_enough():
-    """What is cut is large, and not into so many pieces that each is small."""
+def test_how_much_is_cut():
+    """What is large, into a few pieces of each matrix."""
     rng = np.random.default_rng(0)
-    for _ in range(200):
-        m, k, n = (int(2 ** rng.uniform(0, 11)) for _ in range(3))
-        p = product_pieces.Product(kind_of(np.float32), m, n, k, (k, 1), (n, 1), (n, 1))
-        grid = grid_of(p, False, [])
-        work = product_pieces.work_of(p, False)
-        assert (grid is None) or work >= parts.LARGE
-        if grid is not None:
-            assert 1 < grid.pieces <= 2 * product_pieces.MOST
+    found = 0
+    for _ in range(300):
+        work = 10 ** rng.uniform(5, 9)
+        sizes = [int(n) for n in rng.integers(1, 5, rng.integers(0, 3))]
+        steps = tuple(int(n) for n in rng.integers(1, 40, 2))
+        overlaps = tuple(bool(n) for n in rng.integers(0, 2, 2))
+        grid = grid_of(work, sizes, steps, overlaps, bool(rng.integers(0, 2)))
+        if work < parts.LARGE:
+            assert grid is None
+        if grid is None:
+            continue
+        found += 1
+        assert 1 < grid.pieces <= 3 * MOST
+        assert grid.pieces * grid.each >= grid.units > (grid.pieces - 1) * grid.each
+        for (count, each, whole), over in zip((grid.rows, grid.columns), overlaps, strict=True):
+            if count > 1:
+                assert whole - (count - 1) * each >= 1 + over
+    assert found > 50

@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 
+from . import transposing
 from .buffers import Buffer
 from .kinds import Kind, Word, extract, shuffle, store
-from .nest import Nest, buffer_of, merged, strides_in
+from .nest import WIDEST, Nest, buffer_of, merged, strides_in
 from .nodes import CHEAP, Applied, InMemory, Node, Reduce, Scalar, Sink, Store, stored, walk
 from .parts import LARGE, Part, Partial, pieces
 from .reducing import REDUCTIONS, Reduction
 from .registers import Lanes, Registers
 from .report import Report
+from .rules.matrix_kernels import REGISTERS, VECTOR_BYTES
 from .text import Code, Index
 
 BLOCK = 128
 """Steps of a loop that adds up, after which the sum is put aside and a new one begun: the error
 grows with the steps of one block and with the number of blocks, not with their product."""
+
+OWN_CACHE = 1 << 20
+"""Bytes."""
+BYTE = 0.5
+"""The work of reading a byte from memory that is shared, in additions of single elements."""
+ACROSS = VECTOR_BYTES * REGISTERS // 2
+"""Bytes of the widest vector of sums over rows: half of all registers. Each row is read in long
+runs (4096 x 1024 numbers take 0.25 ms so, 1.4 in vectors of 128 bytes)."""
+MANY = 1 << 15
+"""Elements from which on sums over rows are so wide."""
 
 
 class Fusion:
@@ -50,10 +62,12 @@ class Fusion:
                 group.append(other)
                 nodes |= set(walk([other.node]))
         group += self._worth_keeping(group)
-        work = prod(group[0].shape) * (1 + sum(s.node.cost for s in group))
+        work = prod(group[0].shape) * (1 + sum(s.node.cost for s in group)) + _traffic(group)
         self.report.spend(_described(group), work)
-        if not (work >= LARGE and self._in_parts(group, work)):
-            Group(self.code, self.registers, group).write()
+        roots = [s.node for s in group]
+        with transposing.along(self.code, self.registers, self.new_buffer, roots):
+            if not (work >= LARGE and self._in_parts(group, work)):
+                Group(self.code, self.registers, group).write()
         for s in group:
             s.finished()
         self.waiting = [s for s in self.waiting if not s.done]
@@ -120,6 +134,19 @@ class Fusion:
         return found
 
 
+def _traffic(group: Sequence[Sink]) -> float:
+    """The work of reading and writing arrays that are too large for a processor's own cache."""
+    nodes = walk([s.node for s in group])
+    buffers = [b for n in nodes if n.shape and (b := buffer_of(n)) is not None]
+    buffers += [s.buffer for s in group if isinstance(s, Store)]
+    sizes = [b.kind.size * prod(_varied(b)) for b in buffers]
+    return BYTE * sum(n for n in sizes if n >= OWN_CACHE)
+
+
+def _varied(b: Buffer) -> list[int]:
+    return [n for n, s in zip(b.shape, b.strides, strict=True) if s]
+
+
 def _described(group: Sequence[Sink]) -> str:
     shape = "x".join(map(str, group[0].shape))
     nodes = walk([s.node for s in group])
@@ -158,7 +185,15 @@ class Group:
         order = kept + [d for d in runs if d in self.axes]
         self.kept = len(kept)
         size = max(max(n.kind.bits // 8, 1) for n in nodes)
-        self.nest = Nest(code, registers, shape, runs, order, size)
+        widest = WIDEST
+        if self.reduces and kept and max(runs) == kept[-1] and self._wide():
+            widest = max(WIDEST, ACROSS // sum(r.node.kind.parts for r in self.reduces))
+        self.nest = Nest(code, registers, shape, runs, order, size, widest)
+
+    def _wide(self) -> bool:
+        """Whether sums over rows shall be many columns wide."""
+        many = prod(self.reduces[0].shape) >= MANY
+        return many and not self.stores and sum(s.node.cost for s in self.reduces) <= CHEAP
 
     @staticmethod
     def _over_domain(sink: Reduce) -> Buffer:

@@ -46,13 +46,13 @@ def merged(shape: Sequence[int], strides: Sequence[Sequence[int]], split: set[in
     return ends
 
 
-def lane_width(n: int, size: int) -> int:
+def lane_width(n: int, size: int, widest: int = WIDEST) -> int:
     """Lanes for a loop over n elements of `size` bytes: a power of 2, at most n; 0 for scalars.
 
     The last block overlaps the one before it, so a width that hardly divides n wastes work.
     """
-    widest = max(WIDEST // size, 2)
-    fitting = [w for w in (64, 32, 16, 8, 4, 2) if w <= min(n, widest)]
+    most = max(widest // size, 2)
+    fitting = [w for w in (256, 128, 64, 32, 16, 8, 4, 2) if w <= min(n, most)]
     return min(fitting, key=lambda w: -(-n // w) * (w + 8)) if fitting else 0
 
 
@@ -84,12 +84,13 @@ class Nest:
         runs: Sequence[int],
         order: Sequence[int],
         size: int,
+        widest: int = WIDEST,
     ) -> None:
         self.code, self.registers, self.shape = code, registers, tuple(shape)
         self.order = list(order)
         self.counts = _run_lengths(shape, runs, order)
         self.vector = self.order.index(max(runs)) if runs else -1
-        self.width = lane_width(self.counts[self.vector], size) if runs else 0
+        self.width = lane_width(self.counts[self.vector], size, widest) if runs else 0
         self._facts: dict[Node, tuple[int, bool]] = {}
         self._base = len(registers.memos)
         registers.enter()

@@ -5,13 +5,20 @@ from __future__ import annotations
 from ..buffers import address
 from ..kinds import Kind, Word, load, store
 from ..text import Code, Index
-from .matrix_kernels import covered, lanes_of, shuffled
+from .matrix_kernels import Share, covered, lanes_of, shuffled
 
 Steps = tuple[int, int]
 
 WIDEST_SQUARE = 4
 """Lanes of the blocks that are transposed. Those of 8 take LLVM 10 ms more to compile, and save
 less than a tenth of the time of a product."""
+
+
+LARGE = 1 << 14
+"""Elements of a matrix that is transposed tile by tile: more than the cache of level 1 holds."""
+TILE = 16
+"""Rows and columns of the part of a large matrix that is transposed at once: a line of the cache of
+each, of 4 bytes an element."""
 
 
 def copied(
@@ -48,17 +55,65 @@ def _turned(pair: Steps) -> Steps:
 def _transposed(
     code: Code, kind: Kind, shape: Steps, source: str, step: int, to: str, to_step: int
 ) -> None:
+    if min(shape) >= 2 * TILE and shape[0] * shape[1] >= LARGE:
+        transposed(code, kind, shape, (source, step), (to, to_step))
+        return
     rows, columns = shape
     size = min(lanes_of(kind), WIDEST_SQUARE, *(1 << (n.bit_length() - 1) for n in shape))
 
     def block(i: Index, j: Index) -> None:
-        start = address(code, kind, source, code.add(i, code.times(j, step)))
-        end = address(code, kind, to, code.add(code.times(i, to_step), j))
-        words = [load(code, kind, address(code, kind, start, q * step), size) for q in range(size)]
-        for r, word in enumerate(_square(code, kind, words)):
-            store(code, kind, word, address(code, kind, end, r * to_step), size)
+        _block(code, kind, size, (source, step), (to, to_step), (i, j))
 
     covered(code, rows, size, lambda i: covered(code, columns, size, lambda j: block(i, j)))
+
+
+def transposed(
+    code: Code,
+    kind: Kind,
+    shape: Steps,
+    source: tuple[str, int],
+    to: tuple[str, int],
+    share: Share = None,
+) -> None:
+    """Append the loops over tiles of a matrix of at least `TILE` rows and columns.
+
+    `source`: its address, and the step along its columns; that along its rows is 1. `to`: the same
+    of the copy, with the steps the other way round. `share`: of the rows of tiles, if not all.
+    """
+    rows, columns = shape
+    size = min(lanes_of(kind), WIDEST_SQUARE)
+
+    def tile(i: Index, j: Index) -> None:
+        def column(q: str, _: list[str]) -> None:
+            def row(r: str, _: list[str]) -> None:
+                at = code.add(code.times(r, size), i), code.add(code.times(q, size), j)
+                _block(code, kind, size, source, to, at)
+
+            code.loop(TILE // size, row)
+
+        code.loop(TILE // size, column)
+
+    def along(i: Index) -> None:
+        covered(code, columns, TILE, lambda j: tile(i, j))
+
+    covered(code, rows, TILE, along, share)
+
+
+def _block(
+    code: Code,
+    kind: Kind,
+    size: int,
+    source: tuple[str, int],
+    to: tuple[str, int],
+    at: tuple[Index, Index],
+) -> None:
+    """Transpose a square that registers hold."""
+    (base, step), (end, to_step), (i, j) = source, to, at
+    start = address(code, kind, base, code.add(i, code.times(j, step)))
+    end = address(code, kind, end, code.add(code.times(i, to_step), j))
+    words = [load(code, kind, address(code, kind, start, q * step), size) for q in range(size)]
+    for r, word in enumerate(_square(code, kind, words)):
+        store(code, kind, word, address(code, kind, end, r * to_step), size)
 
 
 def _square(code: Code, kind: Kind, words: list[Word]) -> list[Word]:
