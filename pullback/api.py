@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import checks
+from . import checks, edges
 from .core import dtypes
 from .core.array import Array, HostArray
 from .core.pytree import PyTreeDef, flatten
@@ -100,16 +100,17 @@ def _value_and_gradient(
             checks.grad_input(x, holomorphic, allow_int)
             wrt.append(dtypes.is_inexact(x.dtype))
         aux: list[PyTreeDef] = []
+        wholes: list[Any] = []
 
         def flat(*leaves: Any) -> list[Any]:
             given = leaves[0] if treedef is None else treedef.unflatten(leaves)
             out = fun(*checks.replaced_arguments(args, positions, argnums, given), **kwargs)
             if not has_aux:
-                return [out if isinstance(out, Array) else checks.scalar_output(out)]
+                return [out if isinstance(out, Array) else edges.scalar(out, wholes)]
             out, extra = checks.pair(out, "grad")
             extra, structure = flatten(extra)
             aux.append(structure)
-            return [out if isinstance(out, Array) else checks.scalar_output(out), *extra]
+            return [out if isinstance(out, Array) else edges.scalar(out, wholes), *extra]
 
         outs, tape, places = reverse.linearize(flat, leaves, wrt, fun)
         y = outs[0]
@@ -118,10 +119,14 @@ def _value_and_gradient(
         one = HostArray(y.dtype.type(1), y.weak_type)
         cts = tape.pull(places[:1], [one], consume=True)
         found = iter(cts)
-        gradients = [
-            _filled(next(found) if w else None, x) for w, x in zip(wrt, leaves, strict=True)
-        ]
-        gradient = gradients[0] if treedef is None else treedef.unflatten(gradients)
+        if wholes or edges.within(treedef):
+            raw = [next(found) if w else None for w in wrt]
+            y, gradient = edges.gradient(chosen, raw, y, wholes)
+        else:
+            gradients = [
+                _filled(next(found) if w else None, x) for w, x in zip(wrt, leaves, strict=True)
+            ]
+            gradient = gradients[0] if treedef is None else treedef.unflatten(gradients)
         return ((y, aux[0].unflatten(outs[1:])) if has_aux else y), gradient
 
     return value_and_gradient
@@ -130,19 +135,23 @@ def _value_and_gradient(
 def _at_one_array(fun: Any, args: Any, kwargs: Any, at: int, x: Array) -> tuple[Any, Any]:
     """The value and gradient with respect to one float array: most calls, and 2.4 us less of 7."""
 
+    wholes: list[Any] = []
+
     def flat(seen: Any) -> tuple[Any]:
         out = (
             fun(seen, **kwargs)
             if len(args) == 1
             else fun(*args[:at], seen, *args[at + 1 :], **kwargs)
         )
-        return (out if isinstance(out, Array) else checks.scalar_output(out),)
+        return (out if isinstance(out, Array) else edges.scalar(out, wholes),)
 
     (y,), tape, places = reverse.linearize(flat, (x,), (True,), fun)
     if y.shape or y.dtype.kind != "f":
         checks.grad_output(y, False)
     one = HostArray(y.dtype.type(1), y.weak_type)
     (ct,) = tape.pull(places, (one,), consume=True)
+    if wholes:
+        return edges.gradient(x, [ct], y, wholes)
     return y, checks.zero_filled(ct, x.aval)
 
 
@@ -174,13 +183,16 @@ def jvp(
     checks.sequence(primals, "primals")
     checks.sequence(tangents, "tangents")
     leaves, treedef = flatten(tuple(primals))
-    tangent_leaves, tangent_tree = flatten(tuple(tangents))
-    checks.structure("the tangents of jvp", tangent_tree, treedef, "the primals")
     leaves = [x if isinstance(x, Array) else checks.input_array(x, "jvp") for x in leaves]
-    dxs = [
-        t if checks.same_type(x, t) else checks.tangent_array(type_of(x), t)
-        for x, t in zip(leaves, tangent_leaves)
-    ]
+    if edges.within(treedef):
+        dxs = edges.lifted(tuple(primals), tuple(tangents))
+    else:
+        tangent_leaves, tangent_tree = flatten(tuple(tangents))
+        checks.structure("the tangents of jvp", tangent_tree, treedef, "the primals")
+        dxs = [
+            t if checks.same_type(x, t) else checks.tangent_array(type_of(x), t)
+            for x, t in zip(leaves, tangent_leaves)
+        ]
     trees: list[PyTreeDef] = []
 
     def flat(*leaves: Any) -> list[Any]:
@@ -202,8 +214,12 @@ def jvp(
         return outs[0], _filled(dys[0], outs[0])
     out_tree = trees[0]
     n = out_tree.num_leaves
-    dys = [_filled(t, y) for t, y in zip(dys[:n], outs[:n])]
-    result = out_tree.unflatten(outs[:n]), out_tree.unflatten(dys)
+    value = out_tree.unflatten(outs[:n])
+    if edges.within(out_tree):
+        result = value, edges.dropped(value, dys[:n])
+    else:
+        dys = [_filled(t, y) for t, y in zip(dys[:n], outs[:n])]
+        result = value, out_tree.unflatten(dys)
     return (*result, trees[1].unflatten(outs[n:])) if has_aux else result
 
 
@@ -235,8 +251,10 @@ def vjp(
     out_tree, extra_tree = trees
     n = out_tree.num_leaves
     types = [type_of(y) for y in outs[:n]]
-    pulled = VJP(tape, places[:n], avals, in_tree, types, out_tree)
+    pulled: Any = VJP(tape, places[:n], avals, in_tree, types, out_tree)
     value = out_tree.unflatten(outs[:n])
+    if edges.within(in_tree) or edges.within(out_tree):
+        pulled = edges.Pullback(pulled, primals, value)
     return (value, pulled, extra_tree.unflatten(outs[n:])) if has_aux else (value, pulled)
 
 
@@ -260,8 +278,10 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     out_tree, extra_tree = trees
     n = out_tree.num_leaves
     types = [type_of(y) for y in outs[:n]]
-    pushed = JVP(tape, places[:n], avals, in_tree, types, out_tree)
+    pushed: Any = JVP(tape, places[:n], avals, in_tree, types, out_tree)
     value = out_tree.unflatten(outs[:n])
+    if edges.within(in_tree) or edges.within(out_tree):
+        pushed = edges.Pushforward(pushed, primals, value)
     return (value, pushed, extra_tree.unflatten(outs[n:])) if has_aux else (value, pushed)
 
 

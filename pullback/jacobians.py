@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import checks
+from . import checks, edges
 from .accumulation import cross_jacobian
 from .api import jvp, vjp
 from .core import dtypes
@@ -50,13 +50,13 @@ def jacfwd(
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         chosen = checks.chosen_arguments(args, positions, argnums, "jacfwd")
-        leaves, in_tree = flatten(chosen)
+        leaves, in_tree, rebuilt = _coordinates(chosen)
         leaves = [checks.input_array(x, "jacfwd") for x in leaves]
         for x in leaves:
             _check_real(x, holomorphic, "jacfwd", "input")
 
         def of_chosen(*new: Any) -> Any:
-            value = in_tree.unflatten(new)
+            value = rebuilt(new)
             return fun(*checks.replaced_arguments(args, positions, argnums, value), **kwargs)
 
         def push(*tangents: Any) -> Any:
@@ -97,17 +97,19 @@ def jacrev(
 
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         chosen = checks.chosen_arguments(args, positions, argnums, "jacrev")
-        leaves, in_tree = flatten(chosen)
+        leaves, in_tree, rebuilt = _coordinates(chosen)
         leaves = [checks.input_array(x, "jacrev") for x in leaves]
         for x in leaves:
             checks.grad_input(x, holomorphic, allow_int)
 
         def of_chosen(*new: Any) -> Any:
-            value = in_tree.unflatten(new)
+            value = rebuilt(new)
             return fun(*checks.replaced_arguments(args, positions, argnums, value), **kwargs)
 
         y, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
-        ys, out_tree = flatten(y)
+        ys, out_tree, _ = _coordinates(y)
+        if isinstance(pull, edges.Pullback):
+            pull = pull.plain
         for y in ys:
             _check_real(y, holomorphic, "jacrev", "output")
         rows = vmap(lambda *cts: pull(out_tree.unflatten(cts)))(*_basis([type_of(y) for y in ys]))
@@ -192,6 +194,12 @@ def hessian(
     """
     inner = jacrev(fun, argnums, has_aux=has_aux, holomorphic=holomorphic)
     return jacfwd(inner, argnums, has_aux=has_aux, holomorphic=holomorphic)
+
+
+def _coordinates(point: Any) -> tuple[list[Any], Any, Any]:
+    """The arrays to differentiate with respect to, their tree, and what makes a point of them."""
+    leaves, tree = flatten(point)
+    return edges.coordinates(point) if edges.within(tree) else (leaves, tree, tree.unflatten)
 
 
 def _basis(types: Sequence[Any]) -> list[Any]:
