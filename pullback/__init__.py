@@ -144,6 +144,7 @@ __getattr__, __dir__ = _submodules(
         "ffi",
         "flatten_util",
         "image",
+        "implicit",
         "lib",
         "memory",
         "monitoring",

@@ -95,6 +95,7 @@ LAYERS = [
     "debug",
     "ad_checkpoint",
     "experimental",
+    "implicit",
     "sparse",
     "compat",
     "__init__",

@@ -100,9 +100,13 @@ def odeint(
       2.718282 2.7182824
     """
     callable_(func, "odeint")
-    for leaf in flatten(args)[0]:
-        input_array(leaf, "odeint")
-    for name, value in (("rtol", rtol), ("atol", atol), ("mxstep", mxstep), ("hmax", hmax)):
+    _check_numbers(rtol=rtol, atol=atol, mxstep=mxstep, hmax=hmax)
+    flat, start, times, given, unravel = prepared(func, y0, t, args)
+    return vmap(unravel)(_solution(flat, rtol, atol, mxstep, hmax, start, times, given))
+
+
+def _check_numbers(**options: Any) -> None:
+    for name, value in options.items():
         if np.ndim(value) or isinstance(value, str):
             raise error(
                 TypeError,
@@ -110,6 +114,18 @@ def odeint(
                 got=f"{name}={value!r:.80}",
                 fix="scale the components of the state if they need other tolerances.",
             )
+
+
+def prepared(func: Callable[..., Any], y0: Any, t: Any, args: Any) -> Any:
+    """The arguments of odeint, checked and flat.
+
+    Returns:
+      The slope as a function ``flat(y, t, *given)`` of flat states, the flat first state, the
+      times, `given` (the arguments and what `func` closes over), and the way back from flat states.
+    """
+    callable_(func, "odeint")
+    for leaf in flatten(args)[0]:
+        input_array(leaf, "odeint")
     times = input_array(t, "odeint")
     if dtypes.kind(times.dtype) != "f" or times.ndim != 1 or not times.size:
         raise error(
@@ -141,8 +157,7 @@ def odeint(
             )
         return slope.astype(y.dtype)
 
-    ys = _solution(flat, rtol, atol, mxstep, hmax, start, times, (*args, *consts))
-    return vmap(unravel)(ys)
+    return flat, start, times, (*args, *consts), unravel
 
 
 # ---- one step
@@ -245,41 +260,74 @@ def initial_step_size(
 # ---- the solution, and its derivative
 
 
+class Recorder:
+    """What is kept of each step: here nothing."""
+
+    def start(self, t: Any, y: Any) -> Any:
+        """A pytree of arrays, before the first step."""
+        return ()
+
+    def has_room(self, kept: Any) -> Any:
+        """Whether there may be another step."""
+        return True
+
+    def write(self, kept: Any, good: Any, t: Any, dt: Any, polynomial: Any) -> Any:
+        """`kept` after a step from `t`, which counts if it is `good`."""
+        return kept
+
+
 def _integrated(
     func: Any, rtol: Any, atol: Any, mxstep: Any, hmax: Any, y0: Any, ts: Any, args: Any
 ) -> Any:
     """The flat states at `ts`."""
+    return integrated(func, rtol, atol, mxstep, hmax, y0, ts, args, Recorder())[0]
+
+
+def integrated(
+    func: Any,
+    rtol: Any,
+    atol: Any,
+    mxstep: Any,
+    hmax: Any,
+    y0: Any,
+    ts: Any,
+    args: Any,
+    recorder: Recorder,
+) -> Any:
+    """The flat states at `ts`, whether the last time was reached, and what was recorded."""
 
     def slope(y: Any, t: Any) -> Any:
         return func(y, t, *args)
 
     def to_next(carry: Any, target: Any) -> tuple[Any, Any]:
         def go_on(state: Any) -> Any:
-            i, _, _, t, dt, _, _ = state
-            return (t < target) & (i < mxstep) & (dt > 0)
+            i, _, _, t, dt, _, _, kept = state
+            going, room = (t < target) & (i < mxstep) & (dt > 0), recorder.has_room(kept)
+            return going if room is True else going & room
 
         def step(state: Any) -> Any:
-            i, y, f, t, dt, before, polynomial = state
+            i, y, f, t, dt, before, polynomial, record = state
             new_y, new_f, off, slopes = runge_kutta_step(slope, y, f, t, dt)
             ratio = mean_error_ratio(off, rtol, atol, y, new_y)
             new_dt = _bounded(optimal_step_size(dt, ratio), hmax, t)
             fitted = interp_fit_dopri(y, new_y, slopes, dt)
             new = (new_y, new_f, t + dt, new_dt, t, fitted)
             old = (y, f, t, new_dt, before, polynomial)
-            kept = [jnp.where(ratio <= 1.0, a, b) for a, b in zip(new, old, strict=True)]
-            return (i + 1, *kept)
+            good = ratio <= 1.0
+            kept = [jnp.where(good, a, b) for a, b in zip(new, old, strict=True)]
+            return (i + 1, *kept, recorder.write(record, good, t, dt, fitted))
 
         _, *carry = lax.while_loop(go_on, step, (0, *carry))
-        _, _, t, _, before, polynomial = carry
+        _, _, t, _, before, polynomial, _ = carry
         at = ((target - before) / (t - before)).astype(polynomial.dtype)
         return tuple(carry), jnp.polyval(polynomial, at)
 
     t0 = ts[0]
     f0 = slope(y0, t0)
     dt = _bounded(initial_step_size(slope, t0, y0, 4, rtol, atol, f0), hmax, t0)
-    carry = (y0, f0, t0, dt, t0, jnp.stack([y0] * 5))
-    _, ys = lax.scan(to_next, carry, ts[1:])
-    return jnp.concatenate([y0[None], ys])
+    carry = (y0, f0, t0, dt, t0, jnp.stack([y0] * 5), recorder.start(t0, y0))
+    carry, ys = lax.scan(to_next, carry, ts[1:])
+    return jnp.concatenate([y0[None], ys]), carry[2] >= ts[-1], carry[-1]
 
 
 def _bounded(dt: Any, hmax: Any, t: Any) -> Any:
