@@ -17,6 +17,10 @@ from .core.settings import updated
 from .core.trace import KnownTrace, inside, state
 from .dispatch import Calls, trace_call
 from .engines.choice import check_wish
+
+# What the first call needs is imported here, so that it need not wait for it.
+from .engines.native import calling as _calling  # noqa: F401
+from .engines.native import stored as _stored  # noqa: F401
 from .ops.structural import zeros
 from .stages import Explanation, Lowered, Signature, Traced, struct
 from .stages import ShapeDtypeStruct as ShapeDtypeStruct

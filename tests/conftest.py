@@ -13,6 +13,9 @@ os.environ.setdefault(
     "PULLBACK_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "machine code")
 )
 
+# Tests change how programs are written, and so must have them written anew.
+os.environ.setdefault("PULLBACK_KEEPS_PROGRAMS", "0")
+
 # The same examples in each run; --fuzz looks for new ones.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=2000, deadline=None, print_blob=True)

@@ -16,6 +16,7 @@ from ..core.program import ClosedProgram
 from . import numpy as numpy_engine
 
 native = lazy("pullback.engines.native.program")
+stored = lazy("pullback.engines.native.stored")
 calling = lazy("pullback.engines.native.calling")
 checked = lazy("pullback.engines.native.checked")
 
@@ -113,7 +114,7 @@ def _native(closed: ClosedProgram, wish: str) -> Choice:
     if not llvm_is_installed():
         raise _Not("llvmlite is not installed, which the native engine needs")
     try:
-        kernel = native.compile_program(closed)
+        kernel = stored.compile_program(closed)
     except native.Unsupported as cause:
         raise _Not(f"the native engine has no code for {cause}") from None
     except RuntimeError as mistake:  # LLVM refused the text

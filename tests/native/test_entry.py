@@ -82,7 +82,7 @@ def loaded(body, shapes, outs, arena=0, releases=False, errors=()):
         [array_type(s, np.dtype(np.float32)) for s in shapes],
         [array_type(s, np.dtype(np.float32)) for s in outs],
         releases_gil=releases,
-        text=text,
+        written=lambda: text,
         keeps=[code],
         errors=dict(errors),
     )

@@ -75,7 +75,7 @@ def test_a_damaged_entry_is_made_anew(folder, monkeypatch, damage):
 def test_an_entry_of_another_text_under_this_name_is_not_used(folder, monkeypatch):
     answer(OTHER)
     (other,) = folder.glob("*.o")
-    path = folder / f"{objects._name(TEXT)}.o"
+    path = folder / f"{objects.name_of(TEXT)}.o"
     path.write_bytes(other.read_bytes()[:-1])
     os.chmod(path, 0o600)
     forget()
@@ -93,9 +93,26 @@ def test_an_entry_that_others_may_write_is_not_used(folder, monkeypatch):
 
 
 def test_the_name_depends_on_the_processor(monkeypatch):
-    before = objects._name(TEXT)
-    monkeypatch.setattr(objects, "_CIRCUMSTANCES", objects._CIRCUMSTANCES + b"+")
-    assert objects._name(TEXT) != before != objects._name(OTHER)
+    before, here = objects.name_of(TEXT), objects.circumstances()
+    assert before != objects.name_of(OTHER)
+    monkeypatch.setattr(objects, "circumstances", lambda: here + b"+")
+    assert objects.name_of(TEXT) != before
+
+
+@pytest.mark.skipif(not objects.processor(), reason="Linux says what the processor is")
+def test_the_processor_is_known_by_its_instructions(tmp_path, monkeypatch):
+    said = objects._PROCESSOR.read_text().partition("\n\n")[0]
+    found = []
+    for text in (said, said.replace("MHz", "MHz\t\t: 1"), said.replace(" fma", ""), "", None):
+        file = tmp_path / f"{len(found)}"
+        if text is not None:
+            file.write_text(text)
+        monkeypatch.setattr(objects, "_PROCESSOR", file)
+        found.append(objects.processor.__wrapped__())
+    # The frequency does not matter; instructions do; and where nothing is said, LLVM is asked.
+    assert found[0] == found[1] != found[2] and found[3] == found[4] == ""
+    monkeypatch.setattr(objects, "processor", lambda: "")
+    assert machine.FEATURES.encode() in objects.circumstances.__wrapped__()
 
 
 def test_an_empty_setting_keeps_nothing(monkeypatch):
@@ -117,6 +134,18 @@ def test_pruning_deletes_what_was_not_used_for_longest(tmp_path):
         os.utime(path, (k, k))
     objects.prune(tmp_path, most=250)
     assert sorted(p.name for p in tmp_path.glob("*.o")) == ["3.o", "4.o"]
+
+
+def test_code_that_is_gone_is_found_again_on_disk(folder):
+    assert answer(TEXT) == 42
+    name = objects.name_of(TEXT)
+    forget()
+    objects._by_name.clear()
+    found = objects.again(name, {}, ["answer"])
+    assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(found.addresses["answer"])(7) == 42
+    assert objects.origin(found.addresses["answer"]).name == name
+    assert objects.again(name, {}, ["answer"]) is found
+    assert objects.again("0" * 64, {}, ["answer"]) is None
 
 
 def test_memory_is_bounded(folder, monkeypatch):

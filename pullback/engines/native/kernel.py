@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from ...core.types import ArrayType
 from . import machine
@@ -28,12 +30,19 @@ class Kernel:
     """Whether it runs long enough for other threads of Python to run meanwhile."""
     report: Any = ""
     """What was fused, and which memory is used: `str` of it is shown by `explain`."""
-    text: str = ""
-    """The LLVM IR."""
+    written: Callable[[], str] = field(default=str, repr=False)
+    """Gives the LLVM IR."""
     keeps: Sequence[Any] = field(default=(), repr=False)
-    """What must live as long as the code: the loaded object, the constants."""
+    """What must live as long as the code: the loaded object, what its symbols stand for."""
+    constants: Sequence[np.ndarray] = field(default=(), repr=False)
+    """What the symbols `const_0`, `const_1`, ... are the data of."""
     errors: dict[int, str] = field(default_factory=dict)
     """What the codes other than 0 mean."""
+
+    @cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        return self.written()
 
     @cached_property
     def assembly(self) -> str:

@@ -1,28 +1,26 @@
-"""LLVM, as this engine uses it: text becomes an object, an object becomes code in memory."""
+"""LLVM, as this engine uses it: text becomes an object, an object becomes code in memory.
+
+LLVM is imported when it is first needed: code that an earlier process made does without it.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import count
+from typing import Any
 
-import llvmlite.binding as llvm
+from ...core.lazy import lazy
+from . import linking
 
-llvm.initialize_native_target()
-llvm.initialize_native_asmprinter()
+llvm = lazy("llvmlite.binding")
 
-CPU: str = llvm.get_host_cpu_name()
-FEATURES: str = llvm.get_host_cpu_features().flatten()
-TRIPLE: str = llvm.get_process_triple()
+TRIPLE: str
+CPU: str
+FEATURES: str
+"""Of this machine, in LLVM's words."""
 
-# The default code model of a JIT; "small" ends the process (an assertion in RuntimeDyld).
-_TARGET = llvm.Target.from_triple(TRIPLE)
-# Level 1 of code generation and no passes before it: the text is written as vectors, so that the
-# optimiser would cost 2 to 4 times the time to compile, and gain nothing measurable.
-_WRITER = _TARGET.create_target_machine(
-    cpu=CPU, features=FEATURES, opt=1, codemodel="jitdefault", jit=True
-)
-_LAYOUT = str(_WRITER.target_data)
 _LOCK = threading.RLock()
 """LLVM's global context is not safe to use from two threads."""
 _numbers = count()
@@ -32,13 +30,54 @@ _TOGETHER = 128
 does when none is left."""
 
 
+def __getattr__(name: str) -> Any:
+    if name in ("TRIPLE", "CPU", "FEATURES"):
+        return _host()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
+
+@cache
+def _host() -> dict[str, str]:
+    with _LOCK:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        return {
+            "TRIPLE": llvm.get_process_triple(),
+            "CPU": llvm.get_host_cpu_name(),
+            "FEATURES": llvm.get_host_cpu_features().flatten(),
+        }
+
+
+def _target_machine() -> Any:
+    """Level 1 of code generation and no passes before it: the text is written as vectors, so that
+    the optimiser would cost 2 to 4 times the time to compile, and gain nothing measurable.
+
+    The code model is the default one of a JIT; "small" ends the process (an assertion in
+    RuntimeDyld).
+    """
+    host = _host()
+    return llvm.Target.from_triple(host["TRIPLE"]).create_target_machine(
+        cpu=host["CPU"], features=host["FEATURES"], opt=1, codemodel="jitdefault", jit=True
+    )
+
+
+@cache
+def _writer() -> tuple[Any, str]:
+    """What writes objects, and its layout of data."""
+    found = _target_machine()
+    return found, str(found.target_data)
+
+
 class Loaded:
     """Code in memory. It lives as long as this object, so whoever calls it keeps this."""
 
-    __slots__ = ("_tracker", "addresses")
+    __slots__ = ("__weakref__", "_holder", "addresses", "code", "origin")
 
-    def __init__(self, tracker: object, addresses: dict[str, int]) -> None:
-        self._tracker, self.addresses = tracker, addresses
+    def __init__(self, holder: object, addresses: dict[str, int]) -> None:
+        self._holder, self.addresses = holder, addresses
+        self.origin: Any = None
+        self.code: bytes | None = None
+        """What it was made of: see `objects`."""
 
 
 def assemble(text: str) -> bytes:
@@ -48,35 +87,42 @@ def assemble(text: str) -> bytes:
       RuntimeError: LLVM does not understand the text: a mistake of this engine.
     """
     with _LOCK:
-        return bytes(_WRITER.emit_object(_parsed(text)))
+        return bytes(_writer()[0].emit_object(_parsed(text)))
 
 
 def assembly(text: str) -> str:
     """The machine's own language for a module's text, to read."""
     with _LOCK:
-        return str(_WRITER.emit_assembly(_parsed(text)))
+        return str(_writer()[0].emit_assembly(_parsed(text)))
 
 
-def _parsed(text: str) -> llvm.ModuleRef:
+def _parsed(text: str) -> Any:
+    layout = _writer()[1]
     module = llvm.parse_assembly(text)
-    module.triple, module.data_layout = TRIPLE, _LAYOUT
+    module.triple, module.data_layout = _host()["TRIPLE"], layout
     return module
 
 
 def load(machine_code: bytes, symbols: Mapping[str, int], exports: Iterable[str]) -> Loaded:
     """The object in memory, its `symbols` bound to addresses; `exports` are looked up.
 
-    Symbols of the C library and of Python are found in this process.
+    Symbols of the C library and of Python are found in this process. What `linking` cannot put
+    into memory, LLVM does.
     """
+    exports = list(exports)
+    linked = linking.link(machine_code, symbols, exports)
+    if linked is None:
+        return load_by_llvm(machine_code, symbols, exports)
+    return Loaded(linked.memory, linked.addresses)
+
+
+def load_by_llvm(machine_code: bytes, symbols: Mapping[str, int], exports: Iterable[str]) -> Loaded:
+    """`load`, by LLVM on every system."""
     global _jit
     with _LOCK:
         number = next(_numbers)
         if _jit is None or number % _TOGETHER == 0:
-            _jit = llvm.create_lljit_compiler(
-                _TARGET.create_target_machine(
-                    cpu=CPU, features=FEATURES, opt=1, codemodel="jitdefault", jit=True
-                )
-            )
+            _jit = llvm.create_lljit_compiler(_target_machine())
         builder = llvm.JITLibraryBuilder().add_object_img(machine_code).add_current_process()
         for name, address in symbols.items():
             builder.import_symbol(name, address)

@@ -313,19 +313,28 @@ def gather_lanes(code: Code, kind: Kind, pointer: str, stride: int, width: int) 
 
 def count_up(code: Code, kind: Kind, first: Index, width: int) -> Word:
     """first, first + 1, ...: as numbers of `kind`."""
-    wide = f"<{width} x i64>" if width else "i64"
-    number = str(first)
-    if width:
-        base = splat(code, INT64, number, width)
-        lanes = ", ".join(f"i64 {i}" for i in range(width))
-        number = code.op(f"add {wide} {base}, <{lanes}>")
+    if kind.family in "iu" and kind.bits < 64:  # as few bits as the numbers have
+        if isinstance(first, str):
+            first = code.op(f"trunc i64 {first} to {kind.register}")
+        else:
+            half = 1 << kind.bits - 1
+            first = (first + half) % (2 * half) - half
+        return _counted_from(code, kind, str(first), width)
+    number = _counted_from(code, INT64, str(first), width)
     if kind.family in "iu":
-        if kind.bits == 64:
-            return number
-        return code.op(f"trunc {wide} {number} to {kind.typed(width)}")
+        return number
+    wide = INT64.typed(width)
     if kind.family == "b":
         return code.op(f"icmp ne {wide} {number}, {'zeroinitializer' if width else 0}")
     found = code.op(f"sitofp {wide} {number} to {kind.real.typed(width)}")
     if kind.family == "c":
         return found, constant(0, kind.real, width)
     return rounded(code, kind, found, width)
+
+
+def _counted_from(code: Code, kind: Kind, first: str, width: int) -> str:
+    if not width:
+        return first
+    lanes = ", ".join(f"{kind.register} {i}" for i in range(width))
+    typed = kind.typed(width)
+    return code.op(f"add {typed} {splat(code, kind, first, width)}, <{lanes}>")

@@ -65,11 +65,24 @@ def compile_program(closed: ClosedProgram) -> Kernel:
       Unsupported: the program has something that this engine has no code for; the message says
         what.
     """
-    simple = simplify(closed)
+    return compile_simplified(simplify(closed), closed)
+
+
+def compile_simplified(
+    simple: ClosedProgram, closed: ClosedProgram, code: list[bytes] | None = None
+) -> Kernel:
+    """The kernel of `closed`, of which `simple` is the simplified form.
+
+    Args:
+      code: gets the object file, which is not kept on disk then.
+
+    Raises:
+      Unsupported: there is no code for the program.
+    """
     low = write(simple)
     host.check_worth(low, len(simple.program.eqns))
     text = low.module.text()
-    loaded = objects.loaded(text, low.module.symbols, ["kernel"])
+    loaded = objects.loaded(text, low.module.symbols, ["kernel"], code)
     return Kernel(
         address=loaded.addresses["kernel"],
         arena=low.arena.size,
@@ -77,8 +90,9 @@ def compile_program(closed: ClosedProgram) -> Kernel:
         out_types=list(closed.out_avals),
         releases_gil=low.report.work > LONG,
         report=low.report.finished(low.arena.size),
-        text=text,
-        keeps=(loaded, low.module.constants, low.host_calls),
+        written=lambda: text,
+        keeps=(loaded, low.host_calls),
+        constants=low.module.constants,
         errors=low.errors,
     )
 

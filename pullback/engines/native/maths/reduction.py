@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from .. import machine
+from .. import machine, objects
 from ..lanes import FloatLanes
 
 Reduced = tuple[str, str, str]
@@ -157,7 +157,7 @@ def address() -> int:
     """Where the scalar function is in memory. It is compiled once, and stays."""
     with _LOCK:
         if not _loaded:
-            _loaded.append(machine.load(machine.assemble(_FUNCTION), {}, [SYMBOL]))
+            _loaded.append(objects.loaded(_FUNCTION, {}, [SYMBOL]))
         return _loaded[0].addresses[SYMBOL]
 
 

@@ -18,6 +18,7 @@ from ..buffers import Buffer, address, strides_of
 from ..lowering import Lowering, Rule, Value
 from ..nodes import CHEAP, DEEP, Applied, Counting, InMemory, Node, Scalar
 from ..registers import Lanes
+from ..text import Code, Index
 
 View = Callable[[Buffer], Buffer | None]
 """Another view of the same elements, or None where strides cannot express it."""
@@ -78,7 +79,7 @@ def _through(low: Lowering, node: Node, shape: Sequence[int], view: View) -> Nod
     if isinstance(node, Scalar):
         return node
     if isinstance(node, Counting):
-        return None
+        return _recounted(node, shape, view)
     if isinstance(node, InMemory):
         if node.sink is not None:
             low.fusion.finish(node.sink)
@@ -94,6 +95,27 @@ def _through(low: Lowering, node: Node, shape: Sequence[int], view: View) -> Nod
             return None
         arguments.append(turned)
     return Applied(node.operation, node.params, arguments, node.kind, shape, node.uses)
+
+
+class _Positions(Buffer):
+    """What a `Counting` counts, as if the numbers stood in memory, the first one at 0."""
+
+    __slots__ = ()
+
+    def view(
+        self, code: Code, shape: Sequence[int], strides: Sequence[int], offset: Index = 0
+    ) -> Buffer:
+        """Another view, or none (whose shape is empty) that begins with another number."""
+        return _Positions("", self.kind, shape if offset == 0 else (), strides)
+
+
+def _recounted(node: Counting, shape: Sequence[int], view: View) -> Node | None:
+    """Positions seen through a view; None if they are not a `Counting` any more."""
+    seen = view(_Positions("", node.kind, node.shape, node.strides))
+    if seen is None or seen.shape != tuple(shape):
+        return None
+    along = [s for n, s in zip(shape, seen.strides, strict=True) if n != 1]
+    return Counting(node.kind, shape, seen.strides) if along[-1:] in ([], [0], [1]) else None
 
 
 def _broadcast(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
