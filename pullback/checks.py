@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
@@ -244,6 +245,22 @@ def sequence(given: Any, name: str) -> None:
             got=f"{name} of type {type(given).__name__}",
             fix="write jvp(f, (x,), (t,)) for a function of one argument.",
         )
+
+
+def checkpoints(given: Any, name: str) -> int:
+    """How many states may be kept: a positive integer."""
+    try:
+        count = operator.index(given)
+    except TypeError:
+        count = 0
+    if count < 1 or isinstance(given, bool):
+        raise error(
+            ValueError,
+            f"{name} needs a positive integer as `checkpoints`, how many states may be kept.",
+            got=f"checkpoints={given!r}",
+            fix="give 1 or more: the first state always counts; or leave it out.",
+        )
+    return count
 
 
 def structure(

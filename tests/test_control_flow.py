@@ -77,10 +77,8 @@ class Case:
     name: str
     f: Callable[..., Any]
     args: tuple[Any, ...]
-    reverse_in_jit: bool = True
-    """Whether reverse mode works where values are not known."""
-    reverse: bool = True
-    """Whether it works where they are."""
+    in_jax: bool = True
+    """Whether JAX has reverse mode of it."""
     known: bool = True
     """Whether Python can run it under vmap: no branch depends on what is mapped."""
 
@@ -387,9 +385,9 @@ CASES = [
     Case("counted", counted, (X,)),
     Case("no_rounds_of_fori", counted_in_reverse_sense, (X,)),
     Case("updates_in_place", updates_in_place, (X,)),
-    Case("newton", newton, (np.abs(X) + 1,), reverse_in_jit=False),
-    Case("until_large", until_large, (X,), reverse_in_jit=False, known=False),
-    Case("loop_with_constants", loop_with_constants, (X, W), reverse_in_jit=False),
+    Case("newton", newton, (np.abs(X) + 1,), in_jax=False),
+    Case("until_large", until_large, (X,), in_jax=False, known=False),
+    Case("loop_with_constants", loop_with_constants, (X, W), in_jax=False),
     Case("loop_in_loop", loop_in_loop, (X,)),
     Case("chosen", chosen, (X,)),
     Case("chosen_by_value", chosen_by_value, (X,), known=False),
@@ -398,20 +396,20 @@ CASES = [
     Case("switch_in_scan", switch_in_scan, (X, V)),
     Case("cond_on_the_carry", cond_on_the_carry, (X, V), known=False),
     Case("scan_in_cond", scan_in_cond, (X, V), known=False),
-    Case("while_in_cond", while_in_cond, (X,), reverse=False, reverse_in_jit=False, known=False),
-    Case("while_in_scan", while_in_scan, (X, V), reverse=False, reverse_in_jit=False),
+    Case("while_in_cond", while_in_cond, (X,), in_jax=False, known=False),
+    Case("while_in_scan", while_in_scan, (X, V), in_jax=False),
     Case("mapped_over", mapped_over, (X, W)),
     Case("trees", trees, (X, V)),
     Case("jitted_body", jitted_body, (X, V)),
     Case("jvp_rule_in_scan", jvp_rule_in_scan, (X, V)),
     Case("jvp_rule_in_cond", jvp_rule_in_cond, (X, V), known=False),
-    Case("jvp_rule_in_while", jvp_rule_in_while, (X, V), reverse_in_jit=False),
+    Case("jvp_rule_in_while", jvp_rule_in_while, (X, V), in_jax=False),
     Case("checkpointed", checkpointed, (X, V)),
 ]
 REVERSE_ONLY = [
     Case("vjp_rule_in_scan", vjp_rule_in_scan, (X, V)),
     Case("vjp_rule_in_cond", vjp_rule_in_cond, (X, V), known=False),
-    Case("vjp_rule_in_while", vjp_rule_in_while, (X, V), reverse_in_jit=False),
+    Case("vjp_rule_in_while", vjp_rule_in_while, (X, V), in_jax=False),
 ]
 
 
@@ -451,8 +449,6 @@ def checked(f, *args):
 ALL = CASES + REVERSE_ONLY
 every = pytest.mark.parametrize("case", ALL, ids=repr)
 smooth = pytest.mark.parametrize("case", CASES, ids=repr)
-reversible = pytest.mark.parametrize("case", [c for c in ALL if c.reverse], ids=repr)
-both = pytest.mark.parametrize("case", [c for c in CASES if c.reverse], ids=repr)
 
 
 @every
@@ -462,7 +458,7 @@ def test_value(case):
     same(checked(on_lax(case), *case.args), expected)
 
 
-@reversible
+@every
 def test_gradient(case):
     expected = gradients(in_python(case), case)(*case.args)
     same(gradients(on_lax(case), case)(*case.args), expected)
@@ -471,10 +467,6 @@ def test_gradient(case):
 
 @every
 def test_gradient_in_jit(case):
-    if not case.reverse_in_jit:
-        with pytest.raises(ValueError, match="Reverse-mode differentiation does not work for lax"):
-            pb.jit(gradients(on_lax(case), case))(*case.args)
-        return
     expected = gradients(in_python(case), case)(*case.args)
     same(checked(gradients(on_lax(case), case), *case.args), expected)
     same(gradients(pb.jit(on_lax(case)), case)(*case.args), expected)
@@ -503,17 +495,16 @@ def test_forward_mode_agrees_with_finite_differences(case):
     same(pb.jvp(f, case.args, dots)[1], (shifted[0] - shifted[1]) / (2 * h), 1e-7)
 
 
-@reversible
+@every
 def test_linearized_program_is_transposed(case):
     y, pull = pb.vjp(on_lax(case), *case.args)
     ct = numbers(*y.shape, seed=9)
     _, expected = pb.vjp(in_python(case), *case.args)
     same(pull(ct), expected(ct))
-    if case.reverse_in_jit:
-        same(pb.jit(lambda *xs: pb.vjp(on_lax(case), *xs)[1](ct))(*case.args), expected(ct))
+    same(pb.jit(lambda *xs: pb.vjp(on_lax(case), *xs)[1](ct))(*case.args), expected(ct))
 
 
-@both
+@smooth
 def test_second_order(case):
     f, g = gradients(on_lax(case), case), gradients(in_python(case), case)
     dots = tangents_of(case)
@@ -527,9 +518,8 @@ def test_second_order(case):
         return pb.grad(total, tuple(range(len(case.args))))
 
     same(product(f)(*case.args), product(g)(*case.args))
-    if case.reverse_in_jit:
-        same(checked(product(f), *case.args), product(g)(*case.args))
-        same(checked(lambda *xs: pb.jvp(f, xs, dots)[1], *case.args), expected)
+    same(checked(product(f), *case.args), product(g)(*case.args))
+    same(checked(lambda *xs: pb.jvp(f, xs, dots)[1], *case.args), expected)
 
 
 def stacked(case, k):
@@ -564,23 +554,22 @@ def test_vmap(case):
         same(checked(pb.vmap(f, axes), *args), expected)
 
 
-@reversible
+@every
 def test_vmap_of_the_gradient(case):
     f, g = gradients(on_lax(case), case), gradients(in_python(case), case)
     for args, axes in mappings(case):
         expected = rows(g, args, axes)
         same(pb.vmap(f, axes)(*args), expected)
-        if case.reverse_in_jit:
-            same(checked(pb.vmap(f, axes), *args), expected)
+        same(checked(pb.vmap(f, axes), *args), expected)
 
 
-@reversible
+@every
 def test_gradient_of_vmap(case):
-    if not case.reverse_in_jit and not case.known:
-        pytest.skip("tested with vmap of the gradient")
     args, axes = next(iter(mappings(case)))
     mapped = gradients(pb.vmap(on_lax(case), axes), case)
-    same(mapped(*args), rows(gradients(in_python(case), case), args, axes))
+    expected = rows(gradients(in_python(case), case), args, axes)
+    same(mapped(*args), expected)
+    same(checked(mapped, *args), expected)
 
 
 @smooth
@@ -618,6 +607,6 @@ def test_jax_agrees(case):
         args = tuple(map(jax.numpy.asarray, case.args))
         push = jax.jit(lambda *xs: jax.jvp(total, xs, tuple(map(jax.numpy.asarray, dots))))
         same(pb.jvp(scalar(on_lax(case)), case.args, dots), push(*args))
-        if case.reverse_in_jit:
+        if case.in_jax:
             back = jax.jit(jax.grad(total, tuple(range(len(args)))))
             same(gradients(on_lax(case), case)(*case.args), back(*args))

@@ -147,14 +147,19 @@ MISTAKES = {
         f"input carry {LEAF}; output carry {PAIR}",
         STRUCTURE_FIX,
     ),
-    "while_loop in reverse": (
-        lambda: pb.jit(pb.grad(lambda x: lax.while_loop(lambda y: y < 3, lambda y: y * 2, x)))(1.0),
+    "checkpoints below 1": (
+        lambda: lax.while_loop(lambda x: x < 3, lambda x: x + 1, 0, checkpoints=0),
         ValueError,
-        "Reverse-mode differentiation does not work for lax.while_loop or lax.fori_loop with "
-        "dynamic start/stop values inside jit, scan, cond or another while_loop.",
-        "a loop whose number of rounds is not known while it is differentiated",
-        "use lax.scan, or a fori_loop with Python integers as bounds; or differentiate outside "
-        "jit; or use forward mode (jvp, jacfwd).",
+        "while_loop needs a positive integer as `checkpoints`, how many states may be kept.",
+        "checkpoints=0",
+        "give 1 or more: the first state always counts; or leave it out.",
+    ),
+    "checkpoints that are no integer": (
+        lambda: lax.scan(lambda c, x: (c, x), 0, X, checkpoints=2.5),
+        ValueError,
+        "scan needs a positive integer as `checkpoints`, how many states may be kept.",
+        "checkpoints=2.5",
+        "give 1 or more: the first state always counts; or leave it out.",
     ),
     "fori_loop of no function": (
         lambda: lax.fori_loop(0, 3, 3, X),

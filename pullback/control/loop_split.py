@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.program import ClosedProgram, Equation, Program, Var, has_effects, run_closed
+from ..transforms.simplify import dead_code
 from ..transforms.stage import Mask, Split, derived, kept, split_program
 
 
@@ -34,6 +35,15 @@ class LoopParts:
     def stacked_count(self) -> int:
         """How many residuals the known loop stacks."""
         return sum(name == "stacked" for name, _ in self.sources)
+
+    @property
+    def without_residuals(self) -> ClosedProgram:
+        """The body on what is known, which gives known carry and known ys only."""
+        p, consts = self.known.program, self.known.consts
+        outs = p.outvars[: len(p.outvars) - self.stacked_count]
+        return ClosedProgram(
+            dead_code(Program(p.constvars, p.invars, outs, p.eqns, name=p.name)), consts
+        )
 
     def sequences(self, xs: Sequence[Any], ys: Sequence[Any], stacked: Sequence[Any]) -> list[Any]:
         """The residuals of the steps as arrays to run over."""

@@ -24,6 +24,9 @@ from ..transforms.batch import BatchTracer
 from ..transforms.reverse import TapeTracer
 from ..transforms.stage import Mask, batch_program, derived, jvp_program, kept, split_program
 from .call import ProgramPrimitive, jit_p, present, spread
+from .counted import COUNTED, NUMBER, counted_loop, integer, one_more
+from .loop_split import split_loop
+from .reversal import Given, Reversal, default_sizes
 
 Axes = tuple[int | None, ...]
 
@@ -35,7 +38,13 @@ class While(ProgramPrimitive):
     """Arguments: the constants of the condition, those of the body, then the carry."""
 
     def typing(
-        self, *types: Any, cond_jaxpr: Any, body_jaxpr: Any, cond_nconsts: int, body_nconsts: int
+        self,
+        *types: Any,
+        cond_jaxpr: Any,
+        body_jaxpr: Any,
+        cond_nconsts: int,
+        body_nconsts: int,
+        checkpoints: int | None = None,
     ) -> list[ArrayType]:
         self.check_inputs(types[cond_nconsts:], body_jaxpr.in_avals)
         carry = types[cond_nconsts + body_nconsts :]
@@ -83,21 +92,22 @@ class While(ProgramPrimitive):
             if a
         ]
         with inside(trace.tangents):
-            outs = while_p(
-                *cond_consts, *body_consts, *present(const_dots), *carry, *dots, **loop.params
-            )
+            new = {**loop.params, **_wish(params)}
+            outs = while_p(*cond_consts, *body_consts, *present(const_dots), *carry, *dots, **new)
         return outs[: len(carry)], spread(outs[len(carry) :], loop.marked)
 
     def record(self, tape: Any, args: Any, params: Any) -> Any:
         """Where values are known, each round is a call on the tape, which grows.
 
-        Elsewhere the loop is one entry, which can be run forward but not be transposed.
+        Elsewhere, and after many rounds, the loop is one entry.
         """
         nc, nb = params["cond_nconsts"], params["body_nconsts"]
         cond_unknown, *unknown = _parts(tuple(type(a) is Linear for a in args), nc, nb)
         if any(cond_unknown):
             raise _not_linear()
         loop = _known_loop(params["body_jaxpr"], params["cond_jaxpr"], nc, *unknown)
+        if "checkpoints" in params:
+            return _record_whole(tape, args, params, loop)
         places = [tape.tracer(a) if type(a) is Linear else a for a in args]
         cond_consts, body_consts, carry = _parts(places, nc, nb)
         while True:
@@ -118,14 +128,30 @@ class While(ProgramPrimitive):
             carry = new
 
     def transpose(self, cts: Any, *args: Any, **params: Any) -> list[Any]:
-        raise error(
-            ValueError,
-            "Reverse-mode differentiation does not work for lax.while_loop or lax.fori_loop with "
-            "dynamic start/stop values inside jit, scan, cond or another while_loop.",
-            got="a loop whose number of rounds is not known while it is differentiated",
-            fix="use lax.scan, or a fori_loop with Python integers as bounds; or differentiate "
-            "outside jit; or use forward mode (jvp, jacfwd).",
-        )
+        """The rounds from the last to the first, of a loop of which its inputs are all that is kept
+        (`reversal.py`).
+        """
+        nc, nb = params["cond_nconsts"], params["body_nconsts"]
+        cond_consts, body_consts, carry = _parts(args, nc, nb)
+        unknown = [tuple(type(a) is Linear for a in group) for group in (body_consts, carry)]
+        cond, body = params["cond_jaxpr"], params["body_jaxpr"]
+        loop = _known_loop(body, cond, nc, *unknown)
+        k_consts = [a for a in body_consts if type(a) is not Linear]
+        k_carry = [a for a, u in zip(carry, loop.marked, strict=True) if not u]
+        if COUNTED in cond.cache:
+            rounds = cond_consts[0]
+        else:
+            counting = _counting(loop.params["body_jaxpr"], loop.params["cond_jaxpr"], nc)
+            rounds = while_p(*cond_consts, *k_consts, integer(0), *k_carry, **counting)[0]
+        ct_carry = [
+            zeros(t) if ct is None else ct
+            for ct, t, u in zip(cts, body.out_avals, loop.marked, strict=True)
+            if u
+        ]
+        program = _backward(body, *unknown, params.get("checkpoints"))
+        outs = jit_p(rounds, *k_consts, *k_carry, *ct_carry, jaxpr=program, name="backward")
+        n = sum(unknown[0])
+        return [*[None] * nc, *spread(outs[:n], unknown[0]), *spread(outs[n:], loop.marked)]
 
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
         nc, nb = params["cond_nconsts"], params["body_nconsts"]
@@ -146,7 +172,8 @@ class While(ProgramPrimitive):
             ]
             if loop.params["body_nconsts"] != nb:
                 body_consts = [*cond_consts, *body_consts]
-            outs = while_p(*cond_consts, *body_consts, *carry, **loop.params)
+            new = {**loop.params, **_wish(params)}
+            outs = while_p(*cond_consts, *body_consts, *carry, **new)
         return outs, [0 if m else None for m in loop.marked]
 
 
@@ -293,15 +320,63 @@ def _is_on(tape: Any, x: Any) -> bool:
 
 
 def _record_whole(tape: Any, args: Any, params: Any, loop: Loop) -> list[Any]:
-    """The loop as one entry; its known part is computed now."""
+    """The loop as one entry, a loop of so many rounds; its known part is computed now."""
     nc, nb = params["cond_nconsts"], params["body_nconsts"]
-    outs = tape.enter(while_p, args, params)
     cond_consts, body_consts, carry = _parts(args, nc, nb)
     with inside(tape.parent):
         k_consts = [a for a in body_consts if type(a) is not Linear]
         k_carry = [a for a, u in zip(carry, loop.marked, strict=True) if not u]
-        known = iter(while_p(*cond_consts, *k_consts, *k_carry, **loop.params))
-    return [y if u else next(known) for y, u in zip(outs, loop.marked, strict=True)]
+        counting = _counting(loop.params["body_jaxpr"], loop.params["cond_jaxpr"], nc)
+        rounds, *known = while_p(*cond_consts, *k_consts, integer(0), *k_carry, **counting)
+    counted = {**counted_loop(params["body_jaxpr"], nb), **_wish(params)}
+    outs = tape.enter(while_p, [rounds, *body_consts, integer(0), *carry], counted)[1:]
+    rest = iter(known)
+    return [y if u else next(rest) for y, u in zip(outs, loop.marked, strict=True)]
+
+
+def _wish(params: Any) -> dict[str, Any]:
+    """What the user said of the backward pass."""
+    return {k: params[k] for k in ("checkpoints",) if k in params}
+
+
+@kept
+def _counting(body: ClosedProgram, cond: ClosedProgram, nc: int) -> dict[str, Any]:
+    """A loop that also counts its rounds, in what it carries first."""
+    nb = len(body.in_avals) - len(body.out_avals)
+
+    def goes_on(*xs: Any) -> list[Any]:
+        return run_closed(cond, [*xs[:nc], *xs[nc + 1 :]])
+
+    types = [*cond.in_avals[:nc], NUMBER, *cond.in_avals[nc:]]
+    return {
+        "cond_jaxpr": _alike(cond, derived(goes_on, types, "grad")),
+        "body_jaxpr": one_more(body, nb),
+        "cond_nconsts": nc,
+        "body_nconsts": nb,
+    }
+
+
+@kept
+def _backward(
+    body: ClosedProgram, unknown_consts: Mask, unknown: Mask, checkpoints: int | None
+) -> ClosedProgram:
+    """From the number of rounds, what is known and the cotangents of the unknown carry to those of
+    the unknown constants and of the carry at the start.
+    """
+    parts = split_loop(body, unknown_consts, unknown, ())
+    nb = len(unknown_consts)
+    sums = tuple(t for t, u in zip(body.in_avals[:nb], unknown_consts, strict=True) if u)
+    slots, unit = default_sizes(parts) if checkpoints is None else (checkpoints, 1)
+    reversal = Reversal(while_p, parts, sums, slots, unit)
+    n, n_state = reversal.n_consts, reversal.n_state
+
+    def function(rounds: Any, *args: Any) -> list[Any]:
+        consts, state, cts = args[:n], args[n : n + n_state], args[n + n_state :]
+        given = Given(consts, run_closed(parts.before, consts))
+        return reversal.backward(rounds, given, state, cts)
+
+    known = parts.known.in_avals
+    return derived(function, [NUMBER, *known, *reversal.cts], "transpose")
 
 
 @kept

@@ -34,6 +34,8 @@ def scan(
     reverse: bool = False,
     unroll: int | bool = 1,
     _split_transpose: bool = False,
+    *,
+    checkpoints: int | None = None,
 ) -> tuple[Any, Any]:
     """Run `f` over the elements of `xs` along their first axis, handing on a carry.
 
@@ -45,13 +47,17 @@ def scan(
       length: how many times; needed only if `xs` has no arrays.
       reverse: whether to go from the last element to the first.
       unroll: accepted for compatibility.
+      checkpoints: how many carries reverse mode may keep, the first among them; others are computed
+        again, by the optimal schedule of Griewank & Walther, "Algorithm 799: Revolve" (2000). With
+        ``c`` of them, a scan of ``n <= C(c + r, c)`` steps does ``r n - C(c + r, r - 1)`` steps
+        again. None: the residuals of all steps are kept.
 
     Returns:
       The last carry, and the ys stacked along a new first axis.
 
     Raises:
       TypeError: `f` gives no pair, or a carry of another type than it took.
-      ValueError: the arrays of `xs` differ in length.
+      ValueError: the arrays of `xs` differ in length, or `checkpoints` is no positive integer.
 
     Example:
       >>> import pullback.numpy as jnp
@@ -62,6 +68,7 @@ def scan(
     """
     check_callable("lax.scan: f argument should be a callable.", f)
     _check_unroll(unroll)
+    wish = _wish(checkpoints, "scan")
     leaves, in_tree = flatten((init, xs))
     init_tree = in_tree.children()[0]
     n = init_tree.num_leaves
@@ -74,11 +81,19 @@ def scan(
     def trace(carry: Sequence[Any]) -> Body:
         return trace_function(f, in_tree, [*map(type_of, carry), *elements], "scan")
 
-    return _scan(f, trace, carry, leaves[n:], in_tree, length, reverse, unroll)
+    return _scan(f, trace, carry, leaves[n:], in_tree, length, reverse, unroll, wish)
 
 
 def _scan(
-    f: Any, trace: Any, carry: Any, xs: Any, in_tree: Any, length: int, reverse: bool, unroll: Any
+    f: Any,
+    trace: Any,
+    carry: Any,
+    xs: Any,
+    in_tree: Any,
+    length: int,
+    reverse: bool,
+    unroll: Any,
+    wish: dict[str, int],
 ) -> tuple[Any, Any]:
     n, init_tree = len(carry), in_tree.children()[0]
     body = trace(carry)
@@ -98,6 +113,7 @@ def _scan(
         num_consts=len(body.consts),
         reverse=bool(reverse),
         unroll=int(unroll),
+        **wish,
     )
     return init_tree.unflatten(outs[:n]), body.out_tree.children()[1].unflatten(outs[n:])
 
@@ -121,6 +137,11 @@ def _shown(tree: PyTreeDef, types: Sequence[ArrayType]) -> str:
 class _Plain(str):
     __slots__ = ()
     __repr__ = str.__str__
+
+
+def _wish(checkpoints: Any, what: str) -> dict[str, int]:
+    """The parameter of a loop of which reverse mode may keep so many states."""
+    return {} if checkpoints is None else {"checkpoints": checks.checkpoints(checkpoints, what)}
 
 
 def _check_unroll(unroll: Any) -> None:
@@ -283,7 +304,11 @@ def _check_carry(
 
 
 def while_loop(
-    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    *,
+    checkpoints: int | None = None,
 ) -> Any:
     """Repeat `body_fun` for as long as `cond_fun` holds.
 
@@ -291,13 +316,17 @@ def while_loop(
       cond_fun: a function of the carry that gives a scalar bool.
       body_fun: a function of the carry that gives the next one, of the same structure and types.
       init_val: the first carry: a pytree of arrays.
+      checkpoints: how many carries reverse mode may keep, the first among them, however many rounds
+        there are; others are computed again, as in `scan`. None: outside `jit` the residuals of
+        short loops are kept; else those of 4096 rounds, or 16 MB, at a time, and up to 32 carries.
 
     Returns:
-      The first carry for which `cond_fun` does not hold. Its derivative exists in forward mode, and
-      in reverse mode where the number of rounds is known: outside `jit`.
+      The first carry for which `cond_fun` does not hold. It has derivatives in forward and in
+      reverse mode, of any order. What decides how many rounds there are has none.
 
     Raises:
       TypeError: `cond_fun` gives no scalar bool, or `body_fun` a carry of another type.
+      ValueError: `checkpoints` is no positive integer.
 
     Example:
       >>> from pullback import lax
@@ -309,12 +338,13 @@ def while_loop(
     )
     carry, tree = flatten(init_val)
     carry = [checks.input_array(x, "while_loop") for x in carry]
+    wish = _wish(checkpoints, "while_loop")
     if values.jax_disable_jit:
         try:
             return _python_while(cond_fun, body_fun, tree.unflatten(carry))
         except ConcretizationTypeError:  # the condition is traced, by vmap for example
             pass
-    return _while(cond_fun, body_fun, carry, tree)
+    return _while(cond_fun, body_fun, carry, tree, wish)
 
 
 def _python_while(cond_fun: Any, body_fun: Any, carry: Any) -> Any:
@@ -325,7 +355,14 @@ def _python_while(cond_fun: Any, body_fun: Any, carry: Any) -> Any:
     return carry
 
 
-def _while(cond_fun: Any, body_fun: Any, carry: list[Any], tree: PyTreeDef, of: Any = None) -> Any:
+def _while(
+    cond_fun: Any,
+    body_fun: Any,
+    carry: list[Any],
+    tree: PyTreeDef,
+    wish: dict[str, int],
+    of: Any = None,
+) -> Any:
     in_tree = flatten((tree.unflatten(carry),))[1]
 
     def trace(carry: Sequence[Any]) -> Body:
@@ -349,6 +386,7 @@ def _while(cond_fun: Any, body_fun: Any, carry: list[Any], tree: PyTreeDef, of: 
         body_jaxpr=body.closed,
         cond_nconsts=len(cond.consts),
         body_nconsts=len(body.consts),
+        **wish,
     )
     return tree.unflatten(outs)
 
@@ -376,6 +414,7 @@ def fori_loop(
     init_val: Any,
     *,
     unroll: int | bool | None = None,
+    checkpoints: int | None = None,
 ) -> Any:
     """Repeat `body_fun(i, carry)` for `i` from `lower` to `upper` - 1.
 
@@ -385,10 +424,11 @@ def fori_loop(
       body_fun: a function of `i` and the carry that gives the next carry, of the same types.
       init_val: the first carry: a pytree of arrays.
       unroll: accepted for compatibility, where the number of rounds is known.
+      checkpoints: how many carries reverse mode may keep; see `scan` and `while_loop`.
 
     Returns:
-      The last carry. Where the bounds are known, this is a `scan` and has derivatives in reverse
-      mode; else it is a `while_loop`.
+      The last carry. Where the bounds are known, this is a `scan`; else it is a `while_loop`. Both
+      have derivatives in forward and in reverse mode.
 
     Example:
       >>> from pullback import lax
@@ -396,12 +436,14 @@ def fori_loop(
       24
     """
     check_callable("lax.fori_loop: body_fun argument should be callable.", body_fun)
+    wish = _wish(checkpoints, "fori_loop")
     low, high = _known_int(lower), _known_int(upper)
     if low is None or high is None:
         lower, upper = _same_dtype(lower, upper)
         low, high = _known_float(lower), _known_float(upper)
     if low is not None and high is not None:
-        return _fori_by_scan(low, high, body_fun, init_val, 1 if unroll is None else unroll)
+        unroll = 1 if unroll is None else unroll
+        return _fori_by_scan(low, high, body_fun, init_val, unroll, wish)
     if unroll is not None and unroll is not False and unroll != 1:
         raise error(
             ValueError,
@@ -420,10 +462,12 @@ def fori_loop(
         i, upper, x = loop_carry
         return add(i, like(i, 1)), upper, body_fun(i, x)
 
-    return _while(goes_on, step, carry, tree, (body_fun, None))[2]
+    return _while(goes_on, step, carry, tree, wish, (body_fun, None))[2]
 
 
-def _fori_by_scan(low: Any, high: Any, body_fun: Any, init_val: Any, unroll: Any) -> Any:
+def _fori_by_scan(
+    low: Any, high: Any, body_fun: Any, init_val: Any, unroll: Any, wish: dict[str, int]
+) -> Any:
     length = max(int(high) - int(low), 0)
     if values.jax_disable_jit:
         for i in range(length):
@@ -442,7 +486,7 @@ def _fori_by_scan(low: Any, high: Any, body_fun: Any, init_val: Any, unroll: Any
         types = [type_of(x) for x in carry]
         return trace_function(step, in_tree, types, "fori_loop", of)
 
-    return _scan(step, trace, carry, [], in_tree, length, False, unroll)[0][1]
+    return _scan(step, trace, carry, [], in_tree, length, False, unroll, wish)[0][1]
 
 
 def _known_int(x: Any) -> int | None:

@@ -7,6 +7,7 @@ import numpy as np
 from pullback.control.branches import cond_p
 from pullback.control.call import jit_p
 from pullback.control.checkpoint import checkpoint_p, name_p
+from pullback.control.counted import counted_scan_p
 from pullback.control.custom import custom_jvp_call
 from pullback.control.scan import scan_p
 from pullback.control.while_loop import while_p
@@ -164,6 +165,19 @@ def only_outputs(x):
     return (sin(x),)
 
 
+def _counted_scan(function, consts, carry, xs, length, *, most, reverse=False, id, **options):
+    of_scan = _scan(function, consts, carry, xs, length, reverse=reverse, id=id)
+
+    def params(dtype):
+        new = {k: v for k, v in of_scan.params(dtype).items() if k != "unroll"}
+        return {**new, "tape": False}
+
+    args = [np.int32(most), *(unit(*s) for s in [*consts, *carry, *xs])]
+    return Example(
+        counted_scan_p, args, params, dtypes=DOUBLE, id=id, skip=OTHER_PROGRAMS, **options
+    )
+
+
 # ---- while
 
 
@@ -199,12 +213,6 @@ def small(x):
 
 def doubled(x):
     return (add(add(x, x), wide(like(x, 1.0), 2)),)
-
-
-ROUNDS_UNKNOWN = {
-    **OTHER_PROGRAMS,
-    "staged vjp": "the rounds of a recorded while_loop are not known, so it has no reverse rule",
-}
 
 
 # ---- custom_jvp
@@ -260,6 +268,11 @@ EXAMPLES = [
     _scan(running_sum, [], [(2,)], [(0, 2)], 0, id="no-steps"),
     _scan(only_outputs, [], [], [(3, 2)], 3, id="no-carry"),
     _scan(lambda c: (sin(c),), [], [(2,)], [], 3, id="no-inputs"),
+    _counted_scan(recurrence, [(2,)], [(2,)], [(4, 2)], 4, most=3, id="some-steps", scale=100),
+    _counted_scan(recurrence, [()], [()], [(3,)], 3, most=2, reverse=True, id="scalar-reverse"),
+    _counted_scan(running_sum, [], [(2,)], [(3, 2)], 3, most=2, id="linear", linear_in=(1, 2)),
+    _counted_scan(running_sum, [], [(2,)], [(3, 2)], 3, most=0, id="no-steps"),
+    _counted_scan(lambda c: (sin(c),), [], [(2,)], [], 3, most=2, id="no-inputs"),
     _while(
         below,
         counted,
@@ -268,9 +281,9 @@ EXAMPLES = [
         ["int", (2,)],
         args=[I(below=4), F(2), np.int32(0), F(2)],
         id="counted",
-        skip=ROUNDS_UNKNOWN,
+        skip=OTHER_PROGRAMS,
     ),
-    _while(small, doubled, [], [], [(2,)], id="until-large", skip=ROUNDS_UNKNOWN),
+    _while(small, doubled, [], [], [(2,)], id="until-large", skip=OTHER_PROGRAMS),
     _while(
         lambda b, x: (b,),
         lambda b, x: (lt(reduce_sum(x, axes=(0,)), like(x, -9e9)), sub(x, like(x, 0.5))),
@@ -279,7 +292,7 @@ EXAMPLES = [
         ["bool", (2,)],
         args=[B(), F(2)],
         id="once-or-never",
-        skip=ROUNDS_UNKNOWN,
+        skip=OTHER_PROGRAMS,
     ),
     _custom_jvp((3,), (3,), id="two-arguments"),
     _custom_jvp((), (), id="scalar"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....control.branches import cond_p
+from ....control.counted import counted_scan_p
 from ....control.scan import scan_p
 from ....control.while_loop import while_p
 from ....core.program import ClosedProgram, Equation, Literal
@@ -241,6 +242,39 @@ def _scan(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     return [*carry, *(low.memory_value(y) for y in ys)]
 
 
+def _counted_scan(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
+    p = eq.params
+    nc, nk = p["num_consts"], p["num_carry"]
+    ys = [low.result_buffer(eq, nk + k) for k in range(len(eq.outvars) - nk)]
+    for a in args:
+        low.settle(a)
+    count, args = low.index(args[0]), args[1:]
+    consts, init, xs = args[:nc], args[nc : nc + nk], args[nc + nk :]
+    body = _body(low, p["jaxpr"], nc, init)
+    sources = [low.buffer(x) if x.size else None for x in xs]
+    code = low.code
+    for y in [] if p["tape"] else ys:
+        low.write(low.constant_value(0, y.kind, y.shape), y)
+
+    def goes_on(names: list[str]) -> str:
+        return code.op(f"icmp slt i64 {names[0]}, {count}")
+
+    def round_(names: list[str]) -> list[str]:
+        i, *names = names
+        after = code.op(f"add nuw nsw i64 {i}, 1")
+        at = code.op(f"sub nsw i64 {count}, {after}") if p["reverse"] else i
+        elements = [_element(low, x, b, at) for x, b in zip(xs, sources, strict=True)]
+        slots = [b.view(code, b.shape[1:], b.strides[1:], code.times(at, b.strides[0])) for b in ys]
+        with low.scope([*consts, *body.constants], loop=True):
+            return [after, *_run_body(low, body, consts, names, elements, slots)]
+
+    with low.report.repeated("counted scan", ROUNDS):
+        last = code.while_loop(goes_on, round_, [("i64", "0"), *body.first])[1:]
+    groups = body.grouped(last)
+    carry = [c.result(g, False) for c, g in zip(body.carried, groups, strict=True)]
+    return [*carry, *(low.memory_value(y) for y in ys)]
+
+
 def _element(low: Lowering, x: Value, buffer: Buffer | None, at: str) -> Value:
     if buffer is None:
         return low.constant_value(0, x.kind, x.shape[1:])
@@ -331,4 +365,9 @@ def _joined(low: Lowering, t: ArrayType, buffer: Buffer | None, names: Any) -> V
     return low.word_value(kind, t.shape, tuple(parts) if len(parts) == 2 else parts[0])
 
 
-RULES: dict[Any, Rule] = {scan_p: _scan, while_p: _while, cond_p: _cond}
+RULES: dict[Any, Rule] = {
+    scan_p: _scan,
+    counted_scan_p: _counted_scan,
+    while_p: _while,
+    cond_p: _cond,
+}
