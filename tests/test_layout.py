@@ -47,6 +47,7 @@ LAYERS = [
     "engines",
     "control",
     "engines/native",
+    "engines/xla",
     "numpy",
     "segments",
     "ref",

@@ -1,0 +1,182 @@
+"""Every call of jaxlib: clients, buffers, executables. Nothing here imports the package jax.
+
+jaxlib promises nothing about these calls; `tests/xla/test_adapter.py` holds what is relied upon.
+Three traps decide how this file looks. An executable does not check its arguments: bytes of another
+dtype or shape are read as they are, so `Executable` knows its types and its caller must keep to
+them. Some calls of jaxlib import jax from C++; none of those is made. The flags that jaxlib shares
+with an imported jax (`jax_jit.set_*`) are not touched.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # or jaxlib writes to the standard error
+
+import numpy as np
+from jaxlib import _jax, lapack
+from jaxlib import xla_client as xc
+
+PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
+"""Dtypes that cannot be read out of a buffer: programs give them as int8 or float32."""
+
+_UNREADABLE = frozenset(
+    ["bfloat16", *(n for n in dir(__import__("ml_dtypes")) if n.startswith("float8"))]
+)
+"""Dtypes that buffers do not show to NumPy: their bytes are copied."""
+
+
+class Type:
+    """Shape and dtype, as jaxlib asks for them."""
+
+    __slots__ = ("__weakref__", "dtype", "shape", "weak_type")
+
+    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+        self.shape, self.dtype, self.weak_type = tuple(shape), np.dtype(dtype), False
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+
+_WHOLE = xc.HloSharding.replicate()
+
+
+class _OneDevice(xc.SingleDeviceSharding):  # type: ignore[misc]
+    """On one device. The class of jaxlib is left as it is: an imported jax adds methods to it."""
+
+    memory_kind = None
+
+    def _to_xla_hlo_sharding(self, rank: int) -> Any:
+        return _WHOLE
+
+
+class Client:
+    """The devices of one platform."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.platform: str = client.platform
+        self.devices: list[Any] = client.local_devices()
+        self._places = [_OneDevice(d) for d in self.devices]
+
+    def put(self, array: np.ndarray, device: int = 0) -> Any:
+        """A buffer with the elements of an array, which must not change as long as it lives.
+
+        Memory that is aligned to 64 bytes is shared; other memory is copied.
+        """
+        t = Type(array.shape, array.dtype)
+        share = xc.HostBufferSemantics.ZERO_COPY
+        place = self._places[device]
+        return xc.batched_device_put(
+            t, place, [array], [self.devices[device]], True, False, share, True
+        )
+
+    def compile(
+        self,
+        text: str,
+        out_types: Sequence[tuple[tuple[int, ...], Any]],
+        callbacks: Sequence[Callable[..., Any]] = (),
+        device: int = 0,
+    ) -> Executable:
+        """The function `main` of a StableHLO module, for one device."""
+        options = xc.CompileOptions()
+        if device:
+            assignment = np.asarray([[self.devices[device].id]])
+            options.device_assignment = xc.DeviceAssignment.create(assignment)
+        devices = xc.DeviceList((self.devices[device],))
+        if callbacks:
+            made = self.client.compile_and_load(_parsed(text), devices, options, list(callbacks))
+        else:
+            made = self.client.compile_and_load(text.encode(), devices, options)
+        return Executable(self, made, self._places[device], out_types)
+
+
+class Executable:
+    """A compiled module: a function of buffers.
+
+    Its caller answers for the number, the shapes and the dtypes of the arguments.
+    """
+
+    def __init__(
+        self, client: Client, loaded: Any, place: Any, out_types: Sequence[tuple[Any, Any]]
+    ) -> None:
+        self.client, self.loaded = client, loaded
+        self._handlers = [
+            xc.array_result_handler(Type(s, d), place, committed=True, _skip_checks=True)
+            for s, d in out_types
+        ]
+        self._execute = loaded.execute_sharded
+
+    def __call__(self, buffers: Sequence[Any]) -> Sequence[Any]:
+        """The buffers of the results."""
+        return self._execute(buffers).consume_with_handlers(self._handlers)  # type: ignore[no-any-return]
+
+
+def get(buffer: Any) -> np.ndarray:
+    """The elements of a buffer on the CPU: its own memory where NumPy can read it, or a copy."""
+    dtype = buffer.aval.dtype
+    if dtype.name not in _UNREADABLE:
+        return np.asarray(buffer)
+    buffer.block_until_ready()
+    size = buffer.on_device_size_in_bytes()
+    raw = (ctypes.c_char * size).from_address(buffer.unsafe_buffer_pointer()) if size else b""
+    return np.frombuffer(raw, np.uint8).view(dtype).reshape(buffer.aval.shape).copy()
+
+
+_lock = threading.Lock()
+
+
+@cache
+def cpu() -> Client:
+    """The CPU."""
+    with _lock:
+        _prepare()
+        return Client(xc.make_cpu_client(asynchronous=False))
+
+
+@cache
+def _prepare() -> None:
+    # LAPACK's functions are found when scipy is imported; a call before that is a crash.
+    lapack._lapack.initialize()
+    for name, capsule, version in lapack.registrations()["cpu"]:
+        xc.register_custom_call_target(name, capsule, platform="cpu", api_version=version)
+    # Buffers that shared memory of NumPy let it go when jaxlib is asked to.
+    gc.callbacks.append(lambda phase, info: _jax.collect_garbage())
+
+
+@cache
+def _context() -> Any:
+    from jaxlib.mlir import ir  # 40 ms, only for programs that call Python
+    from jaxlib.mlir._mlir_libs import _jax_mlir_ext
+    from jaxlib.mlir.dialects import chlo, stablehlo
+
+    registry = ir.DialectRegistry()
+    _jax_mlir_ext.register_dialects(registry)
+    context = ir.Context()
+    context.append_dialect_registry(registry)
+    context.load_all_available_dialects()
+    stablehlo.register_dialect(context)
+    chlo.register_dialect(context)
+    return ir, context
+
+
+def _parsed(text: str) -> Any:
+    ir, context = _context()
+    with context:
+        return ir.Module.parse(text)
+
+
+def version() -> str:
+    """That of jaxlib."""
+    return str(xc._version)
+
+
+__all__ = ["PACKED", "Client", "Executable", "Type", "cpu", "get", "version"]

@@ -1,0 +1,33 @@
+"""For each primitive, how it is written in StableHLO."""
+
+from __future__ import annotations
+
+from . import (
+    contraction,
+    control,
+    elementwise,
+    host,
+    indexing,
+    keys,
+    linalg,
+    reductions,
+    sorting,
+    structural,
+    windows,
+)
+
+RULES = {
+    **host.RULES,
+    **elementwise.RULES,
+    **structural.RULES,
+    **reductions.RULES,
+    **contraction.RULES,
+    **control.RULES,
+    **indexing.RULES,
+    **sorting.RULES,
+    **windows.RULES,
+    **keys.RULES,
+    **linalg.RULES,
+}
+
+__all__ = ["RULES"]

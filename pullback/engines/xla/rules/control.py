@@ -1,0 +1,96 @@
+"""Loops and branches as regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ....control.branches import cond_p
+from ....control.scan import scan_p
+from ....control.while_loop import while_p
+from ....core.program import Equation
+from ..lowering import Lowering, Rule, types_of
+from ..text import Word
+from ..types import ints
+from .elementwise import compare, like
+from .structural import broadcast, reshaped
+
+
+def _results(words: list[Word]) -> list[Any]:
+    return [(w.shape, w.dtype) for w in words]
+
+
+def _cond(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    (index, *operands), branches = args, eq.params["branches"]
+    code = low.code
+    last = code.constant(np.int32(len(branches) - 1))
+    index = code.op("clamp", [code.constant(np.int32(0)), index, last], (), np.int32)
+    regions = [low.region([], lambda b=branch: low.closed(b, operands)).text for branch in branches]
+    results = [low.result(eq, k) for k in range(len(eq.outvars))]
+    return code.ops("case", [index], results, "", ", ".join(regions))
+
+
+def _while(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    p = eq.params
+    nc, nb = p["cond_nconsts"], p["body_nconsts"]
+    cond_consts, body_consts, carry = args[:nc], args[nc : nc + nb], args[nc + nb :]
+    condition = low.region(
+        _results(carry), lambda *c: low.closed(p["cond_jaxpr"], [*cond_consts, *c])
+    )
+    body = low.region(_results(carry), lambda *c: low.closed(p["body_jaxpr"], [*body_consts, *c]))
+    return low.code.ops("while", carry, _results(carry), "", f"{condition.text}, {body.text}")
+
+
+def _scan(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    """A while loop with a counter; outputs are written row by row."""
+    code, p = low.code, eq.params
+    nc, nk, length = p["num_consts"], p["num_carry"], p["length"]
+    consts, carry, xs = args[:nc], args[nc : nc + nk], args[nc + nk :]
+    body = p["jaxpr"]
+    if not length:
+        empty = [code.constant(np.zeros(*low.result(eq, k))) for k in range(nk, len(eq.outvars))]
+        return [*carry, *empty]
+    rows = types_of(body.out_avals[nk:])
+    ys = [
+        broadcast(code, code.constant(np.zeros((), dtype)), (length, *shape), ())
+        for shape, dtype in rows
+    ]
+    state = [code.constant(np.int64(0)), *carry, *ys]
+
+    def goes_on(i: Word, *rest: Word) -> Sequence[Word]:
+        return [compare(code, "LT", i, code.constant(np.int64(length)))]
+
+    def step(i: Word, *rest: Word) -> Sequence[Word]:
+        k = i
+        if p["reverse"]:
+            k = code.op("subtract", [code.constant(np.int64(length - 1)), i], (), np.int64)
+        elements = [_row(low, x, k) for x in xs]
+        outs = low.closed(body, [*consts, *rest[:nk], *elements])
+        written = [_with_row(low, y, row, k) for y, row in zip(rest[nk:], outs[nk:], strict=True)]
+        return [code.op("add", [i, like(code, i, 1)], (), np.int64), *outs[:nk], *written]
+
+    types = _results(state)
+    regions = f"{low.region(types, goes_on).text}, {low.region(types, step).text}"
+    return code.ops("while", state, types, "", regions)[1:]
+
+
+def _row(low: Lowering, x: Word, k: Word) -> Word:
+    zero = low.code.constant(np.int64(0))
+    at = [k, *[zero] * (x.rank - 1)]
+    sizes = (1, *x.shape[1:])
+    row = low.code.op("dynamic_slice", [x, *at], sizes, x.dtype, f"slice_sizes = {ints(sizes)}")
+    return reshaped(low.code, row, x.shape[1:])
+
+
+def _with_row(low: Lowering, y: Word, row: Word, k: Word) -> Word:
+    zero = low.code.constant(np.int64(0))
+    at = [k, *[zero] * (y.rank - 1)]
+    wide = reshaped(low.code, row, (1, *row.shape))
+    return low.code.op("dynamic_update_slice", [y, wide, *at], y.shape, y.dtype)
+
+
+RULES: dict[Any, Rule] = {cond_p: _cond, while_p: _while, scan_p: _scan}
+
+__all__ = ["RULES"]
