@@ -266,3 +266,20 @@ def test_breakpoint_shows_the_users_line_and_values(monkeypatch):
 def test_effects_barrier():
     pb.jit(f)(1.0)
     pb.effects_barrier()
+
+
+def test_a_loop_calls_back_into_the_list_of_each_call():
+    """The program of a body is kept; two lists of one content are still two lists."""
+
+    def run():
+        seen = []
+
+        def step(c, x):
+            debug.callback(lambda v: seen.append(float(v)), x)
+            return c, None
+
+        lax.scan(step, 1.0, jnp.array([1.0, 2.0]))
+        return seen
+
+    assert run() == [1.0, 2.0]
+    assert run() == [1.0, 2.0]

@@ -33,6 +33,7 @@ class Callback(Primitive, family=True):
     """Call `callback` with the values of the arguments; `result_avals` are the results' types."""
 
     multiple_results = True
+    calls_user = True
     no_derivative: str
     no_transpose: str
 

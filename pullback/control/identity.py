@@ -53,6 +53,10 @@ class Fingerprint:
         """The identities of the code of the function and of those that it calls."""
         return tuple([id(x) for x in self.found if type(x) is CodeType])
 
+    def has_containers(self) -> bool:
+        """Whether there are lists or dicts in it, of which only the contents are known."""
+        return any(x is list or x is dict for x in self.found)
+
 
 def fingerprint(function: Any) -> Fingerprint | None:
     """All that `function` depends on; None if that cannot be known."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import checks
 from ..core.errors import error
-from ..core.program import ClosedProgram
+from ..core.program import ClosedProgram, Program, sub_programs
 from ..core.pytree import PyTreeDef, flatten, leaf_paths
 from ..core.settings import program_settings
 from ..core.trace import state
@@ -74,6 +74,8 @@ def trace_function(
     body = _trace(function, in_tree, types, verb, of)
     places = {id(x): i for i, x in enumerate(depends_on.traced)}
     kept_apart = state.looks == looks and all(id(c) in places for c in body.consts)
+    if kept_apart and depends_on.has_containers() and _calls_user(body.closed.program):
+        kept_apart = False  # what is called may change a list, which must be that of each call
     if kept_apart and _is_unchanged(function, depends_on):
         consts = [places[id(c)] for c in body.consts]
         depends_on.traced.clear()  # they belong to this call only
@@ -81,6 +83,14 @@ def trace_function(
         if len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
     return body
+
+
+def _calls_user(program: Program) -> bool:
+    """Whether some operation calls a function of the user's when the program runs."""
+    return any(
+        eq.primitive.calls_user or any(map(_calls_user, sub_programs(eq.params)))
+        for eq in program.eqns
+    )
 
 
 def _is_unchanged(function: Callable[..., Any], before: Fingerprint) -> bool:

@@ -49,6 +49,9 @@ class Primitive:
     foldable: ClassVar[bool] = True
     """Whether engines may do it once, before the program runs, if its arguments are constants."""
 
+    calls_user: ClassVar[bool] = False
+    """Whether a function of the user's is called when it runs, or when it is transposed."""
+
     at_once: Any = None
     """What is done in place of `eval` outside every transformation and program, where something is
     faster for single calls. It gives what `eval` gives, up to rounding."""

@@ -5,6 +5,8 @@ from .breakpoints import breakpoint_ as breakpoint
 from .callbacks import DebugEffect as DebugEffect
 from .callbacks import OrderedDebugEffect as OrderedDebugEffect
 from .callbacks import callback as callback
+from .cotangents import breakpoint_backward as breakpoint_backward
+from .cotangents import on_cotangent as on_cotangent
 from .printing import log as log
 from .printing import print_ as print
 from .shardings import inspect_array_sharding as inspect_array_sharding
@@ -15,9 +17,11 @@ __all__ = [
     "DebugEffect",
     "OrderedDebugEffect",
     "breakpoint",
+    "breakpoint_backward",
     "callback",
     "inspect_array_sharding",
     "log",
+    "on_cotangent",
     "print",
     "visualize_array_sharding",
     "visualize_sharding",

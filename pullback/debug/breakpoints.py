@@ -33,16 +33,17 @@ def breakpoint_(
       backend, filter_frames, num_frames, **kwargs: accepted for compatibility.
     """
     frame = sys._getframe(1)
-    variables = {name: x for name, x in frame.f_locals.items() if not _has_escaped(x)}
-    call_back(_stop_at(frame), Arguments((), variables), ordered)
+    variables = {name: x for name, x in frame.f_locals.items() if not has_escaped(x)}
+    call_back(stop_at(frame), Arguments((), variables), ordered)
     return token
 
 
-def _has_escaped(x: Any) -> bool:
+def has_escaped(x: Any) -> bool:
+    """Whether a variable holds a traced value of a transformation that is over."""
     return isinstance(x, Tracer) and not x.owner.alive
 
 
-def _stop_at(frame: FrameType) -> Callable[..., None]:
+def stop_at(frame: FrameType) -> Callable[..., None]:
     """Start the debugger on a line that looks like that of `frame`, with given local variables."""
     # The debugger shows the frame that calls the hook. That one is made here: code of one line, in
     # the name of the user's file and with the number of the user's line.
@@ -58,4 +59,4 @@ def _stop_at(frame: FrameType) -> Callable[..., None]:
     return stop
 
 
-__all__ = ["breakpoint_"]
+__all__ = ["breakpoint_", "has_escaped", "stop_at"]

@@ -27,6 +27,7 @@ class DebugCallback(Primitive):
 
     multiple_results = True
     effects = True
+    calls_user = True
 
     def effect_of(self, params: Any) -> Effect:
         """What stands in the `effects` of a program with such a call."""
@@ -64,7 +65,7 @@ class DebugCallback(Primitive):
     vmap: Any = Method("batch", "without results there is nothing to place")
 
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
-        each = _ForEach(params["callback"], trace.size, tuple(axes))
+        each = ForEach(params["callback"], trace.size, tuple(axes))
         with inside(trace.parent):
             return debug_callback(*values, **{**params, "callback": each}), []
 
@@ -74,7 +75,7 @@ class DebugCallback(Primitive):
 debug_callback = DebugCallback()
 
 
-class _ForEach:
+class ForEach:
     """`callback` for one element after the other along the mapped axes."""
 
     def __init__(self, callback: Callable[..., Any], size: int, axes: Sequence[int | None]) -> None:
@@ -190,6 +191,7 @@ def call_back(function: Callable[..., Any], arguments: Arguments, ordered: bool)
 __all__ = [
     "Arguments",
     "DebugEffect",
+    "ForEach",
     "OrderedDebugEffect",
     "call_back",
     "callback",
