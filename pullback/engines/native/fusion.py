@@ -136,6 +136,8 @@ class Fusion:
 
 def _traffic(group: Sequence[Sink]) -> float:
     """The work of reading and writing arrays that are too large for a processor's own cache."""
+    if prod(group[0].shape) * 16 < OWN_CACHE:  # elements have up to 16 bytes
+        return 0.0
     nodes = walk([s.node for s in group])
     buffers = [b for n in nodes if n.shape and (b := buffer_of(n)) is not None]
     buffers += [s.buffer for s in group if isinstance(s, Store)]

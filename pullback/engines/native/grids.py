@@ -64,7 +64,8 @@ class Grid:
         first, count = part.bounds(self.pieces, self.each, self.units)
 
         def unit(i: str, _: list[str]) -> None:
-            number, steps = code.add(i, first), []
+            number: Index = code.add(i, first)
+            steps: list[Index] = []
             if self.cut:
                 steps, number = self.place(code, number)
             position: list[Index] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 
 from .buffers import Buffer, address
 from .grids import grid_of
@@ -35,7 +36,8 @@ def along(
     """Have loops over `roots` that are written meanwhile read copies where this is faster."""
     before: list[tuple[InMemory, Buffer]] = []
     copies: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Buffer] = {}
-    for node in walk(roots):
+    large = max((prod(root.shape) for root in roots), default=0) >= LARGE
+    for node in walk(roots) if large else ():
         if not isinstance(node, InMemory) or across(node.buffer) is None:
             continue
         b = node.buffer

@@ -7,7 +7,6 @@ which interface the code was written for, `blas64_sgemm` or `blas32_sgemm`, and 
 from __future__ import annotations
 
 import ctypes
-import os
 from functools import lru_cache
 from types import ModuleType
 
@@ -18,11 +17,10 @@ from ..kinds import Kind
 from ..text import Code, float_text
 from .matrix_kernels import VECTOR_BYTES, Product
 
-# With AVX-512 the tiled loops reach 240 GFLOP/s with one thread (float32, from 200 x 200 to
-# 1500 x 1500, Zen 5), OpenBLAS's kernels 120 with each of its threads. With AVX2 they are level at
-# about 200 x 200.
-_CORES = os.cpu_count() or 1
-WORTH_IT = 1 << 23 if VECTOR_BYTES < 64 else 1 << 31 if _CORES <= 2 else 1 << 26
+# With AVX-512 the tiled loops reach 240 GFLOP/s with one thread, 480 with two (float32, 512 x 512
+# and 1024 x 1024, Zen 5), from 2048 x 2048 on 320 to 400, which larger caches would help; OpenBLAS
+# has 120 to 230 with its two. With AVX2 they are level at about 200 x 200.
+WORTH_IT = 1 << 23 if VECTOR_BYTES < 64 else 1 << 37
 """Multiplications from which on BLAS is called."""
 
 _LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
