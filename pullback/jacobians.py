@@ -14,10 +14,12 @@ from .core import dtypes
 from .core.array import Array, HostArray
 from .core.errors import error
 from .core.pytree import flatten
-from .core.trace import type_of
+from .core.trace import EVAL, state, type_of
 from .mapping import vmap
+from .ops.comparison import eq
+from .ops.elementwise import add, convert_element_type
 from .ops.slicing import slice_along
-from .ops.structural import reshape
+from .ops.structural import iota, reshape
 
 
 def jacfwd(
@@ -202,16 +204,33 @@ def _coordinates(point: Any) -> tuple[list[Any], Any, Any]:
     return edges.coordinates(point) if edges.within(tree) else (leaves, tree, tree.unflatten)
 
 
+_WRITTEN_OUT = 1 << 12
+"""Elements up to which a program has the basis as a constant."""
+
+
 def _basis(types: Sequence[Any]) -> list[Any]:
     """The identity matrix of all elements together, cut into one block of rows for each type."""
     total = sum(t.size for t in types)
     blocks, start = [], 0
     for t in types:
-        block = np.zeros((total, t.size), t.dtype)
-        block[np.arange(start, start + t.size), np.arange(t.size)] = 1
-        blocks.append(HostArray(block.reshape(total, *t.shape), t.weak_type))
+        if state.trace is EVAL or total * t.size <= _WRITTEN_OUT:
+            block = np.zeros((total, t.size), t.dtype)
+            block[np.arange(start, start + t.size), np.arange(t.size)] = 1
+            blocks.append(HostArray(block.reshape(total, *t.shape), t.weak_type))
+        else:
+            blocks.append(_basis_in_program(total, start, t))
         start += t.size
     return blocks
+
+
+def _basis_in_program(total: int, start: int, t: Any) -> Any:
+    """A block of the basis that a program computes where it needs it: it fills no memory."""
+    shape = total, t.size
+    rows, columns = (iota(dtype=dtypes.int32, shape=shape, dimension=d) for d in (0, 1))
+    if start:
+        columns = add(columns, np.int32(start))
+    ones = convert_element_type(eq(rows, columns), new_dtype=t.dtype, weak_type=t.weak_type)
+    return reshape(ones, new_sizes=(total, *t.shape))
 
 
 def _blocks(x: Any, like: Sequence[Any], last: bool) -> list[Any]:
