@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import dtypes
 from ..ops import cumulative, pooling
 from ..ops.comparison import Comparison
 from ..ops.contraction import dot_general, free_axes
@@ -51,6 +52,11 @@ def elementwise(call: Call) -> Found:
 def constant(call: Call) -> Found:
     """The derivative is zero everywhere."""
     return [None] * len(call.outs)
+
+
+def of_sign(call: Call) -> Found:
+    """Of a complex number it is z / |z|, and turns with it."""
+    return elementwise(call) if dtypes.kind(call.outs[0].dtype) == "c" else constant(call)
 
 
 def multiplied(call: Call) -> Found:
@@ -287,7 +293,8 @@ FAMILIES: list[tuple[type, Rule]] = [
 ]
 
 COMBINING: dict[Any, Rule] = {
-    **dict.fromkeys((floor, ceil, round_, sign), constant),
+    **dict.fromkeys((floor, ceil, round_), constant),
+    sign: of_sign,
     mul: multiplied,
     reduce_sum: summed,
     sort: sorted_out,

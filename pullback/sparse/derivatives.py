@@ -182,10 +182,10 @@ def hessian(
       >>> from pullback import sparse
       >>> def rosenbrock(x):
       ...     return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
-      >>> print(sparse.hessian(rosenbrock)(jnp.zeros(3)).toarray())
-      [[  2.  -0.   0.]
-       [ -0. 202.  -0.]
-       [  0.  -0. 200.]]
+      >>> print(sparse.hessian(rosenbrock)(jnp.ones(3)).toarray())
+      [[ 802. -400.    0.]
+       [-400. 1002. -400.]
+       [   0. -400.  200.]]
     """
     checks.callable_(fun, "sparse.hessian")
     check_order(order)

@@ -14,6 +14,7 @@ from typing import Any
 from ..control.branches import cond_p
 from ..control.callbacks import Callback
 from ..control.checkpoint import checkpoint_p, name_p
+from ..control.custom import custom_lin, no_forward_mode
 from ..control.scan import scan_p
 from ..control.while_loop import while_p
 from ..core.array import Tracer
@@ -135,7 +136,17 @@ def _branches(call: Call, propagate: Any) -> list[Value]:
     ]
 
 
-CONTROL: dict[Any, Any] = {cond_p: _branches, scan_p: scanned, while_p: repeated}
+def _backward_only(call: Call, propagate: Any) -> list[Value]:
+    """The derivative of a custom_vjp function: there is no other pattern than that of its bwd."""
+    raise no_forward_mode()
+
+
+CONTROL: dict[Any, Any] = {
+    cond_p: _branches,
+    scan_p: scanned,
+    while_p: repeated,
+    custom_lin: _backward_only,
+}
 
 
 __all__ = ["CONTROL", "RULES", "propagate", "rule_of", "step"]

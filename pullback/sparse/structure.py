@@ -22,7 +22,7 @@ from ..core.trace import type_of
 from ..core.types import ArrayType
 from ..ops.structural import zeros
 from ..transforms import forward, reverse
-from .index_sets import joined, singletons
+from .index_sets import empty, joined, singletons
 from .propagation import propagate
 from .values import Value
 
@@ -187,24 +187,32 @@ def _types(call: FlatFunction) -> list[ArrayType]:
 
 def _pushed(call: FlatFunction, function: Callable[..., Any]) -> tuple[Any, list[ArrayType]]:
     """The pattern of a function of all arrays with respect to the chosen ones."""
-    types, n = _types(call), len(call.chosen)
+    matrix, out_types = tangent_pattern(function, _types(call), len(call.chosen), call.fun)
+    for t in out_types:
+        check_kind(t, _any_complex(call.chosen), call.verb, "output")
+    return matrix, out_types
+
+
+def tangent_pattern(
+    function: Callable[..., Any], types: Sequence[ArrayType], count: int, of: Any = None
+) -> tuple[Any, list[ArrayType]]:
+    """The pattern of a flat function with respect to its first `count` arguments, and its types.
+
+    Results that are integers have rows without nonzeros.
+    """
     found: list[list[ArrayType]] = []
 
     def tangents(*args: Any) -> list[Any]:
         xs, ts = args[: len(types)], args[len(types) :]
-        outs, dots = forward.jvp(function, xs, [*ts, *[None] * len(call.others)])
+        outs, dots = forward.jvp(function, xs, [*ts, *[None] * (len(types) - count)])
         found.append([type_of(y) for y in outs])
         return [
-            zeros(type_of(y).tangent()) if t is None else t
+            zeros(type_of(y)) if t is None or not dtypes.is_inexact(y.dtype) else t
             for y, t in zip(outs, dots, strict=True)
-            if dtypes.is_inexact(y.dtype)
         ]
 
-    program = trace_program(tangents, types + [t.tangent() for t in types[:n]], call.fun)
-    out_types = found[0]
-    for t in out_types:
-        check_kind(t, _any_complex(call.chosen), call.verb, "output")
-    return _matrix(program, types, types[:n], out_types), out_types
+    program = trace_program(tangents, [*types, *[t.tangent() for t in types[:count]]], of)
+    return _matrix(program, types, types[:count], found[0]), found[0]
 
 
 def _pulled(call: FlatFunction) -> tuple[Any, list[ArrayType]]:
@@ -243,8 +251,7 @@ def _matrix(program: Any, plain: Any, seeded: Any, outs: Any) -> Any:
     sizes = [t.size for t in outs]
     sets = joined([v.sets for v in found], sizes)
     if sets is None:
-        sets = singletons((0,), 0, total)
-        sets = sets.moved([0] * sum(sizes))
+        sets = empty((sum(sizes),), singletons((0,), 0, total))
     return sets.matrix()
 
 
