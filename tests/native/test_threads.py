@@ -298,11 +298,58 @@ def test_a_child_of_fork_starts_its_own():
         for _ in range(20): right = float(f(x)) == wanted
         os._exit(0 if right and alone == 1 and number() == 3 else 1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    # OpenBLAS ends its threads before a fork: this one and two of ours are left.
+    # OpenBLAS ends its threads before a fork, and starts them when it needs them.
     print(status, float(f(x)) == wanted, number())
     """
     )
     assert in_new_process(code, PULLBACK_THREADS="3") == (0, "0 True 3", "")
+
+
+@needs_threads
+def test_threads_end_before_a_fork():
+    code = (
+        BEGIN
+        + """
+    import warnings; warnings.simplefilter("error")  # Python 3.12 warns of threads at a fork
+    f(x)
+    before = number()
+    children = []
+    for _ in range(20):
+        child = os.fork()
+        if child == 0: os._exit(number())
+        between = number()
+        f(x)
+        children.append((os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), between, number()))
+    print(before >= 3, set(children))
+    """
+    )
+    assert in_new_process(code, PULLBACK_THREADS="3") == (0, "True {(1, 1, 3)}", "")
+
+
+@needs_threads
+def test_forks_while_other_threads_compute():
+    code = (
+        BEGIN
+        + """
+    import warnings; warnings.simplefilter("ignore")
+    wanted = float(f(x))
+    over, wrong = [], []
+    def work():
+        while not over:
+            if float(f(x)) != wanted: wrong.append(1)
+    working = [threading.Thread(target=work) for _ in range(2)]
+    for t in working: t.start()
+    found = []
+    for _ in range(30):
+        child = os.fork()
+        if child == 0: os._exit(int(float(f(x)) != wanted))
+        found.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    over.append(1)
+    for t in working: t.join(20)
+    print(set(found), wrong, any(t.is_alive() for t in working))
+    """
+    )
+    assert in_new_process(code, PULLBACK_THREADS="3") == (0, "{0} [] False", "")
 
 
 @needs_threads

@@ -2,8 +2,9 @@
 
 They are threads of the C library: they run nothing but machine code, never wait for Python, and
 need no care when the interpreter ends. The first loop that is large starts them; between loops they
-sleep on a semaphore. One loop has them at a time; what is called meanwhile by other threads
-computes its pieces alone. A child of `fork` starts its own.
+sleep on a semaphore: none ever turns round waiting. One loop has them at a time; what is called
+meanwhile by other threads computes its pieces alone. They end before a `fork`, so that Python does
+not warn of it, and both processes start their own when a loop needs them.
 """
 
 from __future__ import annotations
@@ -45,10 +46,16 @@ define void @{SHARE}(ptr %function, ptr %context, i64 %pieces) nounwind {{
 define void @pullback_wanted(i64 %threads) nounwind {{
   ret void
 }}
+define void @pullback_forking() nounwind {{
+  ret void
+}}
 define void @pullback_forked() nounwind {{
   ret void
 }}
 """
+
+MOST = 256
+"""Threads besides that of the caller."""
 
 # A signal that the machine itself sends (SIGILL 4, SIGABRT 6, SIGBUS 7, SIGFPE 8, SIGSEGV 11) goes
 # to the thread it is about; all others are left to the threads of Python.
@@ -60,7 +67,7 @@ declare i32 @sem_wait(ptr)
 declare i32 @sem_trywait(ptr)
 declare i32 @sem_post(ptr)
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
-declare i32 @pthread_detach(i64)
+declare i32 @pthread_join(i64, ptr)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
 
 ; How many threads may work on a loop, that of the caller among them.
@@ -68,6 +75,9 @@ declare i32 @pthread_sigmask(i32, ptr, ptr)
 ; Whether a loop has the others; how many of them have been started.
 @busy = internal global i32 0, align 64
 @started = internal global i64 0, align 64
+@ids = internal global [{MOST} x i64] zeroinitializer, align 64
+; Whether they shall end.
+@end = internal global i32 0, align 64
 ; The loop: what to call, and which piece is next.
 @function = internal global ptr null, align 64
 @context = internal global ptr null, align 8
@@ -86,9 +96,49 @@ define void @pullback_wanted(i64 %threads) nounwind {{
   ret void
 }}
 
+; Before a fork: end the others, unless they are computing.
+define void @pullback_forking() nounwind {{
+entry:
+  %taken = cmpxchg ptr @busy, i32 0, i32 1 acquire monotonic, align 4
+  %mine = extractvalue {{i32, i1}} %taken, 1
+  %there = load i64, ptr @started, align 8
+  %some = icmp sgt i64 %there, 0
+  %first = select i1 %mine, i1 %some, i1 false
+  br i1 %first, label %begin, label %none
+none:
+  br i1 %mine, label %free, label %over
+begin:
+  store atomic i32 1, ptr @end release, align 4
+  br label %tell
+tell:
+  %i = phi i64 [ 0, %begin ], [ %i1, %tell ]
+  %posted = call i32 @sem_post(ptr @start)
+  %i1 = add i64 %i, 1
+  %more = icmp slt i64 %i1, %there
+  br i1 %more, label %tell, label %join
+join:
+  %j = phi i64 [ 0, %tell ], [ %j1, %join ]
+  %at = getelementptr i64, ptr @ids, i64 %j
+  %id = load i64, ptr %at, align 8
+  %joined = call i32 @pthread_join(i64 %id, ptr null)
+  %j1 = add i64 %j, 1
+  %left = icmp slt i64 %j1, %there
+  br i1 %left, label %join, label %ended
+ended:
+  store i64 0, ptr @started, align 8
+  store atomic i32 0, ptr @end release, align 4
+  br label %free
+free:
+  store atomic i32 0, ptr @busy release, align 4
+  br label %over
+over:
+  ret void
+}}
+
 ; At the beginning, and in the child of a fork: there are no threads but this one.
 define void @pullback_forked() nounwind {{
   store i64 0, ptr @started, align 8
+  store i32 0, ptr @end, align 4
   %a = call i32 @sem_init(ptr @start, i32 0, i32 0)
   %b = call i32 @sem_init(ptr @done, i32 0, i32 0)
   store atomic i32 0, ptr @busy release, align 4
@@ -145,9 +195,15 @@ entry:
   br label %again
 again:
   call void @wait(ptr @start)
+  %end = load atomic i32, ptr @end acquire, align 4
+  %over = icmp ne i32 %end, 0
+  br i1 %over, label %return, label %begin
+begin:
   call void @work()
   %posted = call i32 @sem_post(ptr @done)
   br label %again
+return:
+  ret ptr null
 }}
 
 ; How many of `count` threads there are, after starting what is missing.
@@ -168,7 +224,8 @@ create:
   br i1 %refused, label %fewer, label %created
 created:
   %id = load i64, ptr %thread, align 8
-  %left = call i32 @pthread_detach(i64 %id)
+  %at = getelementptr i64, ptr @ids, i64 %there
+  store i64 %id, ptr %at, align 8
   %more = add i64 %there, 1
   store i64 %more, ptr @started, align 8
   br label %check
@@ -193,7 +250,9 @@ alone:
 together:
   %fewer = icmp slt i64 %pieces, %wanted
   %useful = select i1 %fewer, i64 %pieces, i64 %wanted
-  %others = sub i64 %useful, 1
+  %one_less = sub i64 %useful, 1
+  %room = icmp slt i64 %one_less, {MOST}
+  %others = select i1 %room, i64 %one_less, i64 {MOST}
   %count = call i64 @ready(i64 %others)
   store ptr %function, ptr @function, align 8
   store ptr %context, ptr @context, align 8
@@ -231,7 +290,15 @@ free:
 }}
 """
 
-_CALLS = ("sem_init", "sem_wait", "sem_trywait", "sem_post", "pthread_create", "pthread_sigmask")
+_CALLS = (
+    "sem_init",
+    "sem_wait",
+    "sem_trywait",
+    "sem_post",
+    "pthread_create",
+    "pthread_join",
+    "pthread_sigmask",
+)
 
 
 def available() -> bool:
@@ -247,12 +314,15 @@ def available() -> bool:
 def _loaded() -> machine.Loaded:
     """The functions, which stay for the life of the process."""
     text = _ALONE + (_POOL if available() else _WITHOUT_THREADS)
-    exports = [SHARE, ALONE, "pullback_wanted", "pullback_forked"]
+    exports = [SHARE, ALONE, "pullback_wanted", "pullback_forking", "pullback_forked"]
     loaded = objects.loaded(text, {}, exports)
-    forked = ctypes.CFUNCTYPE(None)(loaded.addresses["pullback_forked"])
+    forking, forked = (
+        ctypes.PYFUNCTYPE(None)(loaded.addresses[f"pullback_{name}"])
+        for name in ("forking", "forked")
+    )
     forked()
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forked)
+        os.register_at_fork(before=forking, after_in_child=forked)
     _set(loaded, values.pullback_threads)
     return loaded
 
