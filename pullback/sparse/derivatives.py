@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import checks
 from .. import numpy as jnp
+from ..control.custom import no_forward_mode
 from ..control.identity import Fingerprint, fingerprint, same
 from ..core import dtypes
 from ..core.array import HostArray, Tracer
@@ -26,7 +27,7 @@ from ..core.trace import type_of
 from ..core.types import ArrayType
 from ..experimental.sparse import BCOO
 from .colouring import Colouring, check_order, coloured, scipy_sparse
-from .products import hessian_numbers, jacobian_numbers
+from .products import Substitution, hessian_numbers, jacobian_numbers
 from .structure import FlatFunction, check_kind, hessian_pattern, jacobian_pattern
 from .symmetric import (
     Recovery,
@@ -58,6 +59,8 @@ class Plan:
     """The compiled function that computes the stored elements; None if there are none."""
     arrays: tuple[Any, ...] = ()
     coordinates: Any = None
+    substitute: Callable[[Any], Any] | None = None
+    """What makes elements of the numbers that were read, for an acyclic colouring."""
 
     @property
     def products(self) -> int:
@@ -296,6 +299,7 @@ class SparseDerivative:
             aux = call.results(call.chosen, call.others)[1] if self._has_aux else None
         else:
             data, aux = plan.stored(call.chosen, call.others, *plan.arrays)
+            data = data if plan.substitute is None else plan.substitute(data)
         found = _matrix(plan, data, self._format, self._verb, call)
         return (found, aux) if self._has_aux else found
 
@@ -425,7 +429,9 @@ def _jacobian_plan(
 def _possible(mode: str, forward: bool, types: Sequence[ArrayType], holomorphic: bool) -> str:
     """The mode, where not all modes can be: no forward rules, or no reverse mode of what is
     complex."""
-    if not forward and mode == "auto":
+    if not forward:
+        if mode in ("fwd", "both"):
+            raise no_forward_mode()
         return "rev"
     if not holomorphic and any(dtypes.kind(t.dtype) == "c" for t in types):
         return "fwd"
@@ -475,12 +481,12 @@ def _hessian_plan(call: FlatFunction, given: Any, holomorphic: bool, kind: str, 
     if not found.nnz:
         return Plan("Hessian", found, colouring, dtype, None)
     recovery = _recovery(found, colouring)
-    solves = recovery.system is not None
-    numbers = hessian_numbers(call, colouring, dtype, holomorphic, solves)
-    system = tuple(_indices(a) for a in recovery.system) if recovery.system is not None else None
-    half = None if recovery.half is None else _indices(recovery.half)
-    arrays = (_indices(colouring.columns), _indices(recovery.places), system, half)
-    return Plan("Hessian", found, colouring, dtype, numbers, arrays, _coordinates(found))
+    numbers = hessian_numbers(call, colouring, dtype, holomorphic)
+    arrays = (_indices(colouring.columns), _indices(recovery.places))
+    plan = Plan("Hessian", found, colouring, dtype, numbers, arrays, _coordinates(found))
+    if recovery.system is not None:
+        plan.substitute = Substitution(recovery)
+    return plan
 
 
 def _recovery(found: Any, colouring: Colouring) -> Recovery:

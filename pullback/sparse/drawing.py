@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,10 @@ def _character(share: float, group: int, exact: bool) -> str:
 def _hue(group: int) -> str:
     """An unlike colour for each group; dark grey for none."""
     if group < 0:
-        return "#444"
-    return f"hsl({group * _GOLDEN % 360:.0f},65%,{45 + 12 * (group // 3 % 2)}%)"
+        return "#444444"
+    lightness = 0.45 + 0.12 * (group // 3 % 2)
+    parts = colorsys.hls_to_rgb(group * _GOLDEN % 360 / 360, lightness, 0.65)
+    return "#" + "".join(f"{round(255 * p):02x}" for p in parts)
 
 
 def _escaped(text: str) -> str:

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import numpy as jnp
 from ..api import jvp, vjp
+from ..core import dtypes
+from ..core.array import HostArray
+from ..core.lazy import lazy
 from ..core.types import ArrayType
 from ..experimental.sparse.linalg import coo_solve
 from ..jit import jit
 from ..mapping import vmap
-from .colouring import Colouring
+from .colouring import Colouring, scipy_sparse
 from .structure import FlatFunction, gradient_of
 from .symmetric import Recovery
 
-
-@dataclass(frozen=True)
-class Numbers:
-    """The arrays that a compiled product takes besides those of the call: colours and places."""
-
-    columns: Any
-    rows: Any
-    recovery: Recovery
+scipy_linalg = lazy("scipy.sparse.linalg")
 
 
 def jacobian_numbers(
@@ -61,13 +56,13 @@ def jacobian_numbers(
 
 
 def hessian_numbers(
-    call: FlatFunction, colouring: Colouring, dtype: Any, holomorphic: bool, substitution: bool
+    call: FlatFunction, colouring: Colouring, dtype: Any, holomorphic: bool
 ) -> Callable[..., Any]:
-    """The same for a Hessian; with `substitution` the elements solve a triangular system."""
+    """The same for a Hessian, of (chosen, others, colours, places); see `Recovery`."""
     count = colouring.column_colours
     gradient = gradient_of(call, holomorphic)
 
-    def stored(chosen: Any, others: Any, columns: Any, places: Any, system: Any, half: Any) -> Any:
+    def stored(chosen: Any, others: Any, columns: Any, places: Any) -> Any:
         def of_chosen(*xs: Any) -> Any:
             found = gradient(xs, others)
             return found if call.has_aux else (found, None)
@@ -76,14 +71,36 @@ def hessian_numbers(
         out, aux = vmap(
             lambda *ts: jvp(of_chosen, tuple(chosen), ts, has_aux=True)[1:], out_axes=(0, None)
         )(*seeds)
-        data = _side_by_side(out, count, dtype).at[places].get(mode="promise_in_bounds")
-        if substitution:
-            ones = jnp.ones(system[0].shape, data.dtype)
-            data = coo_solve(ones, system[0], system[1], data[:, None])[:, 0]
-            data = data.at[half].get(mode="promise_in_bounds")
-        return data, aux
+        return _side_by_side(out, count, dtype).at[places].get(mode="promise_in_bounds"), aux
 
     return jit(stored)  # type: ignore[no-any-return]
+
+
+class Substitution:
+    """The solution of the triangular system of an acyclic colouring, factored once."""
+
+    def __init__(self, recovery: Recovery) -> None:
+        assert recovery.system is not None
+        self.rows, self.columns = (HostArray(np.asarray(a, np.int32)) for a in recovery.system)
+        self.half = HostArray(np.asarray(recovery.half, np.int32))
+        size = len(recovery.places)
+        ones = np.ones(len(recovery.system[0]))
+        matrix = scipy_sparse.csc_array((ones, recovery.system), shape=(size, size))
+        self.factors = scipy_linalg.splu(matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0)
+
+    def __call__(self, data: Any) -> Any:
+        """The elements of the matrix from the sums that stand in the products."""
+        if not isinstance(data, HostArray):
+            ones = jnp.ones(self.rows.shape, data.dtype)
+            found = coo_solve(ones, self.rows, self.columns, data[:, None])[:, 0]
+            return found.at[self.half].get(mode="promise_in_bounds")
+        sums = np.asarray(data)
+        if dtypes.kind(sums.dtype) == "c":
+            found = self.factors.solve(sums.real.astype(float))
+            found = found + 1j * self.factors.solve(sums.imag.astype(float))
+        else:
+            found = self.factors.solve(sums.astype(float))
+        return HostArray(found[self.half._value].astype(sums.dtype))
 
 
 def _seeds(colours: Any, count: int, like: Sequence[Any], shapes: Any) -> list[Any]:
@@ -105,4 +122,4 @@ def _side_by_side(leaves: Sequence[Any], count: int, dtype: Any) -> Any:
     return whole.reshape(-1)
 
 
-__all__ = ["hessian_numbers", "jacobian_numbers"]
+__all__ = ["Substitution", "hessian_numbers", "jacobian_numbers"]
