@@ -91,7 +91,7 @@ class CountedScan(ScanLike):
         at = (at_consts, (0,) * nk, at_xs)
         body = batched_body(params["jaxpr"], size, *at, trace.axis_name)
         ys_at = tuple(body.outs[nk:])
-        masked = _masked_body(body.closed, nc, nk, ys_at, params["reverse"])
+        masked = _masked_body(body.closed, size, nc, nk, ys_at, params["reverse"])
         count, args = values[0], values[1:]
         consts, carry, xs = in_parts(args, nc, nk)
         with inside(trace.parent):
@@ -109,13 +109,13 @@ counted_scan_p = CountedScan()
 
 
 @kept
-def _masked_body(body: ClosedProgram, nc: int, nk: int, ys_at: Any, reverse: bool) -> ClosedProgram:
+def _masked_body(
+    body: ClosedProgram, size: int, nc: int, nk: int, ys_at: Any, reverse: bool
+) -> ClosedProgram:
     """A step of many elements, of which those stand still whose count does not reach it.
 
     It takes their counts before its constants, and the number of the step before its carry.
     """
-    carry_types = body.in_avals[nc : nc + nk]
-    size = carry_types[0].shape[0] if nk else body.out_avals[nk].shape[0]
 
     def step(counts: Any, *args: Any) -> list[Any]:
         consts, (i, *carry), xs = in_parts(args, nc, nk + 1)

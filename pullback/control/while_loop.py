@@ -17,14 +17,15 @@ from ..core.trace import host_array, inside, type_of
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
 from ..engines import whole
+from ..ops.dynamic import dynamic_slice
 from ..ops.elementwise import select_n
-from ..ops.reduction import reduce_or
-from ..ops.structural import broadcast_in_dim, to_front, zeros
+from ..ops.reduction import argmax, reduce_or
+from ..ops.structural import broadcast_in_dim, squeeze, to_front, zeros
 from ..transforms.batch import BatchTracer
 from ..transforms.reverse import TapeTracer
 from ..transforms.stage import Mask, batch_program, derived, jvp_program, kept, split_program
 from .call import ProgramPrimitive, jit_p, present, spread
-from .counted import COUNTED, NUMBER, counted_loop, integer, one_more
+from .counted import COUNTED, INTEGER, NUMBER, counted_loop, integer, one_more
 from .loop_split import split_loop
 from .reversal import Given, Reversal, default_sizes
 
@@ -32,6 +33,14 @@ Axes = tuple[int | None, ...]
 
 ENDS_APART = "elements end apart"
 """In the cache of a condition: it is that of many elements, and in a round some may be done."""
+
+
+AT_REST = "done elements do what one does that goes on"
+"""In the same cache: the body in which elements that are done compute what a living one does, and
+drop it. Derivatives are taken of this one: beyond its end, a loop may divide by zero."""
+
+_TAPED = 4
+"""A round that is put on a tape takes so many times as long as one that NumPy just does."""
 
 
 class While(ProgramPrimitive):
@@ -85,7 +94,9 @@ class While(ProgramPrimitive):
         cond_consts, body_consts, carry = _parts(primals, nc, nb)
         _, const_dots, carry_dots = _parts(tangents, nc, nb)
         masks = (_given(const_dots), _given(carry_dots))
-        loop = _jvp_loop(params["body_jaxpr"], params["cond_jaxpr"], nc, *masks)
+        cond = params["cond_jaxpr"]
+        body = cond.cache.get(AT_REST, params["body_jaxpr"])
+        loop = _jvp_loop(body, cond, nc, *masks)
         dots = [
             zeros(type_of(x)) if t is None else t
             for x, t, a in zip(carry, carry_dots, loop.marked, strict=True)
@@ -99,7 +110,8 @@ class While(ProgramPrimitive):
     def record(self, tape: Any, args: Any, params: Any) -> Any:
         """Where values are known, each round is a call on the tape, which grows.
 
-        Elsewhere, and after many rounds, the loop is one entry.
+        Elsewhere the loop is one entry; so are the rounds that are left after many, and, under
+        vmap, those in which some elements are done.
         """
         nc, nb = params["cond_nconsts"], params["body_nconsts"]
         cond_unknown, *unknown = _parts(tuple(type(a) is Linear for a in args), nc, nb)
@@ -110,22 +122,21 @@ class While(ProgramPrimitive):
             return _record_whole(tape, args, params, loop)
         places = [tape.tracer(a) if type(a) is Linear else a for a in args]
         cond_consts, body_consts, carry = _parts(places, nc, nb)
+        condition, body = loop.params["cond_jaxpr"], params["body_jaxpr"]
+        rounds_left = whole.rounds_that_pay(condition, body) / _TAPED
         while True:
             with inside(tape.parent):
                 decides = [x for x, u in zip(carry, loop.marked, strict=True) if not u]
-                condition = loop.params["cond_jaxpr"]
                 (going,) = jit_p(*cond_consts, *decides, jaxpr=condition, name="cond")
             known = _known_bools(going)
-            if known is None:
+            if known is not None and not np.any(known):
+                return carry
+            if known is None or rounds_left < 1 or not np.all(known):
                 now = [x.linear if _is_on(tape, x) else x for x in carry]
                 return _record_whole(tape, [*args[: nc + nb], *now], params, loop)
-            if not np.any(known):
-                return carry
             with inside(tape):
-                new = jit_p(*body_consts, *carry, jaxpr=params["body_jaxpr"], name="body")
-                if not np.all(known):  # under vmap: an element that is done keeps its carry
-                    new = [select_n(going, x, y) for x, y in zip(carry, new, strict=True)]
-            carry = new
+                carry = jit_p(*body_consts, *carry, jaxpr=body, name="body")
+            rounds_left -= 1
 
     def transpose(self, cts: Any, *args: Any, **params: Any) -> list[Any]:
         """The rounds from the last to the first, of a loop of which its inputs are all that is kept
@@ -254,7 +265,8 @@ def _batched_loop(
         mapped = new
     nc, nb = len(cond_axes), len(body_axes)
     if pred_at[0] is not None:
-        return Loop(_until_all_are_done(batched_cond, batched_body, nc, nb), mapped)
+        at_consts = tuple(a is not None for a in (*cond_axes, *body_axes))
+        return Loop(_until_all_are_done(batched_cond, batched_body, nc, nb, at_consts), mapped)
     params = {
         "cond_jaxpr": _alike(cond, batched_cond),
         "body_jaxpr": batched_body,
@@ -264,7 +276,9 @@ def _batched_loop(
     return Loop(params, mapped)
 
 
-def _until_all_are_done(cond: ClosedProgram, body: ClosedProgram, nc: int, nb: int) -> Any:
+def _until_all_are_done(
+    cond: ClosedProgram, body: ClosedProgram, nc: int, nb: int, mapped_consts: Mask
+) -> Any:
     """The loop for elements that end at different times: who is done keeps its carry.
 
     The body needs the constants of the condition too.
@@ -280,14 +294,37 @@ def _until_all_are_done(cond: ClosedProgram, body: ClosedProgram, nc: int, nb: i
         new = run_closed(body, [*body_consts, *carry])
         return [_chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
 
+    def step_at_rest(*xs: Any) -> list[Any]:
+        cond_consts, _, carry = _parts(xs, nc, nb)
+        (going,) = run_closed(cond, [*cond_consts, *carry])
+        one = argmax(going, axes=(0,), index_dtype=INTEGER)
+        on_axis = [*mapped_consts[nc:], *(True for _ in carry)]
+        inputs = [
+            _chosen_rows(going, x, _repeated_row(x, one)) if m else x
+            for x, m in zip(xs[nc:], on_axis, strict=True)
+        ]
+        new = run_closed(body, inputs)
+        return [_chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
+
+    types = cond.in_avals[:nc] + body.in_avals
     any_cond = derived(any_goes_on, cond.in_avals, "vmap")
     any_cond.cache[ENDS_APART] = True
+    if cond.out_avals[0].size:
+        any_cond.cache[AT_REST] = derived(step_at_rest, types, "vmap")
     return {
         "cond_jaxpr": any_cond,
-        "body_jaxpr": derived(step, cond.in_avals[:nc] + body.in_avals, "vmap"),
+        "body_jaxpr": derived(step, types, "vmap"),
         "cond_nconsts": nc,
         "body_nconsts": nc + nb,
     }
+
+
+def _repeated_row(x: Any, i: Any) -> Any:
+    """`x` with all rows as row `i`."""
+    shape = type_of(x).shape
+    corner = [i, *[integer(0)] * (len(shape) - 1)]
+    row = squeeze(dynamic_slice(x, *corner, slice_sizes=(1, *shape[1:])), dimensions=(0,))
+    return broadcast_in_dim(row, shape=shape, broadcast_dimensions=tuple(range(1, len(shape))))
 
 
 def _alike(cond: ClosedProgram, new: ClosedProgram) -> ClosedProgram:
