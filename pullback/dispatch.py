@@ -281,6 +281,8 @@ class TracedCall:
 
     def _run_of(self, choice: Choice) -> Callable[..., Sequence[Any]]:
         """The compiled program as a function of arrays."""
+        if choice.on_arrays is not None:
+            return choice.on_arrays
         weak = self.weak
 
         def run(*leaves: Any) -> Sequence[Any]:
@@ -297,7 +299,7 @@ class TracedCall:
     def plan(self, args: Any, kwargs: Any, static: Static, now: Combination, wish: str) -> Any:
         """How the entry does calls like this one under these settings; None if it cannot."""
         choice = self.choices.get(wish)
-        if choice is None or entry.why_not():
+        if choice is None or choice.on_arrays is not None or entry.why_not():
             return None
         key = len(args), tuple(kwargs), wish
         if key not in self.plans:
@@ -324,7 +326,7 @@ class TracedCall:
     def flatten_quickly(self, now: Combination, wish: str) -> None:
         """Let the entry run the program where Python has to take the containers apart."""
         choice = self.choices.get(wish)
-        if choice is None or wish in self.flat or entry.why_not():
+        if choice is None or choice.on_arrays is not None or wish in self.flat or entry.why_not():
             return
         tree = flatten_call(tuple(self.closed.in_avals), {})[1]
         call = entry_plan.Call(tree, flatten((0,) * len(self.weak))[1], len(self.closed.in_avals))

@@ -96,9 +96,11 @@ class Array(ArrayMethods):
 class HostArray(Array):
     """An array whose elements are in the memory of this process, as a NumPy array."""
 
-    __slots__ = ("_aval", "_sharding", "_value", "_weak")
+    __slots__ = ("_aval", "_buffer", "_sharding", "_value", "_weak")
     _sharding: Any
     """Where `device_put` was told to put it; not there if it was not."""
+    _buffer: Any
+    """The same for the XLA engine, once that has taken it."""
 
     def __init__(self, value: Any, weak_type: bool = False) -> None:
         self._value, self._weak = value, weak_type

@@ -90,7 +90,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "jax_numpy_rank_promotion": ("allow", "warn", "raise"),
     "jax_legacy_prng_key": ("allow", "warn", "error"),
     "jax_array_garbage_collection_guard": (None, "allow", "log", "fatal"),
-    "pullback_engine": ("auto", "native", "numpy", "checked"),
+    "pullback_engine": ("auto", "native", "xla", "numpy", "checked"),
     **{name: _GUARDS for name in _DEFAULTS if name.startswith("jax_transfer_guard")},
 }
 

@@ -19,6 +19,7 @@ native = lazy("pullback.engines.native.program")
 stored = lazy("pullback.engines.native.stored")
 calling = lazy("pullback.engines.native.calling")
 checked = lazy("pullback.engines.native.checked")
+xla = lazy("pullback.engines.xla.program")
 
 AUTO = "auto"
 CHECKED = "checked"
@@ -42,17 +43,28 @@ class Choice:
     """From the values of the inputs to those of the outputs, as NumPy holds them."""
     kernel: Any = None
     """The native engine's."""
+    on_arrays: Callable[..., list[Any]] | None = None
+    """The same from arrays to arrays, where the engine has its own."""
 
 
 def check_wish(engine: Any) -> None:
     """Raise unless `engine` is None, "auto" or the name of an engine that is there."""
     if engine in (None, AUTO, "native", "numpy", CHECKED):
         return
-    if engine == "xla":
-        what, got = "the engine xla is not there yet.", "engine='xla'"
-    else:
-        what, got = "there is no such engine.", f"engine={engine!r}"
-    raise error(ValueError, what, got=got, fix="use 'native', 'numpy' or None.")
+    if engine != "xla":
+        raise error(
+            ValueError,
+            "there is no such engine.",
+            got=f"engine={engine!r}",
+            fix="use 'native', 'xla', 'numpy' or None.",
+        )
+    if not jaxlib_is_installed():
+        raise error(
+            ValueError,
+            "the engine xla needs the package jaxlib, which is not installed.",
+            got="engine='xla'",
+            fix="install it: pip install 'pullback[xla]'; or leave engine out.",
+        )
 
 
 def choose(closed: ClosedProgram, wish: str = AUTO) -> Choice:
@@ -93,6 +105,8 @@ def _compiled(closed: ClosedProgram, wish: str) -> Choice:
         return Choice("numpy", "it was asked for", numpy_engine.compiled(closed))
     if wish == AUTO and not NATIVE_BY_ITSELF:
         return Choice("numpy", "it is what runs by default", numpy_engine.compiled(closed))
+    if wish == "xla":
+        return _xla(closed)
     try:
         return _native(closed, wish)
     except _Not as why:
@@ -130,6 +144,25 @@ def _native(closed: ClosedProgram, wish: str) -> Choice:
     if wish == CHECKED:
         return Choice("native", f"{reason}; its calls are checked", checked.checked(kernel))
     return Choice("native", reason, calling.function(kernel), kernel)
+
+
+def _xla(closed: ClosedProgram) -> Choice:
+    try:
+        compiled = xla.compile_program(closed)
+    except xla.Unsupported as why:
+        raise error(
+            NotImplementedError,
+            "the XLA engine cannot run this program.",
+            got=f"it has no code for {why}",
+            fix="leave engine out: the NumPy engine runs every program.",
+        ) from None
+    return Choice("xla", "it was asked for", compiled, on_arrays=compiled.on_arrays)
+
+
+@cache
+def jaxlib_is_installed() -> bool:
+    """Whether the package jaxlib is there, which is not imported before it is needed."""
+    return util.find_spec("jaxlib") is not None
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from ...core.program import ClosedProgram
 from ...core.types import ArrayType
 from ...transforms.simplify import simplify
 from . import adapter
+from .arrays import XlaArray, buffer_of, value_of
 from .lowering import Lowering, plain, types_of
 from .rules import RULES, host
 from .text import Word
@@ -61,8 +62,8 @@ def _readable(low: Lowering, word: Word) -> Word:
     return low.code.op("convert", [word], word.shape, wide)
 
 
-def compile_program(closed: ClosedProgram) -> Callable[..., tuple[Any, ...]]:
-    """A function from the values of the inputs to those of the outputs, as NumPy holds them.
+def compile_program(closed: ClosedProgram) -> Compiled:
+    """The program, compiled for the CPU.
 
     Raises:
       Unsupported: the program has something that this engine has no code for.
@@ -71,15 +72,35 @@ def compile_program(closed: ClosedProgram) -> Callable[..., tuple[Any, ...]]:
     client = adapter.cpu()
     executable = client.compile(module.text, module.out_types, module.callbacks)
     constants = [client.put(np.ascontiguousarray(c)) for c in module.constants]
-    in_types, out_types = list(closed.in_avals), list(closed.out_avals)
+    return Compiled(module, executable, constants, closed.in_avals, closed.out_avals)
 
-    def run(*values: Any) -> tuple[Any, ...]:
-        given = [client.put(_ready(x, t)) for x, t in zip(values, in_types, strict=True)]
-        found = executable([*constants, *given])
-        return tuple([_value(adapter.get(y), t) for y, t in zip(found, out_types, strict=True)])
 
-    run.module = module  # type: ignore[attr-defined]
-    return run
+class Compiled:
+    """A program that XLA runs."""
+
+    def __init__(
+        self,
+        module: Module,
+        executable: adapter.Executable,
+        constants: list[Any],
+        in_types: Sequence[ArrayType],
+        out_types: Sequence[ArrayType],
+    ) -> None:
+        self.module, self.executable, self.constants = module, executable, constants
+        self.in_types, self.out_types = list(in_types), list(out_types)
+
+    def on_arrays(self, *arrays: Any) -> list[Any]:
+        """From arrays of the program's types to arrays."""
+        found = self.executable([*self.constants, *map(buffer_of, arrays)])
+        return list(map(XlaArray, found, self.out_types))
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        """From the values of the inputs to those of the outputs, as NumPy holds them."""
+        put = adapter.cpu().put
+        given = [put(_ready(x, t)) for x, t in zip(values, self.in_types, strict=True)]
+        found = self.executable([*self.constants, *given])
+        outs = zip(found, self.out_types, strict=True)
+        return tuple([value_of(adapter.get(y), t) for y, t in outs])
 
 
 def _ready(x: Any, t: ArrayType) -> np.ndarray:
@@ -89,16 +110,4 @@ def _ready(x: Any, t: ArrayType) -> np.ndarray:
     return plain(array)
 
 
-def _value(array: np.ndarray, t: ArrayType) -> Any:
-    """The result as this type says."""
-    if array.dtype != t.dtype:
-        if t.dtype.names is None:  # 4-bit numbers
-            array = array.astype(t.dtype)
-        elif t.dtype.itemsize:  # random keys
-            array = array.view(t.dtype)
-        else:
-            array = np.zeros(t.shape, t.dtype)
-    return array if array.ndim or array.dtype.names else array[()]
-
-
-__all__ = ["Module", "Unsupported", "compile_program", "write"]
+__all__ = ["Compiled", "Module", "Unsupported", "compile_program", "write"]

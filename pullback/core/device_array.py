@@ -1,0 +1,71 @@
+"""DeviceArray: an array whose elements a device holds, not a NumPy array.
+
+It is a HostArray whose value in the memory of the process is made when it is asked for. An engine
+derives its own class from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .array import HostArray
+from .types import ArrayType, Shape
+
+
+class DeviceArray(HostArray):
+    """See the module."""
+
+    __slots__ = ("_host",)
+    _aval: ArrayType
+    elsewhere: ClassVar[bool] = False
+    """Whether operations must be done where it is: in another memory, or on several devices."""
+
+    def __init__(self, aval: ArrayType) -> None:
+        self._aval, self._weak, self._host = aval, aval.weak_type, None
+
+    def fetch(self) -> Any:
+        """The whole array, as NumPy holds it."""
+        raise NotImplementedError
+
+    def free(self) -> None:
+        """Give up the device's memory."""
+        raise NotImplementedError
+
+    @property
+    def _value(self) -> Any:  # type: ignore[override]
+        if self._host is None:
+            self._host = self.fetch()
+        return self._host
+
+    @_value.setter
+    def _value(self, value: Any) -> None:  # what `delete` puts there
+        self.free()
+        self._host = value
+
+    @property
+    def aval(self) -> ArrayType:
+        """Shape, dtype and weakness."""
+        return self._aval
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis."""
+        return self._aval.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self._aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._aval.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._aval.size
+
+
+__all__ = ["DeviceArray"]
