@@ -89,14 +89,14 @@ def custom_linear_solve(
             "the residual with implicit.argmin.",
         )
     flat, unravel = ravel_pytree(right)
-    method = _chosen(solve, symmetric)
+    method = _chosen(solve)
     if callable(method):
         own = method
 
         def method(product: Product, y: Any) -> Any:
             return _raveled(own(lambda x: unravel(product(_raveled(x))), unravel(y)), y)
 
-    options = Linear(method, tol, maxiter)
+    options = Linear(method, tol, maxiter, symmetric)
     return unravel(flat_solve(lambda x: _raveled(matvec(unravel(x)), x), flat, options))
 
 
@@ -111,17 +111,24 @@ def _raveled(tree: Any, like: Any = None) -> Any:
 
 
 class Linear:
-    """How linear systems are to be solved: the method, the tolerance, the most iterations."""
+    """How linear systems are to be solved."""
 
-    def __init__(self, method: Any = "auto", tol: Any = None, maxiter: Any = None) -> None:
-        self.method, self.tol, self.maxiter = _chosen(method, False), tol, maxiter
+    def __init__(
+        self, method: Any = "auto", tol: Any = None, maxiter: Any = None, symmetric: bool = False
+    ) -> None:
+        self.method, self.tol, self.maxiter = _chosen(method), tol, maxiter
+        self.symmetric = symmetric or self.method == "cg"
+
+    def for_size(self, n: int) -> Any:
+        """The method for so many unknowns."""
+        if self.method != "auto":
+            return self.method
+        return "dense" if n <= DENSE else "cg" if self.symmetric else "gmres"
 
 
-def _chosen(method: Any, symmetric: bool) -> Any:
-    if isinstance(method, Linear):
-        return method.method
+def _chosen(method: Any) -> Any:
     if callable(method) or (isinstance(method, str) and method in _METHODS):
-        return "cg or dense" if symmetric and method == "auto" else method
+        return method
     raise error(
         ValueError,
         f"there is no linear solver {method!r:.80}.",
@@ -130,20 +137,19 @@ def _chosen(method: Any, symmetric: bool) -> Any:
     )
 
 
-def flat_solve(product: Product, b: Any, options: Any) -> Any:
+def flat_solve(product: Product, b: Any, options: Linear) -> Any:
     """The flat x with ``product(x) = b``."""
-    options = options if isinstance(options, Linear) else Linear(options)
-    method = options.method
-    if method == "dense" or (method in ("auto", "cg or dense") and b.size <= DENSE):
+    method = options.for_size(b.size)
+    if method == "dense":
         return _dense(product, b)
-    raw = method if callable(method) else _METHODS[_WHERE_MANY.get(method, method)]
 
     def solve(product: Product, b: Any) -> Any:
         if callable(method):
             return lax.convert_element_type(method(product, b), b.dtype)
-        return _checked(raw, product, b, options)
+        return _checked(_METHODS[method], product, b, options)
 
-    symmetric = raw is _cg and dtypes.kind(b.dtype) != "c"
+    # A hermitian system is its own transpose only if it is real.
+    symmetric = options.symmetric and dtypes.kind(b.dtype) != "c"
     return lax.custom_linear_solve(product, b, solve, solve, symmetric=symmetric)
 
 
@@ -195,7 +201,5 @@ _METHODS: dict[str, Any] = {
     "bicgstab": _bicgstab,
     "normal": _normal,
 }
-
-_WHERE_MANY = {"auto": "gmres", "cg or dense": "cg"}
 
 __all__ = ["Linear", "custom_linear_solve", "flat_solve"]
