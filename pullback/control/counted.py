@@ -7,6 +7,7 @@ is made of (`reversal.py`).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,10 +18,11 @@ from ..core.trace import inside, type_of
 from ..core.types import ArrayType, array_type
 from ..engines import numpy as numpy_engine
 from ..ops.comparison import lt
-from ..ops.elementwise import add, select_n, sub
+from ..ops.elementwise import add, sub
 from ..ops.reduction import reduce_max
 from ..ops.structural import broadcast_in_dim, move_axis, to_front, zeros
-from ..transforms.stage import derived, kept
+from ..transforms.stage import Mask, derived, kept
+from .lanes import AT_REST, at_rest, chosen_rows
 from .scan_bodies import batched_body, in_parts
 from .scan_rules import ScanLike
 
@@ -83,6 +85,11 @@ class CountedScan(ScanLike):
                 y[i] = out
         return [*carry, *ys]
 
+    def forward(self, trace: Any, primals: Any, tangents: Any, params: Any) -> Any:
+        body = params["jaxpr"]
+        new = {**params, "jaxpr": body.cache.get(AT_REST, body)}
+        return super().forward(trace, primals, tangents, new)
+
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
         if axes[0] is None:
             return super().batch(trace, values, axes, params)
@@ -91,7 +98,8 @@ class CountedScan(ScanLike):
         at = (at_consts, (0,) * nk, at_xs)
         body = batched_body(params["jaxpr"], size, *at, trace.axis_name)
         ys_at = tuple(body.outs[nk:])
-        masked = _masked_body(body.closed, size, nc, nk, ys_at, params["reverse"])
+        on_axis = tuple(a is not None for group in at for a in group)
+        masked = _masked_body(body.closed, size, nc, nk, on_axis, ys_at, params["reverse"])
         count, args = values[0], values[1:]
         consts, carry, xs = in_parts(args, nc, nk)
         with inside(trace.parent):
@@ -110,35 +118,32 @@ counted_scan_p = CountedScan()
 
 @kept
 def _masked_body(
-    body: ClosedProgram, size: int, nc: int, nk: int, ys_at: Any, reverse: bool
+    body: ClosedProgram, size: int, nc: int, nk: int, at: Mask, ys_at: Mask, reverse: bool
 ) -> ClosedProgram:
     """A step of many elements, of which those stand still whose count does not reach it.
 
     It takes their counts before its constants, and the number of the step before its carry.
     """
 
-    def step(counts: Any, *args: Any) -> list[Any]:
+    def step(inputs: Any, counts: Any, *args: Any) -> list[Any]:
         consts, (i, *carry), xs = in_parts(args, nc, nk + 1)
-        outs = run_closed(body, [*consts, *carry, *xs])
         goes = lt(broadcast_in_dim(i, shape=(size,), broadcast_dimensions=()), counts)
-        new = [_rows(goes, y, x) for x, y in zip(carry, outs[:nk], strict=True)]
+        outs = run_closed(body, inputs(goes, [*consts, *carry, *xs]))
+        new = [chosen_rows(goes, y, x) for x, y in zip(carry, outs[:nk], strict=True)]
         ys = [
-            _rows(goes, y, zeros(type_of(y))) if m else y
+            chosen_rows(goes, y, zeros(type_of(y))) if m else y
             for y, m in zip(outs[nk:], ys_at, strict=True)
         ]
         after = sub(i, integer(1)) if reverse else add(i, integer(1))
         return [after, *new, *ys]
 
     types = body.in_avals
-    counts = array_type((size,), INTEGER)
-    return derived(step, [counts, *types[:nc], NUMBER, *types[nc:]], "vmap")
-
-
-def _rows(goes: Any, new: Any, old: Any) -> Any:
-    shape = type_of(old).shape
-    if len(shape) > 1:
-        goes = broadcast_in_dim(goes, shape=shape, broadcast_dimensions=(0,))
-    return select_n(goes, old, new)
+    types = [array_type((size,), INTEGER), *types[:nc], NUMBER, *types[nc:]]
+    masked = derived(partial(step, lambda _, xs: xs), types, "vmap")
+    if size:
+        resting = derived(partial(step, lambda goes, xs: at_rest(goes, xs, at)), types, "vmap")
+        masked.cache[AT_REST] = resting
+    return masked
 
 
 # ---- loops of a known number of rounds, without a tape

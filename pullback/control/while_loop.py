@@ -17,15 +17,14 @@ from ..core.trace import host_array, inside, type_of
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
 from ..engines import whole
-from ..ops.dynamic import dynamic_slice
-from ..ops.elementwise import select_n
-from ..ops.reduction import argmax, reduce_or
-from ..ops.structural import broadcast_in_dim, squeeze, to_front, zeros
+from ..ops.reduction import reduce_or
+from ..ops.structural import to_front, zeros
 from ..transforms.batch import BatchTracer
 from ..transforms.reverse import TapeTracer
 from ..transforms.stage import Mask, batch_program, derived, jvp_program, kept, split_program
 from .call import ProgramPrimitive, jit_p, present, spread
-from .counted import COUNTED, INTEGER, NUMBER, counted_loop, integer, one_more
+from .counted import COUNTED, NUMBER, counted_loop, integer, one_more
+from .lanes import AT_REST, at_rest, chosen_rows
 from .loop_split import split_loop
 from .reversal import Given, Reversal, default_sizes
 
@@ -34,10 +33,6 @@ Axes = tuple[int | None, ...]
 ENDS_APART = "elements end apart"
 """In the cache of a condition: it is that of many elements, and in a round some may be done."""
 
-
-AT_REST = "done elements do what one does that goes on"
-"""In the same cache: the body in which elements that are done compute what a living one does, and
-drop it. Derivatives are taken of this one: beyond its end, a loop may divide by zero."""
 
 _TAPED = 4
 """A round that is put on a tape takes so many times as long as one that NumPy just does."""
@@ -292,19 +287,14 @@ def _until_all_are_done(
         cond_consts, body_consts, carry = _parts(xs, nc, nb)
         (going,) = run_closed(cond, [*cond_consts, *carry])
         new = run_closed(body, [*body_consts, *carry])
-        return [_chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
+        return [chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
 
     def step_at_rest(*xs: Any) -> list[Any]:
         cond_consts, _, carry = _parts(xs, nc, nb)
         (going,) = run_closed(cond, [*cond_consts, *carry])
-        one = argmax(going, axes=(0,), index_dtype=INTEGER)
-        on_axis = [*mapped_consts[nc:], *(True for _ in carry)]
-        inputs = [
-            _chosen_rows(going, x, _repeated_row(x, one)) if m else x
-            for x, m in zip(xs[nc:], on_axis, strict=True)
-        ]
-        new = run_closed(body, inputs)
-        return [_chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
+        on_axis = (*mapped_consts[nc:], *(True for _ in carry))
+        new = run_closed(body, at_rest(going, xs[nc:], on_axis))
+        return [chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
 
     types = cond.in_avals[:nc] + body.in_avals
     any_cond = derived(any_goes_on, cond.in_avals, "vmap")
@@ -319,26 +309,11 @@ def _until_all_are_done(
     }
 
 
-def _repeated_row(x: Any, i: Any) -> Any:
-    """`x` with all rows as row `i`."""
-    shape = type_of(x).shape
-    corner = [i, *[integer(0)] * (len(shape) - 1)]
-    row = squeeze(dynamic_slice(x, *corner, slice_sizes=(1, *shape[1:])), dimensions=(0,))
-    return broadcast_in_dim(row, shape=shape, broadcast_dimensions=tuple(range(1, len(shape))))
-
-
 def _alike(cond: ClosedProgram, new: ClosedProgram) -> ClosedProgram:
     """`new`, which says of its elements what `cond`, that it was made from, says of its own."""
     if ENDS_APART in cond.cache:
         new.cache[ENDS_APART] = True
     return new
-
-
-def _chosen_rows(going: Any, new: Any, old: Any) -> Any:
-    shape = type_of(old).shape
-    if len(shape) > 1:
-        going = broadcast_in_dim(going, shape=shape, broadcast_dimensions=(0,))
-    return select_n(going, old, new)
 
 
 # ---- reverse mode
