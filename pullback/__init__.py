@@ -43,6 +43,7 @@ from .custom import closure_convert as closure_convert
 from .custom import custom_jvp as custom_jvp
 from .custom import custom_vjp as custom_vjp
 from .custom_derivatives import custom_gradient as custom_gradient
+from .debug import draw as draw
 from .devices import Device as Device
 from .devices import clear_caches as clear_caches
 from .devices import default_backend as default_backend

@@ -121,7 +121,7 @@ class Observe:
 
 
 class Replace:
-    """Put what `function` makes of the cotangents in their place. It is traced as any function is."""
+    """Put what `function` makes of the cotangents in their place. It is traced like others."""
 
     def __init__(self, function: Callable[..., list[Any]]) -> None:
         self.function = function

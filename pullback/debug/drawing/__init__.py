@@ -1,0 +1,1 @@
+"""Programs as pictures: a graph of nodes, its layout in layers, and SVG."""
