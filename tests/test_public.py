@@ -50,5 +50,5 @@ def test_what_is_public_and_a_module():
              "jacobians", "linear", "mapping", "ops", "placement", "segments", "shard_mapping",
              "transforms", "callbacks", "compat", "environment", "halves", "naming", "switches",
              "watching", "static_arguments", "dispatch",
-             "mode_switching", "implicit"}  # fmt: skip
+             "mode_switching", "implicit", "sparse"}  # fmt: skip
     assert set(MODULES) - inner <= SHARED
