@@ -17,7 +17,7 @@ from kernels import kernel_of, results
 import pullback
 import pullback.numpy as jnp
 from pullback.core import settings
-from pullback.engines.native import fusion, parts, threads
+from pullback.engines.native import fusion, parts, threads, transposing
 
 NUMBERS = (1, 2, 3, 8)
 RAGGED = 300_007  # the last vector of a loop overlaps the one before it
@@ -170,7 +170,10 @@ def test_a_loop_in_a_piece_of_another_is_computed_by_the_thread_that_meets_it():
 
 def test_random_programs_in_the_smallest_pieces(monkeypatch):
     monkeypatch.setattr(fusion, "LARGE", 0)
+    monkeypatch.setattr(fusion, "MANY", 0)
+    monkeypatch.setattr(parts, "LARGE", 0)
     monkeypatch.setattr(parts, "PIECE", 1)
+    monkeypatch.setattr(transposing, "LARGE", 0)
     pullback.config.update("pullback_threads", 3)
     found = [check_seed(seed) for seed in range(50_000, 50_150)]
     assert set(found) == {("ok", "")}, found

@@ -58,7 +58,7 @@ def across(b: Buffer) -> tuple[int, int] | None:
     if b.size < LARGE or 0 in b.strides:
         return None
     axes = [d for d, n in enumerate(b.shape) if n > 1]
-    if b.strides[axes[-1]] == 1:
+    if not axes or b.strides[axes[-1]] == 1:
         return None
     near = [d for d in axes if b.strides[d] == 1]
     if not near or min(b.shape[near[0]], b.shape[axes[-1]]) < 2 * TILE:
