@@ -132,6 +132,7 @@ __getattr__, __dir__ = _submodules(
     [
         "ad_checkpoint",
         "api_util",
+        "curvature",
         "custom_batching",
         "custom_derivatives",
         "custom_transpose",
