@@ -15,6 +15,7 @@ from ..core.trace import type_of
 from ..numpy.promotion import as_array, astype, broadcast_to, inexact
 from ..ops.structural import zeros_of
 from ..transforms import taylor
+from ..transforms import taylor_matrices as of_matrices  # noqa: F401 (and of matrices)
 from ..transforms import taylor_rules as of_operations  # noqa: F401 (and this one for operations)
 from ..transforms.taylor import divided, scaled
 

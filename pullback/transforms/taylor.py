@@ -12,11 +12,13 @@ Griewank and Walther, Evaluating Derivatives (2008), chapter 13.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..core import dtypes
-from ..core.array import Tracer
+from ..core.array import HostArray, Tracer
 from ..core.trace import Trace, inside, running, state, type_of
 from ..core.types import ArrayType
 from ..ops.elementwise import Linearwise, div, like, mul
@@ -110,6 +112,58 @@ class TaylorTrace(Trace):
 
 def series_of(primitive: Any, args: Sequence[Series], order: int, params: Any) -> Any:
     """The series of the result of a primitive, or of each of its results."""
+    if _found.table is None or not primitive.foldable:
+        return _series_of(primitive, args, order, params)
+    try:
+        key = (state.trace, primitive, _key_of(args), _key_of_params(params))
+        known = _found.table.get(key)
+    except TypeError:  # a parameter cannot be hashed
+        return _series_of(primitive, args, order, params)
+    if known is None:
+        # The arguments are kept too: their ids stand in the key.
+        known = _found.table[key] = (_series_of(primitive, args, order, params), args)
+    found = known[0]
+    return [list(s) for s in found] if primitive.multiple_results else list(found)
+
+
+class _Found(threading.local):
+    """What has been expanded already, while forward rules are: the rule of bessel_i0e asks for
+    bessel_i1e, and that one's for both, so that without it n coefficients would cost 2^n."""
+
+    table: dict[Any, Any] | None = None
+
+
+_found = _Found()
+
+
+@contextmanager
+def _remembering() -> Iterator[None]:
+    if _found.table is not None:
+        yield
+        return
+    _found.table = {}
+    try:
+        yield
+    finally:
+        _found.table = None
+
+
+def _key_of(args: Sequence[Series]) -> tuple[Any, ...]:
+    return tuple([None if c is None else _identity(c) for s in args for c in s])
+
+
+def _identity(x: Any) -> Any:
+    """Constants are the same if their values are: rules make them anew."""
+    if type(x) is HostArray and not x.shape:
+        return x.dtype, x.weak_type, x._value.tobytes()
+    return id(x)
+
+
+def _key_of_params(params: Any) -> tuple[Any, ...]:
+    return tuple([(name, type(value), value) for name, value in params.items()])
+
+
+def _series_of(primitive: Any, args: Sequence[Series], order: int, params: Any) -> Any:
     rule = RULES.get(primitive)
     if rule is None:
         is_linear = isinstance(primitive, (LinearPrimitive, Linearwise))
@@ -158,7 +212,7 @@ def by_derivative(primitive: Any, args: Sequence[Series], order: int, params: An
     before = [s[:-1] for s in args]
     trace = TaylorTrace(state.trace, order - 1)
     y = TaylorTracer(trace, out, lambda: series_of(primitive, before, order - 1, params)[1:])
-    with running(trace):
+    with _remembering(), running(trace):
         xs = [trace.tracer(s) for s in before]
         dxs = [_derivative(trace, s) for s in args]
         dy = primitive.jvp(xs, dxs, y, **params)
@@ -178,7 +232,7 @@ def _by_forward_mode(primitive: Any, args: Sequence[Series], order: int, params:
         found = primitive(*xs, **params)
         return found if many else [found]
 
-    with running(trace):
+    with _remembering(), running(trace):
         xs = [trace.tracer(s[:-1]) for s in args]
         dxs = [_derivative(trace, s) for s in args]
         _, dys = forward.jvp(call, xs, dxs)

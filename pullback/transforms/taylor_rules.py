@@ -19,6 +19,7 @@ from ..ops import (
     convolution,
     cumulative,
     dynamic,
+    incomplete,
     indexing,
     linalg,
     reduction,
@@ -29,6 +30,7 @@ from ..ops import (
 )
 from ..ops import elementwise as el
 from ..ops import functions as fn
+from ..ops.compound import hypot
 from ..ops.elementwise import add, add_any, div, like, mul, neg, sub
 from ..ops.special import erf_inv
 from .taylor import RULES, Series, by_coefficient, by_derivative, divided, scaled
@@ -96,13 +98,13 @@ def integral(k: int, du: Series, s: Series) -> Any:
     return divided(total(product(du[j], s[k - j]) for j in range(1, k + 1)), k)
 
 
-def _rule(*primitives: Any) -> Callable[[Any], Any]:
-    """Enter a rule for functions of one argument: `rule(u, order)` gives the series."""
+def rule(*primitives: Any) -> Callable[[Any], Any]:
+    """Enter a rule for functions of one argument: `series(u, order)` gives the series."""
 
-    def enter(rule: Any) -> Any:
+    def enter(series: Any) -> Any:
         for p in primitives:
-            RULES[p] = lambda primitive, args, order, params: rule(args[0], order)
-        return rule
+            RULES[p] = lambda primitive, args, order, params: series(args[0], order)
+        return series
 
     return enter
 
@@ -159,7 +161,7 @@ def _solve(primitive: Any, args: Any, order: int, params: Any) -> Series:
 RULES[linalg.triangular_solve] = RULES[linalg.lu_solve] = _solve
 
 
-@_rule(fn.square)
+@rule(fn.square)
 def _square(u: Series, order: int) -> Series:
     return [fn.square(u[0]), *(leibniz(k, u, u) for k in range(1, order + 1))]
 
@@ -206,7 +208,7 @@ RULES[fn.pow_] = _pow
 # ---- roots: u v' = r v u'
 
 
-@_rule(fn.sqrt)
+@rule(fn.sqrt)
 def _sqrt(u: Series, order: int) -> Series:
     # v v = u
     v = [fn.sqrt(u[0])]
@@ -225,14 +227,14 @@ def _root(function: Any, r: float, u: Series, order: int) -> Series:
     return v
 
 
-_rule(fn.rsqrt)(partial(_root, fn.rsqrt, -0.5))
-_rule(fn.cbrt)(partial(_root, fn.cbrt, 1 / 3))
+rule(fn.rsqrt)(partial(_root, fn.rsqrt, -0.5))
+rule(fn.cbrt)(partial(_root, fn.cbrt, 1 / 3))
 
 
 # ---- exponentials and logarithms
 
 
-@_rule(fn.exp)
+@rule(fn.exp)
 def _exp(u: Series, order: int) -> Series:
     # v' = v u'
     v, du = [fn.exp(u[0])], rates(u)
@@ -241,7 +243,7 @@ def _exp(u: Series, order: int) -> Series:
     return v
 
 
-@_rule(fn.exp2)
+@rule(fn.exp2)
 def _exp2(u: Series, order: int) -> Series:
     v, du = [fn.exp2(u[0])], [scaled(c, math.log(2)) for c in rates(u)]
     for k in range(1, order + 1):
@@ -249,17 +251,17 @@ def _exp2(u: Series, order: int) -> Series:
     return v
 
 
-@_rule(fn.expm1)
+@rule(fn.expm1)
 def _expm1(u: Series, order: int) -> Series:
     return [fn.expm1(u[0]), *_exp(u, order)[1:]]
 
 
-@_rule(fn.log)
+@rule(fn.log)
 def _log(u: Series, order: int) -> Series:
     return _log_of(fn.log(u[0]), u, order)
 
 
-@_rule(fn.log1p)
+@rule(fn.log1p)
 def _log1p(u: Series, order: int) -> Series:
     return _log_of(fn.log1p(u[0]), [add(u[0], like(u[0], 1)), *u[1:]], order)
 
@@ -275,7 +277,7 @@ def _log_of(first: Any, u: Series, order: int) -> Series:
     return v
 
 
-@_rule(fn.logistic)
+@rule(fn.logistic)
 def _logistic(u: Series, order: int) -> Series:
     # v' = v w u', where w = 1 - v; computed as logistic(-u), it keeps its digits where v is near 1.
     v, w = [fn.logistic(u[0])], [fn.logistic(neg(u[0]))]
@@ -302,11 +304,11 @@ def _pair(sine: Any, cosine: Any, sign: int, which: int, u: Series, order: int) 
 
 
 for _sine, _cosine, _sign in ((fn.sin, fn.cos, -1), (fn.sinh, fn.cosh, 1)):
-    _rule(_sine)(partial(_pair, _sine, _cosine, _sign, 0))
-    _rule(_cosine)(partial(_pair, _sine, _cosine, _sign, 1))
+    rule(_sine)(partial(_pair, _sine, _cosine, _sign, 0))
+    rule(_cosine)(partial(_pair, _sine, _cosine, _sign, 1))
 
 
-@_rule(fn.tan)
+@rule(fn.tan)
 def _tan(u: Series, order: int) -> Series:
     # v' = s u' with s = 1 + v^2
     v = [fn.tan(u[0])]
@@ -317,7 +319,7 @@ def _tan(u: Series, order: int) -> Series:
     return v
 
 
-@_rule(fn.tanh)
+@rule(fn.tanh)
 def _tanh(u: Series, order: int) -> Series:
     # v' = s u' with s = 1 - v^2 and s' = -2 v v', so that no digits are lost where s is small.
     v = [fn.tanh(u[0])]
@@ -329,7 +331,7 @@ def _tanh(u: Series, order: int) -> Series:
     return v
 
 
-@_rule(erf_inv)
+@rule(erf_inv)
 def _erf_inv(u: Series, order: int) -> Series:
     # v' = s u' with s = exp(v^2) sqrt(pi) / 2, and s' = s w' for w = v^2
     v = [erf_inv(u[0])]
@@ -341,3 +343,44 @@ def _erf_inv(u: Series, order: int) -> Series:
         dw.append(rate(k, w))
         s.append(integral(k, dw, s))
     return v
+
+
+# ---- products and quotients of other kinds
+
+
+RULES[incomplete.zero_times] = _bilinear
+
+
+def _zero_over(primitive: Any, args: Any, order: int, params: Any) -> Series:
+    # As u / w; where u[0] is 0 the value is 0, and so is all that is divided by w but u.
+    u, w = args
+    v = [primitive(u[0], w[0])]
+    for k in range(1, order + 1):
+        known = total(product(v[j], w[k - j]) for j in range(k))
+        rest = None if known is None else neg(primitive(known, w[0]))
+        v.append(total([rest, None if u[k] is None else div(u[k], w[0])]))
+    return v
+
+
+RULES[incomplete.zero_over] = _zero_over
+
+
+def _atan2(primitive: Any, args: Any, order: int, params: Any) -> Series:
+    # (x^2 + y^2) v' = y x' - x y', of both over the radius at first, so that no square overflows.
+    x, y = args
+    if x[0].dtype.kind == "c":
+        return by_derivative(primitive, args, order, params)  # type: ignore[no-any-return]
+    radius = hypot(x[0], y[0])
+    x, y = ([product(c, radius, div) for c in s] for s in (x, y))
+    dx, dy = rates(x), rates(y)
+    square = [total([leibniz(k, x, x), leibniz(k, y, y)]) for k in range(order)]
+    v, dv = [primitive(args[0][0], args[1][0])], [None]
+    for k in range(1, order + 1):
+        turned = less(leibniz(k, dx, y), leibniz(k, dy, x))
+        rest = less(turned, total(product(dv[j], square[k - j]) for j in range(1, k)))
+        dv.append(None if rest is None else div(rest, square[0]))
+        v.append(divided(dv[k], k))
+    return v
+
+
+RULES[fn.atan2] = _atan2

@@ -13,6 +13,7 @@ from . import csr as csr
 from . import linalg as linalg
 from . import methods as methods
 from . import random as random
+from . import taylor as taylor
 from . import transform as transform
 from . import util as util
 from .ad import grad as grad
