@@ -86,9 +86,9 @@ def kind_of(dtype: Any) -> Kind:
       Unsupported: this engine does not know the dtype, or the machine has no instructions for it.
     """
     dtype = np.dtype(dtype)
-    if dtype == np.float16 and not _converts_halves():
-        raise Unsupported("arrays of dtype float16 on a processor without F16C")
     found = _KINDS.get(dtype)
+    if found is _HALF and not _converts_halves():
+        raise Unsupported("arrays of dtype float16 on a processor without F16C")
     if found is None and dtype == KEY.dtype:
         return KEY
     if found is None:
@@ -114,6 +114,7 @@ def _all_kinds() -> dict[np.dtype, Kind]:
 
 
 _KINDS = _all_kinds()
+_HALF = _KINDS[np.dtype(np.float16)]
 KEY = Kind(KEY_TYPES["fry"], "u", "i64", "i64", 64)
 """Keys of Threefry: two words of 32 bits, the first one in the lower half."""
 INT64, INT32 = kind_of(np.int64), kind_of(np.int32)

@@ -128,6 +128,8 @@ class Lowering:
     def constant_value(self, number: Any, kind: Kind, shape: Sequence[int] = ()) -> Value:
         """One number everywhere."""
         lanes = Lanes.of_word(kind, (), constant(number, kind, 0))
+        if not shape:
+            return self.small_value(lanes)
         size = prod(shape)
         if size <= MOST:
             return self.small_value(lanes.taken(np.zeros(shape, int)))

@@ -154,9 +154,10 @@ class Nest:
     def word(self, node: Node) -> Word:
         """The elements of `node` where the loops stand: `width` lanes, or a scalar."""
         if type(node) is Applied and node.depth > DEEP and self.registers.known(node) is None:
-            for inner in steps(node):
+            first = list(steps(node))
+            for inner in first:
                 self._fact(inner)
-            for inner in steps(node):
+            for inner in first:
                 self._word(inner) if self._fact(inner)[1] else self._scalar(inner)
         return self._word(node)
 
@@ -178,21 +179,24 @@ class Nest:
         found = self.registers.known(key)
         if found is not None:
             return found
-        registers = self.registers
-        memos, registers.memos = registers.memos, registers.memos[: self._base + depth + 1]
+        registers, code = self.registers, self.code
+        memos, section = registers.memos, code.section
+        registers.memos, code.section = memos[: self._base + depth + 1], self.levels[depth].section
         try:
-            with self.code.writing_in(self.levels[depth].section):
-                return registers.keep(key, make())
+            return registers.keep(key, make())
         finally:
-            registers.memos = memos
+            registers.memos, code.section = memos, section
 
     def _fact(self, node: Node) -> tuple[int, bool]:
         """The number of loops that the node depends on, and whether it varies over lanes."""
         fact = self._facts.get(node)
         if fact is None:
             if type(node) is Applied and not stored(node):
-                facts = [self._fact(a) for a in node.arguments]
-                fact = max(d for d, _ in facts), any(v for _, v in facts)
+                depth, varies = 0, False
+                for a in node.arguments:
+                    other, moves = self._fact(a)
+                    depth, varies = max(depth, other), varies or moves
+                fact = depth, varies
             elif isinstance(node, Scalar):
                 fact = 0, False
             else:

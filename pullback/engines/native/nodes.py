@@ -96,10 +96,14 @@ class Applied(Node):
         shape: Sequence[int],
         uses: int,
     ) -> None:
-        work = operation.cost + sum(a.cost for a in arguments)
+        work, depth = operation.cost, 0
+        for a in arguments:
+            work += a.cost
+            if type(a) is Applied and a.depth > depth:
+                depth = a.depth
         super().__init__(kind, shape, min(work, 1 << 20))
         self.operation, self.params, self.arguments = operation, params, list(arguments)
-        self.depth: int = 1 + max((a.depth for a in arguments if type(a) is Applied), default=0)
+        self.depth: int = depth + 1
         self.uses, self.seen = uses, 0
         self.sink: Store | None = None
 
@@ -170,18 +174,18 @@ class Reduce(Sink):
         return Scalar(self.result)
 
 
-def walk(roots: Sequence[Node]) -> Iterator[Node]:
+def walk(roots: Sequence[Node]) -> list[Node]:
     """Every node that loops over `roots` evaluate, each once; leaves as well."""
-    seen: set[Node] = set()
+    found: dict[Node, None] = {}
     waiting = list(roots)
     while waiting:
         node = waiting.pop()
-        if node in seen:
+        if node in found:
             continue
-        seen.add(node)
-        yield node
-        if type(node) is Applied and not stored(node):
-            waiting.extend(node.arguments)
+        found[node] = None
+        if type(node) is Applied and (node.sink is None or not node.sink.done):
+            waiting += node.arguments
+    return list(found)
 
 
 def steps(root: Applied) -> Iterator[Applied]:

@@ -32,7 +32,7 @@ MOST_ON_DISK = 256 << 20
 """Bytes of the folder; the entries that were not used for longest go first."""
 
 _BINARY = getattr(os, "O_BINARY", 0)
-_MAGIC = b"pullback object 1\n"
+_MAGIC = b"pullback object 2\n"
 _SETTING = "PULLBACK_CACHE_DIR"
 
 OBJECT, KERNEL = ".o", ".kernel"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from functools import cache
 
 from .. import machine, objects
 from ..lanes import FloatLanes
@@ -27,6 +28,7 @@ def symbol_of(name: str, bits: int, width: int) -> str:
     return f"pb_{name}_f{bits}" + (f"x{width}" if width else "")
 
 
+@cache
 def signature(name: str, bits: int, width: int) -> str:
     """As `Module.symbol` takes it: `<8 x float> (<8 x float>)`."""
     kind = FloatLanes(Code(Module()), bits, width).kind
