@@ -21,6 +21,7 @@ from .api import value_and_grad as value_and_grad
 from .api import vjp as vjp
 from .callbacks import pure_callback as pure_callback
 from .checkpointing import checkpoint as checkpoint
+from .checkpointing import checkpoint_chain as checkpoint_chain
 from .checkpointing import checkpoint_policies as checkpoint_policies
 from .checkpointing import remat as remat
 from .core import trace as _trace

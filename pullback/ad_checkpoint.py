@@ -10,12 +10,14 @@ from .checkpointing import Offloadable as Offloadable
 from .checkpointing import Recompute as Recompute
 from .checkpointing import Saveable as Saveable
 from .checkpointing import checkpoint as checkpoint
+from .checkpointing import checkpoint_chain as checkpoint_chain
 from .checkpointing import checkpoint_name as checkpoint_name
 from .checkpointing import checkpoint_policies as checkpoint_policies
 from .checkpointing import remat as remat
 from .core import dtypes
 from .core.program import ClosedProgram, Equation, Var, trace_program
 from .core.pytree import flatten, flatten_call, leaf_paths
+from .core.settings import override
 from .core.types import ArrayType
 from .static_arguments import Static
 from .transforms import reverse
@@ -38,32 +40,45 @@ def saved_residuals(
       (3,) output of sin
       (3,) output of cos
     """
-    checks.callable_(f, "saved_residuals")
-    closed, names = _forward_pass(f, args, kwargs)
-    program = inline_calls(closed).program
-    kept = {atom for atom in program.outvars if type(atom) is Var}
-    found = [
-        (v.aval, f"from the argument {name}")
-        for v, name in zip(program.invars, names, strict=True)
-        if v in kept
-    ]
-    found += [(v.aval, "from a constant") for v in program.constvars if v in kept]
-    found += [(v.aval, _source(eq)) for eq in program.eqns for v in eq.outvars if v in kept]
-    return found
+    return [(aval, source) for aval, source, _ in _residuals(f, args, kwargs, "saved_residuals")]
 
 
 def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """Print what reverse mode keeps of `f` at `args`, an array on each line.
+
+    A line has the type of the array, where it comes from, the line of `f` that computes it, and its
+    size in memory. What a `jit` inside `f` has traced before has no lines.
 
     Example:
       >>> import pullback
       >>> import pullback.numpy as jnp
       >>> from pullback.ad_checkpoint import print_saved_residuals
       >>> print_saved_residuals(pullback.checkpoint(lambda x: jnp.sin(x) * x), jnp.ones(3))
-      f32[3] from the argument x
+      f32[3] from the argument x, 12 bytes
     """
-    for aval, source in saved_residuals(f, *args, **kwargs):
-        print(f"{aval.str_short()} {source}")
+    with override("pullback_source_lines", True):
+        found = _residuals(f, args, kwargs, "print_saved_residuals")
+    for aval, source, line in found:
+        size = aval.size * aval.dtype.itemsize
+        print(f"{aval.str_short()} {source}{line and f' from {line}'}, {size} bytes")
+
+
+def _residuals(f: Any, args: Any, kwargs: Any, name: str) -> list[tuple[ArrayType, str, str]]:
+    """The type of each array that is kept, where it comes from, and the line, if that is known."""
+    checks.callable_(f, name)
+    closed, names = _forward_pass(f, args, kwargs)
+    program = inline_calls(closed).program
+    kept = {atom for atom in program.outvars if type(atom) is Var}
+    found = [
+        (v.aval, f"from the argument {name}", "")
+        for v, name in zip(program.invars, names, strict=True)
+        if v in kept
+    ]
+    found += [(v.aval, "from a constant", "") for v in program.constvars if v in kept]
+    for eq in program.eqns:
+        line = str(eq.source_info.line or "")
+        found += [(v.aval, _source(eq), line) for v in eq.outvars if v in kept]
+    return found
 
 
 def _forward_pass(f: Any, args: Any, kwargs: Any) -> tuple[ClosedProgram, list[str]]:
@@ -97,6 +112,7 @@ __all__ = [
     "Recompute",
     "Saveable",
     "checkpoint",
+    "checkpoint_chain",
     "checkpoint_name",
     "checkpoint_policies",
     "print_saved_residuals",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from . import checks
 from .control.checkpoint import checkpoint_p, name_p
+from .control.revolve import first_stretch
 from .core.array import Array
 from .core.errors import error
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
@@ -72,6 +73,65 @@ def checkpoint(
 
 
 remat = checkpoint
+
+
+def checkpoint_chain(
+    fs: Iterable[Callable[[Any], Any]], *, checkpoints: int
+) -> Callable[[Any], Any]:
+    """The functions `fs` one after the other, of which reverse mode keeps few intermediate results.
+
+    With room for ``c`` of them, the argument of the first among them, and ``n <= C(c + r, c)``
+    functions, ``P(n, c) = r n - C(c + r, r - 1)`` calls are made to reach results that were not
+    kept, the least there can be, and each function is called once more when it is differentiated.
+    For loops of one function, `lax.scan` has an argument `checkpoints`.
+
+    Griewank & Walther, "Algorithm 799: Revolve: an implementation of checkpointing for the reverse
+    or adjoint mode of computational differentiation", ACM Transactions on Mathematical Software 26
+    (2000).
+
+    Args:
+      fs: functions of one argument, a pytree of arrays; each takes what the one before it gives.
+      checkpoints: how many arguments are kept at any time, at least 1.
+
+    Returns:
+      A function of the argument of the first one.
+
+    Raises:
+      TypeError: one of `fs` is no function.
+      ValueError: there are none, or `checkpoints` is no positive integer.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> f = pullback.checkpoint_chain([jnp.sin] * 10, checkpoints=3)
+      >>> print(pullback.grad(f)(1.0))
+      0.07929305
+    """
+    chain = list(fs)
+    for f in chain:
+        checks.callable_(f, "checkpoint_chain")
+    slots = checks.checkpoints(checkpoints, "checkpoint_chain")
+    if not chain:
+        raise error(
+            ValueError,
+            "checkpoint_chain needs at least one function.",
+            got="an empty list",
+            fix="give the functions in the order in which they are called.",
+        )
+    return _chained(chain, slots)
+
+
+def _chained(fs: list[Callable[[Any], Any]], slots: int) -> Callable[[Any], Any]:
+    """Up to the next result that is kept, which is computed again as a chain, and from there on."""
+    if len(fs) == 1:
+        return fs[0]
+    m = first_stretch(len(fs), slots)
+    first, rest = checkpoint(_chained(fs[:m], slots)), _chained(fs[m:], max(slots - 1, 1))
+
+    def chain(x: Any) -> Any:
+        return rest(first(x))
+
+    return chain
 
 
 def checkpoint_name(x: Any, name: str) -> Any:

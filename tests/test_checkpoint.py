@@ -260,15 +260,17 @@ def test_print_saved_residuals(capsys):
         return jnp.sum(pb.jit(lambda v: sin(v) * params["w"])(x) * 2.0)
 
     ad_checkpoint.print_saved_residuals(f, X, {"w": X})
+    line = f"{__file__}:{f.__code__.co_firstlineno + 1}"
+    place = f" from {line} (test_print_saved_residuals.<locals>.f.<locals>.<lambda>), 16 bytes"
     assert capsys.readouterr().out.splitlines() == [
-        "f32[4] from the argument params['w']",
-        "f32[4] output of counted_sin",
-        "f32[4] output of cos",
+        "f32[4] from the argument params['w'], 16 bytes",
+        f"f32[4] output of counted_sin{place}",
+        f"f32[4] output of cos{place}",
     ]
     ad_checkpoint.print_saved_residuals(pb.checkpoint(f), x=X, params={"w": X})
     assert capsys.readouterr().out.splitlines() == [
-        "f32[4] from the argument params['w']",
-        "f32[4] from the argument x",
+        "f32[4] from the argument params['w'], 16 bytes",
+        "f32[4] from the argument x, 16 bytes",
     ]
 
 

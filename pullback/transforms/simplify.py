@@ -47,7 +47,9 @@ def inline_calls(closed: ClosedProgram) -> ClosedProgram:
             if inner is None:
                 outs = [Var(v.aval) for v in eq.outvars]
                 env.update(zip(eq.outvars, outs, strict=True))
-                equations.append(Equation(args, outs, eq.primitive, eq.params))
+                equations.append(
+                    Equation(args, outs, eq.primitive, eq.params, None, eq.source_info)
+                )
                 continue
             inner_env: dict[Var, Atom] = dict(zip(inner.program.invars, args, strict=True))
             for var, const in zip(inner.program.constvars, inner.consts, strict=True):
