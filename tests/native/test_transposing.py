@@ -62,6 +62,14 @@ def test_transposed_operands(case, dtype, cut, monkeypatch):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("size", [(1000, 70), (300, 401)])
+def test_a_transposition_needs_no_scratch_memory(size):
+    x = numbers(size, "f4")
+    kernel = kernel_of(lambda x: [x.T], [x])
+    np.testing.assert_array_equal(run_kernel(kernel, [x])[0], x.T)
+    assert kernel.arena < x.nbytes
+
+
 def test_the_copy_is_for_one_place():
     """What one branch copies is not there in the other, nor after both."""
     x = numbers((300, 400), "f4")

@@ -64,13 +64,17 @@ class Fusion:
         group += self._worth_keeping(group)
         work = prod(group[0].shape) * (1 + sum(s.node.cost for s in group)) + _traffic(group)
         self.report.spend(_described(group), work)
+        if not transposing.copy(self.code, self.registers, self.new_buffer, group):
+            self._write(group, work)
+        for s in group:
+            s.finished()
+        self.waiting = [s for s in self.waiting if not s.done]
+
+    def _write(self, group: Sequence[Sink], work: float) -> None:
         roots = [s.node for s in group]
         with transposing.along(self.code, self.registers, self.new_buffer, roots):
             if not (work >= LARGE and self._in_parts(group, work)):
                 Group(self.code, self.registers, group).write()
-        for s in group:
-            s.finished()
-        self.waiting = [s for s in self.waiting if not s.done]
 
     def _in_parts(self, sinks: Sequence[Sink], work: float) -> bool:
         """Write a large loop as a function that several threads can call; False: it is one step."""

@@ -14,7 +14,7 @@ from math import prod
 from .buffers import Buffer, address
 from .grids import grid_of
 from .kinds import Kind
-from .nodes import InMemory, Node, walk
+from .nodes import InMemory, Node, Sink, Store, walk
 from .parts import Part
 from .registers import Registers
 from .rules.copies import TILE, transposed
@@ -53,6 +53,17 @@ def along(
             node.buffer = buffer
 
 
+def copy(code: Code, registers: Registers, new_buffer: NewBuffer, sinks: Sequence[Sink]) -> bool:
+    """Write the copy, if all there is to do is to copy an array that lies across."""
+    (sink, *others) = sinks
+    if others or not isinstance(sink, Store) or not isinstance(sink.node, InMemory):
+        return False
+    if not sink.buffer.contiguous or across(sink.node.buffer) is None:
+        return False
+    copied(code, registers, new_buffer, sink.node.buffer, sink.buffer)
+    return True
+
+
 def across(b: Buffer) -> tuple[int, int] | None:
     """The last axis, and that along which memory is read, if this is another one, and both long."""
     if b.size < LARGE or 0 in b.strides:
@@ -66,12 +77,18 @@ def across(b: Buffer) -> tuple[int, int] | None:
     return axes[-1], near[0]
 
 
-def copied(code: Code, registers: Registers, new_buffer: NewBuffer, b: Buffer) -> Buffer:
-    """A copy in C order of an array for which `across` gives two axes."""
+def copied(
+    code: Code,
+    registers: Registers,
+    new_buffer: NewBuffer,
+    b: Buffer,
+    to: Buffer | None = None,
+) -> Buffer:
+    """A copy in C order, which may be given, of an array for which `across` gives two axes."""
     found = across(b)
     assert found is not None
     last, near = found
-    to = new_buffer(b.kind, b.shape)
+    to = new_buffer(b.kind, b.shape) if to is None else to
     shape = b.shape[near], b.shape[last]
     others = [d for d in range(len(b.shape)) if d not in found and b.shape[d] > 1]
     sizes = [b.shape[d] for d in others]
@@ -110,4 +127,4 @@ def _looped(
     code.loop(sizes[0], lambda i, _: _looped(code, sizes[1:], [*position, i], body))
 
 
-__all__ = ["across", "along", "copied"]
+__all__ = ["across", "along", "copied", "copy"]
