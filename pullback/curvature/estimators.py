@@ -55,9 +55,10 @@ def trace(
         residual vectors are then scaled to their known length, which lessens the variance.
 
     Returns:
-      An `Estimate`: value and standard error, scalars of the vectors' dtype. The error of `xtrace`
-      is the estimate of that paper; the others' are the usual ones of a mean. All are unbiased;
-      the error bars are rough where there are few products.
+      An `Estimate`: value and standard error, scalars of the vectors' dtype. All values are
+      unbiased. The errors of the first two are those of means: two of them cover 93 to 95 % from 13
+      samples on. That of `xtrace` is the estimate of its paper, whose samples are not independent:
+      it is low by a tenth to a third, and two of it cover 74 to 89 % on our matrices.
 
     Raises:
       ValueError: an unknown method or distribution, no `like`, too few products, or more than the
@@ -227,8 +228,11 @@ def _mean(samples: Any) -> Estimate:
     """The mean over the last axis, and its standard error."""
     count = samples.shape[-1]
     value = jnp.mean(samples, -1)
-    spread = jnp.sum((samples - value[..., None]) ** 2, -1)
-    return Estimate(value, jnp.sqrt(spread / (count * (count - 1))))
+    off = samples - value[..., None]
+    most = jnp.max(jnp.abs(off), -1)
+    most = jnp.where(most > 0, most, 1)  # so that no square leaves the range of the dtype
+    spread = jnp.sum((off / most[..., None]) ** 2, -1)
+    return Estimate(value, most * jnp.sqrt(spread / (count * (count - 1))))
 
 
 # ---- traces
