@@ -1,0 +1,169 @@
+"""What the XLA engine relies upon of jaxlib, which promises nothing: each call that the adapter
+makes, with what it must do.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+pytest.importorskip("jaxlib", reason="the XLA engine needs jaxlib")
+adapter = pytest.importorskip("pullback.engines.xla.adapter")
+
+NUMBERS = [np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32]
+NUMBERS += [np.uint64, np.float16, np.float32, np.float64, np.complex64, np.complex128]
+NUMBERS += [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
+
+DOUBLE = """
+module @m {
+func.func public @main(%a: tensor<3x4xf32>) -> (tensor<3x4xf32>) {
+  %0 = "stablehlo.add"(%a, %a) : (tensor<3x4xf32>, tensor<3x4xf32>) -> tensor<3x4xf32>
+  "func.return"(%0) : (tensor<3x4xf32>) -> ()
+}
+}
+"""
+TYPE = ((3, 4), np.dtype(np.float32))
+
+
+def aligned(shape, dtype, offset=0):
+    """An array whose memory begins `offset` bytes after a multiple of 64."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+@pytest.mark.parametrize("dtype", NUMBERS, ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3, 4)], ids=str)
+def test_arrays_go_in_and_out_as_they_are(dtype, shape):
+    numbers = np.arange(int(np.prod(shape))).reshape(shape).astype(np.float32).astype(dtype)
+    found = adapter.get(adapter.cpu().put(numbers))
+    assert (found.dtype, found.shape) == (numbers.dtype, numbers.shape)
+    assert found.tobytes() == numbers.tobytes()
+
+
+def test_aligned_memory_is_shared_and_other_memory_is_not():
+    for offset, shared in ((0, True), (4, False), (16, False)):
+        x = aligned((5,), np.float32, offset)
+        buffer = adapter.cpu().put(x)
+        assert np.shares_memory(adapter.get(buffer), x) == shared
+
+
+@pytest.mark.parametrize("how", ["strided", "transposed", "reversed", "broadcast"])
+def test_arrays_that_are_not_contiguous(how):
+    x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    y = {
+        "strided": x[:, ::2],
+        "transposed": x.T,
+        "reversed": x[::-1],
+        "broadcast": np.broadcast_to(x[0], (3, 4)),
+    }[how]
+    np.testing.assert_array_equal(adapter.get(adapter.cpu().put(y)), y)
+
+
+def test_a_program_runs():
+    executable = adapter.cpu().compile(DOUBLE, [TYPE])
+    x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    (found,) = executable([adapter.cpu().put(x)])
+    np.testing.assert_array_equal(adapter.get(found), 2 * x)
+
+
+def test_results_can_be_arguments_and_outlive_their_buffer():
+    executable = adapter.cpu().compile(DOUBLE, [TYPE])
+    x = np.ones((3, 4), np.float32)
+    (once,) = executable([adapter.cpu().put(x)])
+    (twice,) = executable([once])
+    seen = adapter.get(twice)
+    del once, twice
+    np.testing.assert_array_equal(seen, 4 * x)
+    assert not seen.flags.writeable
+
+
+def test_text_that_is_wrong_says_where():
+    with pytest.raises(Exception, match="nonsense"):
+        adapter.cpu().compile("module @m { nonsense }", [])
+
+
+def test_python_is_called_from_inside():
+    text = DOUBLE.replace(
+        '"stablehlo.add"(%a, %a) : (tensor<3x4xf32>, tensor<3x4xf32>)',
+        '"stablehlo.custom_call"(%a) <{call_target_name = "xla_ffi_python_cpu_callback", '
+        "has_side_effect = false, api_version = 4 : i32, backend_config = {index = 0 : ui64}}> "
+        ": (tensor<3x4xf32>)",
+    )
+    seen = []
+
+    def called(x):
+        seen.append(x.shape)
+        return (np.sin(x),)
+
+    executable = adapter.cpu().compile(text, [TYPE], [called])
+    x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    (found,) = executable([adapter.cpu().put(x)])
+    np.testing.assert_allclose(adapter.get(found), np.sin(x))
+    assert seen == [(3, 4)]
+
+
+def test_an_exception_in_python_comes_out():
+    text = DOUBLE.replace(
+        '"stablehlo.add"(%a, %a) : (tensor<3x4xf32>, tensor<3x4xf32>)',
+        '"stablehlo.custom_call"(%a) <{call_target_name = "xla_ffi_python_cpu_callback", '
+        "has_side_effect = false, api_version = 4 : i32, backend_config = {index = 0 : ui64}}> "
+        ": (tensor<3x4xf32>)",
+    )
+
+    def fails(x):
+        raise ValueError("boom")
+
+    executable = adapter.cpu().compile(text, [TYPE], [fails])
+    with pytest.raises(Exception, match="boom"):
+        adapter.get(executable([adapter.cpu().put(np.ones((3, 4), np.float32))])[0])
+
+
+def run(code):
+    """The output of a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+OURS = """
+import pullback as pb, pullback.numpy as pnp
+f = pb.jit(lambda x: (pnp.linalg.cholesky(x @ x.T + pnp.eye(3)) + x.sum()).sum(), engine="xla")
+print(float(pb.grad(f)(pnp.ones((3, 3)))[0, 0]))
+"""
+THEIRS = """
+import jax, jax.numpy as jnp
+g = jax.jit(lambda x: (jnp.linalg.cholesky(x @ x.T + jnp.eye(3)) + x.sum()).sum())
+print(float(jax.grad(g)(jnp.ones((3, 3)))[0, 0]))
+"""
+
+
+def test_jax_is_never_imported():
+    *_, there = run(OURS + "import sys; print('jax' in sys.modules)")
+    assert there == "False"
+
+
+@pytest.mark.parametrize("order", ["ours first", "theirs first", "ours between"])
+def test_it_lives_beside_an_imported_jax(order):
+    pytest.importorskip("jax", reason="the peer")
+    parts = {
+        "ours first": [OURS, THEIRS],
+        "theirs first": [THEIRS, OURS],
+        "ours between": [THEIRS, OURS, THEIRS],
+    }[order]
+    found = [float(x) for x in run("".join(parts))]
+    np.testing.assert_allclose(found, found[0], rtol=1e-5)
+
+
+def test_nothing_is_written_to_the_standard_error():
+    done = subprocess.run(
+        [sys.executable, "-c", OURS], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stderr == ""
