@@ -16,10 +16,10 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet
 from . import checks
 from .control.call import jit_p
 from .core.array import Array, HostArray
-from .core.checking import offence
+from .core.checking import offence, search_inside
 from .core.errors import error
 from .core.lazy import lazy
-from .core.program import ClosedProgram, hoist_tracers, run_closed, trace_program
+from .core.program import ClosedProgram, hoist_tracers, trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import Combination, combination, updated, values
 from .core.trace import EVAL, host_array, state
@@ -249,7 +249,7 @@ class TracedCall:
         """Raise if a result has a NaN: the program is run again, one operation after the other."""
         found = next((f for f in map(offence, outs) if f is not None), None)
         if found is not None:
-            run_closed(self.closed, leaves)
+            search_inside(jit_p, leaves, {"jaxpr": self.closed, "name": self.name})
             got = "its compiled program gives it; one operation after the other gives none"
             for i, x in enumerate(leaves):
                 if offence(x) is not None:

@@ -315,6 +315,37 @@ def test_rules_of_the_users_own():
         assert got == "log of f32[] -1.0"
 
 
+def test_what_is_masked_is_not_blamed():
+    """log(0) * 0 is masked in the value; what spoils the gradient is its derivative."""
+
+    def f(x):
+        y = jnp.where(x > 0, x * jnp.log(x), 0.0)  # masked-entropy
+        return jnp.sum(jnp.cos(y))
+
+    x = jnp.array([0.0, 1.0, 2.0])
+    for way in (pb.grad, lambda f: pb.vmap(pb.grad(lambda x: f(x)))):
+        what, got, where, _ = caught(pb.jit(way(f)), x)
+        assert what == "invalid value (nan) encountered in mul in the backward pass."
+        assert where.startswith(place("masked-entropy"))
+        assert "[0] mul(0.0, -inf)" in got or "[0] mul(-0.0, -inf)" in got
+    what, _, where, _ = caught(pb.grad(f), x)  # not compiled, each operation is looked at
+    assert what == "invalid value (nan) encountered in mul."
+    assert where.startswith(place("masked-entropy"))
+
+
+def test_other_elements_are_not_mixed_up():
+    """The masked element of one operation and the bad element of another are told apart."""
+
+    def f(x):
+        y = jnp.where(x > 0, jnp.log(x), 0.0)  # masked
+        z = jnp.where(x < 0, jnp.sqrt(x), 1.0)  # not masked
+        return y * z
+
+    _, got, where, _ = caught(pb.jit(f), jnp.array([-1.0, 2.0]))
+    assert where.startswith(place("not masked"))
+    assert "[0] sqrt(-1.0)" in got
+
+
 # ---- when it is off
 
 

@@ -79,13 +79,13 @@ class CheckingTrace(EvalTrace):
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
         """Evaluate, then look at the results."""
         out = super().process(primitive, args, params)
-        if values_are_checked():
+        if values_are_checked() and not state.searching:
             for y in out if primitive.multiple_results else (out,):
                 found = offence(y)
                 if found is not None:
                     if primitive.multiple_results:
-                        _search_inside(primitive, args, params)
-                    raise _offending(primitive, args, y, found)
+                        search_inside(primitive, args, params)
+                    raise offending(primitive, args, y, found)
         return out
 
 
@@ -120,18 +120,19 @@ def _is_finite(value: Any) -> bool:
         return bool(total - total == 0)
 
 
-searches: dict[str, Callable[[Any, Any], None]] = {}
-"""For primitives over programs, by name: run them again operation by operation on (args, params).
+searches: dict[str, Callable[[Sequence[Any], dict[str, Any]], None]] = {}
+"""For primitives over programs, by name: look inside of them, given (args, params).
 
-A search ends with the error of the first operation that has an offending result."""
+A search ends with the error for the first operation that spoils a result, or finds nothing. The one
+of the name "" is for all others."""
 
 
-def _search_inside(primitive: Any, args: Any, params: Any) -> None:
+def search_inside(primitive: Any, args: Sequence[Any], params: dict[str, Any]) -> None:
+    """Raise the error for the operation inside of `primitive` that spoils its results."""
     search = searches.get(primitive.name) or searches.get("")
-    if search is None:
-        return
-    with standing_at(state.origin):
-        search(args, {**params, "primitive": primitive})
+    if search is not None:
+        with standing_at(state.origin):
+            search(args, {**params, "primitive": primitive})
 
 
 @contextmanager
@@ -148,7 +149,7 @@ def inside_of(what: str) -> Iterator[None]:
 # ---- saying
 
 
-def _offending(primitive: Any, args: Sequence[Any], y: HostArray, found: Any) -> FloatingPointError:
+def offending(primitive: Any, args: Sequence[Any], y: HostArray, found: Any) -> FloatingPointError:
     """The error for a result with NaNs or infinities."""
     name, bad = found
     origin = here()
@@ -265,6 +266,8 @@ __all__ = [
     "kept",
     "lines_wanted",
     "offence",
+    "offending",
+    "search_inside",
     "searches",
     "standing_at",
 ]

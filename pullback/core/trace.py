@@ -173,6 +173,8 @@ class State(threading.local):
     is good for that value only."""
     origin: Any = None
     """Where the operation that goes on stands, if that is not the line that runs: see checking."""
+    searching: bool = False
+    """Whether a program is being run again to find a NaN: it is not stopped at the first."""
     rounds: tuple[str, ...] = ()
     """Inside which rounds of loops, and which branches, a program is being run again."""
 
