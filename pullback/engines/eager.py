@@ -61,7 +61,7 @@ def _pays(count: int) -> bool:
     global _spent
     if not wanted():
         return False
-    limit = _FIRST_USE if "pullback.engines.native.machine" in sys.modules else _LOADING
+    limit = _FIRST_USE if "llvmlite" in sys.modules else _LOADING
     if _spent >= limit:
         return True
     _spent += _NUMPY_CALL + count * _NUMPY_WORD

@@ -98,9 +98,12 @@ class Applied(Node):
     ) -> None:
         work, depth = operation.cost, 0
         for a in arguments:
+            if type(a) is Applied:
+                if stored(a):  # it is read, not computed again
+                    work += 1
+                    continue
+                depth = max(depth, a.depth)
             work += a.cost
-            if type(a) is Applied and a.depth > depth:
-                depth = a.depth
         super().__init__(kind, shape, min(work, 1 << 20))
         self.operation, self.params, self.arguments = operation, params, list(arguments)
         self.depth: int = depth + 1

@@ -31,7 +31,7 @@ MOST_IN_MEMORY = 1024
 MOST_ON_DISK = 256 << 20
 """Bytes of the folder; the entries that were not used for longest go first."""
 
-_BINARY = getattr(os, "O_BINARY", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MAGIC = b"pullback object 2\n"
 _SETTING = "PULLBACK_CACHE_DIR"
 
@@ -226,10 +226,13 @@ def write(path: Path, body: bytes) -> None:
     global _written
     data = _MAGIC + hashlib.sha256(body).digest() + body
     with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Renamed when whole: other processes see all of it or nothing.
         name = f"{path}.{os.getpid()}.{threading.get_ident()}.new"
-        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
+        try:
+            handle = os.open(name, _NEW, 0o600)
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(name, _NEW, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

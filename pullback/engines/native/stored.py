@@ -8,10 +8,12 @@ else of this process is not kept; its machine code still is (`objects`).
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,15 +50,30 @@ def compile_program(closed: ClosedProgram) -> Kernel:
     simple = simplify(closed)
     path, large = _place(simple)
     if path is None:
-        return program.compile_simplified(simple, closed)  # type: ignore[no-any-return]
+        with _no_collections():
+            return program.compile_simplified(simple, closed)  # type: ignore[no-any-return]
     entry = objects.read(path)
     kernel = None if entry is None else _unpacked(entry, closed, large)
     if kernel is None:
         code: list[bytes] = []
-        kernel = program.compile_simplified(simple, closed, code)
+        with _no_collections():
+            kernel = program.compile_simplified(simple, closed, code)
         if code:  # else another caller has had it, without asking for it
             _keep(path, kernel, code[0], large)
     return kernel
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Leave cycles of objects alone for a while: to look for them, among all that a process has, is
+    a twentieth of the time that a program takes, whose objects are needed to its end."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _place(simple: ClosedProgram) -> tuple[Path | None, list[np.ndarray]]:

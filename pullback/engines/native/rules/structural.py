@@ -16,7 +16,7 @@ from ....ops.stacking import stack, unstack
 from ....ops.structural import broadcast_in_dim, iota, reshape, rev, squeeze, transpose
 from ..buffers import Buffer, address, strides_of
 from ..lowering import Lowering, Rule, Value
-from ..nodes import CHEAP, DEEP, Applied, Counting, InMemory, Node, Scalar
+from ..nodes import CHEAP, DEEP, Applied, Counting, InMemory, Node, Scalar, stored
 from ..registers import Lanes
 from ..text import Code, Index
 
@@ -86,6 +86,10 @@ def _through(low: Lowering, node: Node, shape: Sequence[int], view: View) -> Nod
         seen = view(node.buffer)
         return None if seen is None else InMemory(seen)
     assert isinstance(node, Applied)
+    if stored(node):
+        assert node.sink is not None
+        seen = view(node.sink.buffer)
+        return None if seen is None else InMemory(seen)
     if _to_be_kept(node):
         return None
     arguments = []
