@@ -349,6 +349,20 @@ def test_hessian_patterns():
     assert sparse.pattern(lambda x: jnp.sum(x) ** 2, of="hessian")(x).nnz == 25
 
 
+def test_hessian_patterns_of_loops():
+    """The counter is known backward too."""
+
+    def chain(x):
+        return lax.fori_loop(
+            0, x.size - 1, lambda i, s: s + (x[i + 1] - x[i] ** 2) ** 2, jnp.float64(0)
+        )
+
+    x = jnp.ones(300)
+    found = sparse.pattern(chain, of="hessian")(x)
+    assert found.nnz == 3 * 300 - 2
+    assert (abs(found.tocoo().row - found.tocoo().col) <= 1).all()
+
+
 def test_large_and_dense_patterns_cost_little():
     n = 100_000
     x = pullback.ShapeDtypeStruct((n,), jnp.float64)

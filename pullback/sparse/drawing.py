@@ -13,6 +13,7 @@ from ..core.errors import error
 from ..core.lazy import lazy
 from .colouring import Colouring
 from .derivatives import Plan, SparseDerivative, as_pattern, jacobian
+from .symmetric import recovered_by_star
 
 pyplot = lazy("matplotlib.pyplot")
 
@@ -109,6 +110,8 @@ def _groups(pattern: Any, rows: Any, colouring: Colouring | None) -> Any:
     """For each nonzero the number of the product that it is read from."""
     if colouring is None:
         return np.full(pattern.nnz, -1)
+    if colouring.kind == "star":  # from the transposed place, where another is in the way
+        return recovered_by_star(pattern, colouring.columns).places // pattern.shape[0]
     from_columns = from_rows = None
     if colouring.columns is not None:
         from_columns = colouring.columns[pattern.indices]

@@ -23,23 +23,95 @@ MOST = 30_000_000
 """Entries of a table. Where a union would have more, its sets become the set of all inputs."""
 
 
+FEW = 30_000
+"""Up to so many entries NumPy unites rows by sorting; SciPy's products are faster beyond, and have
+a cost of their own of 0.2 ms, which would be most of the time in unrolled loops."""
+
+
+class Table:
+    """Rows of sorted numbers of inputs, one after the other in `indices`; row i begins at
+    `indptr[i]`.
+    """
+
+    __slots__ = ("indices", "indptr", "inputs")
+
+    def __init__(self, indptr: Any, indices: Any, inputs: int) -> None:
+        self.indptr, self.indices, self.inputs = indptr, indices, inputs
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def counts(self) -> Any:
+        """How many entries each row has as it is written."""
+        return self.indptr[1:] - self.indptr[:-1]
+
+    def take(self, ids: Any) -> Table:
+        """The rows of these numbers."""
+        starts = self.indptr[ids]
+        counts = self.indptr[ids + 1] - starts
+        indptr = np.zeros(len(ids) + 1, np.int64)
+        np.cumsum(counts, out=indptr[1:])
+        places = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts)
+        return Table(indptr, self.indices[places], self.inputs)
+
+    def matrix(self) -> Any:
+        """The rows as a CSR matrix of bools."""
+        return csr(self.indices, self.indptr, (len(self), self.inputs))
+
+    def united(self, groups: Any, ids: Any, size: int) -> Table:
+        """A table of `size` rows, each the union of those `ids` whose group it is."""
+        total = int(self.counts()[ids].sum())
+        if total > FEW:
+            ones = np.ones(len(ids), bool)
+            chosen = scipy_sparse.csr_array((ones, (groups, ids)), shape=(size, len(self)))
+            found = (chosen @ self.matrix()).tocsr()
+            found.sort_indices()
+            return Table(found.indptr.astype(np.int64), found.indices.astype(np.int64), self.inputs)
+        parts = self.take(ids)
+        keys = np.repeat(groups, parts.counts()) * np.int64(self.inputs) + parts.indices
+        keys = np.unique(keys)
+        rows, indices = np.divmod(keys, max(1, self.inputs))
+        indptr = np.zeros(size + 1, np.int64)
+        np.cumsum(np.bincount(rows, minlength=size), out=indptr[1:])
+        return Table(indptr, indices, self.inputs)
+
+
+def stacked(tables: Sequence[Table]) -> Table:
+    """The rows of all tables."""
+    starts, at = [np.zeros(1, np.int64)], 0
+    for t in tables:
+        starts.append(t.indptr[1:] + (at - t.indptr[0]))
+        at = int(starts[-1][-1]) if len(t) else at
+    indices = [t.indices[t.indptr[0] : t.indptr[-1]] for t in tables]
+    return Table(np.concatenate(starts), np.concatenate(indices), tables[0].inputs)
+
+
+def _reserved(inputs: int) -> Table:
+    return Table(np.zeros(3, np.int64), np.zeros(0, np.int64), inputs)
+
+
+def _others(t: Table) -> Table:
+    """All rows but the first two."""
+    return Table(t.indptr[2:], t.indices, t.inputs)
+
+
 class IndexSets:
     """One set of inputs for each element of an array.
 
     Args:
       ids: the row of each element, an integer array of the array's shape.
-      rows: the sets, a CSR matrix of bools with a column for each input.
+      rows: the sets. A row is empty only if it is one of the first two.
     """
 
     __slots__ = ("ids", "rows")
 
-    def __init__(self, ids: Any, rows: Any) -> None:
+    def __init__(self, ids: Any, rows: Table) -> None:
         self.ids, self.rows = ids, rows
 
     @property
     def inputs(self) -> int:
         """How many inputs there are."""
-        return int(self.rows.shape[1])
+        return self.rows.inputs
 
     @property
     def flat(self) -> Any:
@@ -51,18 +123,18 @@ class IndexSets:
         return IndexSets(np.asarray(ids), self.rows)
 
     def counts(self) -> Any:
-        """The number of entries in each row of the table."""
-        counts = np.diff(self.rows.indptr).astype(np.int64)
+        """The number of inputs in each row of the table."""
+        counts = self.rows.counts()
         counts[FULL] = self.inputs
         return counts
 
     def total(self) -> int:
-        """The number of entries in the sets of all elements."""
+        """The number of inputs in the sets of all elements together."""
         return int(self.counts()[self.flat].sum())
 
     def is_empty(self) -> bool:
         """Whether no element depends on any input."""
-        return not self.counts()[self.flat].any()
+        return not self.ids.any()
 
     def matrix(self, name: str = "pattern") -> Any:
         """A CSR matrix of bools: a row for each element, a column for each input."""
@@ -78,24 +150,25 @@ class IndexSets:
         rows = self.rows
         if (self.flat == FULL).any():
             n = self.inputs
-            everything = csr(np.arange(n), np.array([0, n]), (1, n))
-            rows = scipy_sparse.vstack([rows[:FULL], everything, rows[FULL + 1 :]], format="csr")
-        found = rows[self.flat]
-        found.sort_indices()
-        return found
+            ends = np.array([0, 0, n], np.int64)
+            rows = stacked([Table(ends, np.arange(n), n), _others(rows)])
+        return rows.take(self.flat).matrix()
 
 
 def csr(indices: Any, indptr: Any, shape: tuple[int, int]) -> Any:
-    """A CSR matrix of bools that has these entries."""
-    data = np.ones(len(indices), bool)
-    return scipy_sparse.csr_array((data, indices, indptr), shape=shape)
+    """A CSR matrix of bools that has these entries, sorted in each row."""
+    kind = np.int32 if max(*shape, len(indices)) < 2**31 else np.int64
+    parts = (np.ones(len(indices), bool), indices.astype(kind), indptr.astype(kind))
+    found = scipy_sparse.csr_array(parts, shape=shape)
+    found.has_canonical_format = True
+    return found
 
 
 def singletons(shape: tuple[int, ...], start: int, inputs: int) -> IndexSets:
     """Elements that are inputs themselves, numbered from `start`."""
     size = int(np.prod(shape))
-    indptr = np.concatenate([np.zeros(2, np.int32), np.arange(size + 1, dtype=np.int32)])
-    rows = csr(np.arange(start, start + size, dtype=np.int32), indptr, (size + 2, inputs))
+    indptr = np.concatenate([np.zeros(2, np.int64), np.arange(size + 1)])
+    rows = Table(indptr, np.arange(start, start + size), inputs)
     return IndexSets(np.arange(2, size + 2).reshape(shape), rows)
 
 
@@ -113,8 +186,8 @@ def one_table(sets: Sequence[IndexSets | None], shapes: Sequence[Any]) -> list[I
     starts, total = {}, 2
     for t in tables:
         starts[id(t)] = total - 2
-        total += t.shape[0] - 2
-    rows = scipy_sparse.vstack([tables[0][:2], *(t[2:] for t in tables)], format="csr")
+        total += len(t) - 2
+    rows = stacked([_reserved(tables[0].inputs), *map(_others, tables)])
     found = []
     for s, shape in zip(sets, shapes, strict=True):
         if s is None:
@@ -127,19 +200,16 @@ def one_table(sets: Sequence[IndexSets | None], shapes: Sequence[Any]) -> list[I
 
 def compact(sets: IndexSets) -> IndexSets:
     """The same sets without the rows that no element has, and full ones under their number."""
-    counts = np.diff(sets.rows.indptr)
-    ids = sets.ids
+    counts, ids = sets.rows.counts(), sets.ids
     full = counts == sets.inputs
-    if full.any() and sets.inputs:
-        full[EMPTY] = False
+    if sets.inputs and full.any():
         ids = np.where(full[ids], FULL, ids)
     used = np.zeros(len(counts), bool)
     used[ids.reshape(-1)] = True
     used[:2] = True
-    kept = int(used.sum())
-    if 2 * kept > len(counts):
+    if 2 * int(used.sum()) > len(counts):
         return IndexSets(ids, sets.rows)
-    return IndexSets((np.cumsum(used) - 1)[ids], sets.rows[np.flatnonzero(used)])
+    return IndexSets((np.cumsum(used) - 1)[ids], sets.rows.take(np.flatnonzero(used)))
 
 
 def union(sets: Sequence[IndexSets | None], shape: tuple[int, ...]) -> IndexSets | None:
@@ -162,22 +232,21 @@ def _union(a: IndexSets, b: IndexSets) -> IndexSets:
     open_ = np.flatnonzero((x != y) & (np.minimum(x, y) > FULL))
     if open_.size:
         x, y = x[open_], y[open_]
-        k = a.rows.shape[0]
+        k = len(a.rows)
         pairs, place = np.unique(x * k + y, return_inverse=True)
         x, y = pairs // k, pairs % k
-        counts = a.counts()
+        counts = a.rows.counts()
         if int((counts[x] + counts[y]).sum()) > MOST:
             out[open_] = FULL
         else:
-            new = a.rows[x] + a.rows[y]
-            a = IndexSets(a.ids, scipy_sparse.vstack([a.rows, new], format="csr"))
+            groups = np.arange(len(pairs))
+            both = np.concatenate([groups, groups]), np.concatenate([x, y])
+            a = IndexSets(a.ids, stacked([a.rows, a.rows.united(*both, len(pairs))]))
             out[open_] = k + place
     return compact(IndexSets(out.reshape(a.ids.shape), a.rows))
 
 
-def gathered(
-    groups: Any, ids: Any, rows: Any, shape: tuple[int, ...], pairs_unique: bool = False
-) -> IndexSets:
+def gathered(groups: Any, ids: Any, rows: Table, shape: tuple[int, ...]) -> IndexSets:
     """For each element of an array of `shape` the union of those `ids` whose group it is."""
     size = int(np.prod(shape))
     groups, ids = np.asarray(groups).reshape(-1), np.asarray(ids).reshape(-1)
@@ -185,26 +254,21 @@ def gathered(
     full[groups[ids == FULL]] = True
     keep = (ids > FULL) & ~full[groups]
     groups, ids = groups[keep], ids[keep]
-    if not pairs_unique and groups.size:
-        k = rows.shape[0]
+    counts = rows.counts()
+    if int(counts[ids].sum()) > FEW:
+        k = len(rows)
         pairs = np.unique(groups * np.int64(k) + ids)
         groups, ids = pairs // k, pairs % k
-    counts = np.diff(rows.indptr).astype(np.int64)
-    weight = np.bincount(groups, counts[ids], size) if groups.size else np.zeros(size)
-    if weight.sum() > MOST:  # first those that are probably full, then all
-        inputs = rows.shape[1]
-        full |= weight >= inputs / 2 if weight[weight < inputs / 2].sum() <= MOST else weight > 0
-        keep = ~full[groups]
-        groups, ids = groups[keep], ids[keep]
-    chosen = scipy_sparse.csr_array(
-        (np.ones(len(ids), bool), (groups, ids)), shape=(size, rows.shape[0])
-    )
-    new = (chosen @ rows).tocsr()
-    new.sort_indices()
-    table = scipy_sparse.vstack([rows[:2], new], format="csr")
+        weight = np.bincount(groups, counts[ids], size)
+        if weight.sum() > MOST:  # first those that are probably full, then all
+            heavy = weight >= rows.inputs / 2
+            full |= heavy if weight[~heavy].sum() <= MOST else weight > 0
+            keep = ~full[groups]
+            groups, ids = groups[keep], ids[keep]
+    new = rows.united(groups, ids, size)
     out = np.where(full, FULL, np.arange(2, size + 2))
-    out[~full & (np.diff(new.indptr) == 0)] = EMPTY
-    return compact(IndexSets(out.reshape(shape), table))
+    out[~full & (new.counts() == 0)] = EMPTY
+    return compact(IndexSets(out.reshape(shape), stacked([_reserved(rows.inputs), new])))
 
 
 def reduced(sets: IndexSets, axes: Sequence[int], keep: bool = False) -> IndexSets:
@@ -246,6 +310,7 @@ __all__ = [
     "EMPTY",
     "FULL",
     "IndexSets",
+    "Table",
     "csr",
     "empty",
     "gathered",

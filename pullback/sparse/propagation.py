@@ -53,9 +53,13 @@ def propagate(closed: ClosedProgram, inputs: Sequence[Value]) -> list[Value]:
 def step(primitive: Any, params: Any, ins: Sequence[Value], types: Any) -> list[Value]:
     """The values of the results of one equation."""
     if all(v.sets is None for v in ins):
-        inner = _opened(primitive, params)
-        if inner is not None and not all(v.is_known for v in ins):
-            return propagate(inner, ins)  # some of its results may be known
+        known = [v.is_known for v in ins]
+        if any(known) and not all(known):  # some of the results may be known, as counters are
+            inner = _opened(primitive, params)
+            if inner is not None:
+                return propagate(inner, ins)
+            if primitive is scan_p:
+                return scanned(Call(primitive, params, ins, types), propagate)
         return evaluated(primitive, params, ins, types)
     call = Call(primitive, params, ins, types)
     found = CONTROL.get(primitive)
