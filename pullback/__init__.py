@@ -154,10 +154,16 @@ __getattr__, __dir__ = _submodules(
         "profiler",
         "sparse",
         "stages",
+        "taylor_mode",
         "test_util",
         "tools",
         "typing",
     ],
+    {
+        "derivative_tensor": "taylor_mode",
+        "jet": "experimental.jet",
+        "taylor": "taylor_mode",
+    },
 )
 
 __version__ = "0.1.0"

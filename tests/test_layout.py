@@ -97,6 +97,7 @@ LAYERS = [
     "debug",
     "ad_checkpoint",
     "experimental",
+    "taylor_mode",
     "implicit",
     "sparse",
     "curvature",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import util
 from types import ModuleType
 from typing import Any
@@ -25,14 +25,19 @@ class lazy:
         return getattr(self._module, attribute)
 
 
-def submodules(package: str, names: Iterable[str]) -> tuple[Any, Any]:
+def submodules(
+    package: str, names: Iterable[str], members: Mapping[str, str] | None = None
+) -> tuple[Any, Any]:
     """`__getattr__` and `__dir__` of a package whose parts are imported when first used.
 
-    A part that has no file yet is an AttributeError, as any other missing name.
+    A part that has no file yet is an AttributeError, as any other missing name. `members` are
+    functions with the part that holds them, such as ``{"jet": "experimental.jet"}``.
     """
-    parts = frozenset(names)
+    parts, held = frozenset(names), dict(members or {})
 
-    def __getattr__(name: str) -> ModuleType:
+    def __getattr__(name: str) -> Any:
+        if name in held:
+            return getattr(importlib.import_module(f"{package}.{held[name]}"), name)
         if name in parts:
             full = f"{package}.{name}"
             try:
@@ -44,6 +49,6 @@ def submodules(package: str, names: Iterable[str]) -> tuple[Any, Any]:
 
     def __dir__() -> list[str]:
         found = [n for n in parts if util.find_spec(f"{package}.{n}") is not None]
-        return sorted({*found, *vars(sys.modules[package])})
+        return sorted({*found, *held, *vars(sys.modules[package])})
 
     return __getattr__, __dir__

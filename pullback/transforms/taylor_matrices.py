@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops.contraction import matmul
+from ..ops.elementwise import convert_element_type
 from ..ops.linalg import adjoint, cholesky
 from ..ops.matrix_functions import expm, expm_frechet, sqrtm, sylvester
 from ..ops.schur import commutator_solve
@@ -44,10 +45,14 @@ for _primitive in (
 def _sqrtm(u: Series, order: int) -> Series:
     # v v = u, so that v0 v_k + v_k v0 is known.
     v: Series = [sqrtm(u[0])]
+    u = [
+        None if c is None else convert_element_type(c, new_dtype=v[0].dtype, weak_type=False)
+        for c in u
+    ]
     for k in range(1, order + 1):
         known = total(product(v[j], v[k - j], matmul) for j in range(1, k))
         rest = less(u[k], known)
-        v.append(None if rest is None else sqrtm.jvp([u[0]], [rest], v[0]))
+        v.append(None if rest is None else sylvester(v[0], v[0], rest, tol=0.0))
     return v
 
 
