@@ -167,7 +167,7 @@ def test_random_programs(program):
 
 
 @tried(40)
-@given(programs(steps=8, also=STAGED))
+@given(programs(steps=8, also=[*STAGED, *LOOPS]))
 def test_second_derivatives_of_random_programs(program):
     total, args = total_of(program), arrays(program.arguments(generator()))
     count = len(args)
@@ -361,6 +361,15 @@ def test_hessian_patterns_of_loops():
     found = sparse.pattern(chain, of="hessian")(x)
     assert found.nnz == 3 * 300 - 2
     assert (abs(found.tocoo().row - found.tocoo().col) <= 1).all()
+
+    def repeated(x):  # how often is not known
+        limit = jnp.sum(x)
+        start = (jnp.float64(0), x)
+        rounds = lambda c: (c[0] + 1, jnp.sin(c[1]) * c[1])  # noqa: E731
+        return jnp.sum(lax.while_loop(lambda c: c[0] < limit, rounds, start)[1])
+
+    found = sparse.pattern(repeated, of="hessian")(x)
+    assert found.nnz == 300 and (found != scipy.sparse.eye_array(300, dtype=bool)).nnz == 0
 
 
 def test_large_and_dense_patterns_cost_little():

@@ -63,10 +63,29 @@ def scanned(call: Call, propagate: Propagate) -> list[Value]:
         return _as_values(call, dense(call))
     if any(once.carry) and n <= MOST_ROUNDS:
         return _multiplied(call, once, consts, carry, xs)
+    return _any_rounds(call, once, consts, carry, xs)
+
+
+def counted(call: Call, propagate: Propagate) -> list[Value]:
+    """A scan of which some number of steps is done, which its first operand says."""
+    params = call.params
+    nc, nk = params["num_consts"], params["num_carry"]
+    _, *ins = call.ins
+    consts, carry, xs = ins[:nc], ins[nc : nc + nk], ins[nc + nk :]
+    once = _round(params["jaxpr"], consts, carry, xs, propagate)
+    if once is None:
+        return _as_values(call, dense(call))
+    return _any_rounds(call, once, consts, carry, xs)
+
+
+def _any_rounds(
+    call: Call, once: Round, consts: list[Value], carry: list[Value], xs: list[Value]
+) -> list[Value]:
+    """The results of a scan of which only the matrix of a step is known."""
     last = _closed(once, consts, carry, [_any_of(x) for x in xs]) if any(once.carry) else carry
     if last is None:
         return _as_values(call, dense(call))
-    ys = [_stacked(once, i, call, consts, last, xs) for i in range(nk, len(call.outs))]
+    ys = [_stacked(once, i, call, consts, last, xs) for i in range(len(carry), len(call.outs))]
     if any(y is _TOO_MANY for y in ys):
         return _as_values(call, dense(call))
     kept = [s.sets if a else None for s, a in zip(last, once.carry, strict=True)]
@@ -310,4 +329,4 @@ def _followed(
     return None
 
 
-__all__ = ["equations", "repeated", "scanned"]
+__all__ = ["counted", "equations", "repeated", "scanned"]

@@ -14,6 +14,7 @@ from typing import Any
 from ..control.branches import cond_p
 from ..control.callbacks import Callback
 from ..control.checkpoint import checkpoint_p, name_p
+from ..control.counted import counted_scan_p
 from ..control.custom import custom_lin, no_forward_mode
 from ..control.scan import scan_p
 from ..control.while_loop import while_p
@@ -26,7 +27,7 @@ from ..ops.elementwise import Elementwise
 from ..ops.identities import Identity, device_put
 from .combining import COMBINING, FAMILIES, constant, elementwise
 from .index_sets import union
-from .loops import repeated, scanned
+from .loops import counted, repeated, scanned
 from .moving import MOVING, dense, sparse_product, unchanged
 from .values import Call, Rule, Value, evaluated
 
@@ -149,6 +150,7 @@ CONTROL: dict[Any, Any] = {
     cond_p: _branches,
     scan_p: scanned,
     while_p: repeated,
+    counted_scan_p: counted,
     custom_lin: _backward_only,
 }
 
