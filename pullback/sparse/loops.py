@@ -226,10 +226,13 @@ def _stacked(
     for place, s in enumerate(sets):
         flat = s.ids.reshape(n, -1) if place >= count else s.flat[None]
         columns.append(np.broadcast_to(flat, (n, flat.shape[1])))
-    ids = np.concatenate(columns, 1)[:, pattern.indices]
+    every = np.concatenate(columns, 1)
+    alike = bool((every == every[0]).all())  # then one round says it for all
+    each = every[:1] if alike else every
     rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
-    groups = np.arange(n)[:, None] * prod(t.shape[1:]) + rows
-    return gathered(groups, ids, sets[0].rows, t.shape)
+    groups = np.arange(len(each))[:, None] * prod(t.shape[1:]) + rows
+    found = gathered(groups, each[:, pattern.indices], sets[0].rows, (len(each), *t.shape[1:]))
+    return found.moved(np.broadcast_to(found.ids, t.shape))
 
 
 def _any_of(x: Value) -> Value:
