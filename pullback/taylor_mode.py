@@ -77,7 +77,7 @@ def derivative_tensor(fun: Callable[..., Any], order: int) -> Callable[[Any], An
 
     Args:
       fun: a function of one real float array of n elements; its result is a pytree of arrays.
-      order: d, at least 1. The weights grow with it: beyond 6 or so digits are lost.
+      order: d, at least 1. The weights grow with it: at order 7 three digits are lost.
 
     Returns:
       A function of the array, of shape S. For each array of the result, of shape T, it gives one of

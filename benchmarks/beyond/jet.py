@@ -139,7 +139,7 @@ def section() -> str:
         "## Taylor mode",
         "",
         f"A derivative along a line through a tanh network ({widths}, float32): the time of a "
-        "call, how many times that of `jet` it is, and the time of the first call, which traces and "
+        "call, how many times that of `jet` it is, and that of the first call, which traces and "
         "compiles.",
         "",
         "| order | run | method | a call | over `jet` | first call |",
