@@ -1172,9 +1172,17 @@ def test_explain():
 
 
 def test_engines_that_are_not_there():
-    for name in ("xla", "abacus", 3):
+    for name in ("abacus", 3):
         with pytest.raises(ValueError, match="engine"):
             pullback.jit(lambda x: x, engine=name)
+
+
+def test_without_jaxlib(monkeypatch):
+    from pullback.engines import choice
+
+    monkeypatch.setattr(choice, "jaxlib_is_installed", lambda: False)
+    with pytest.raises(ValueError, match=r"needs the package jaxlib.*not installed"):
+        pullback.jit(lambda x: x, engine="xla")
 
 
 def test_a_program_without_native_code():
