@@ -379,6 +379,43 @@ def test_vjp_of_quantities():
         assert float(block.value.value) == 6
 
 
+# ---- objects that also hold integers
+
+
+@custom_types.differentiable
+@pb.tree_util.register_dataclass
+@dataclass
+class Counted:
+    x: object
+    moves: object
+
+    def zero_tangent(self):
+        return jnp.zeros_like(self.x)
+
+    def retract(self, v):
+        return Counted(self.x + v, self.moves)
+
+    def local(self, other):
+        return other.x - self.x
+
+
+def test_integers_in_objects_stay_as_they_are():
+    c = Counted(jnp.array([1.0, 2.0]), jnp.array(3))
+
+    def f(c):
+        return Counted(c.x * c.moves, c.moves + 1)
+
+    y, dy = pb.jvp(f, (c,), (jnp.ones(2),))
+    assert int(y.moves) == 4
+    np.testing.assert_array_equal(dy, [3, 3])
+    _, f_vjp = pb.vjp(f, c)
+    np.testing.assert_array_equal(f_vjp(jnp.ones(2))[0], [3, 3])
+    _, f_jvp = pb.linearize(f, c)
+    np.testing.assert_array_equal(f_jvp(jnp.ones(2)), [3, 3])
+    g = pb.grad(lambda c: jnp.sum(c.x**2), allow_int=True)(c)
+    np.testing.assert_array_equal(g, [2, 4])
+
+
 # ---- others pay nothing
 
 

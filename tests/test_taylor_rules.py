@@ -374,6 +374,24 @@ def test_constants_have_no_series(example):
     assert all(s[1] is None for s in expand(call, args, 1))
 
 
+def first_order_examples():
+    return [
+        e
+        for e in EXAMPLES
+        if e.primitive.name in ONLY_FIRST and e.order >= 1 and e.smooth and "float64" in e.dtypes
+    ]
+
+
+@pytest.mark.parametrize("example", first_order_examples(), ids=repr)
+def test_where_only_the_first_derivative_is_there(example):
+    call, args = function_of(example, np.dtype("float64")), []
+    tangents = example.tangents("float64", np.random.default_rng(0))
+    for x, t in zip(example.args("float64"), tangents, strict=True):
+        moves = dtypes.is_inexact(x.dtype)
+        args.append([HostArray(x), HostArray(np.asarray(t)) if moves else None])
+    check(call, args, 1)
+
+
 def test_python_functions_are_refused():
     def called(x):
         return pb.pure_callback(lambda y: np.asarray(y), pb.ShapeDtypeStruct((), jnp.float64), x)
