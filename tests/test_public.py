@@ -16,7 +16,7 @@ OPEN = (
     "ad_checkpoint debug dtypes errors extend flatten_util lax nn numpy random sharding test_util "
 )
 OPEN += "tree tree_util callbacks custom_batching custom_derivatives debug experimental.checkify "
-OPEN += "implicit monitoring naming profiler stages switches "
+OPEN += "curvature implicit monitoring naming profiler stages switches "
 OPEN += "experimental.sparse experimental.ode experimental.jet image dlpack ffi export ref "
 OPEN += "scipy.linalg scipy.signal scipy.optimize scipy.ndimage scipy.fft scipy.special scipy.stats"
 
@@ -49,7 +49,7 @@ def test_what_is_public_and_a_module():
              "extend", "symbolic_zeros",
              "jacobians", "linear", "mapping", "ops", "placement", "segments", "shard_mapping",
              "transforms", "callbacks", "compat", "environment", "halves", "naming", "switches",
-             "watching", "static_arguments", "dispatch",
+             "watching", "static_arguments", "dispatch", "accumulation",
              "custom_types", "edges", "taylor_mode",
-             "mode_switching", "implicit", "sparse"}  # fmt: skip
+             "mode_switching", "implicit", "sparse", "curvature"}  # fmt: skip
     assert set(MODULES) - inner <= SHARED

@@ -149,6 +149,7 @@ DIFFERENT = {
     "jax.experimental.sparse.BCOO.sum": ANY,
     "jax.experimental.sparse.BCSR.transpose": ANY,
     "jax.experimental.sparse.random_bcoo": "JAX's float64 warns where there are 32 bits only",
+    "jax.jacobian": "it has the mode too",
     "jax.jit": "it can name the engine too",
     "jax.lax.cond": "both of its forms have their own parameters: cond(pred, x, f, y, g) too",
     "jax.lax.random_gamma_grad": ANY,
