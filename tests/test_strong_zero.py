@@ -1,13 +1,17 @@
 """strong_zero: a cotangent or tangent that is exactly zero stays zero."""
 
+import contextlib
 import itertools
 
 import numpy as np
 import pytest
+from properties import arrays, function_of, label, pull, push, random_like, same, values
 
 import pullback as pb
 import pullback.numpy as jnp
+from examples import EXAMPLES
 from pullback import lax
+from pullback.core.settings import override
 from pullback.ops.strong import strong_conv_general_dilated, strong_dot_general
 
 INF, NAN = np.inf, np.nan
@@ -170,6 +174,37 @@ def test_it_agrees_with_the_second_where_in_jax():
     with pb.strong_zero():
         got = pb.grad(plain)(jnp.asarray(X))
     np.testing.assert_allclose(got, real_jax.grad(safe)(np.float32(X)), rtol=1e-5)
+
+
+EVERY = [
+    pytest.param(e, d, id=label(e, d))
+    for e in EXAMPLES
+    if e.smooth and e.order
+    for d in ([np.dtype("float64")] if np.dtype("float64") in e.dtypes else [])
+]
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize(("example", "dtype"), EVERY)
+def test_every_primitive(example, dtype):
+    """Both modes give one derivative where all is finite; also with lines kept, and both."""
+    function, args = function_of(example, dtype), arrays(example.args(dtype))
+    rng = np.random.default_rng(0)
+    ts = arrays(example.tangents(dtype, rng))
+    if all(t is None for t in ts):
+        pytest.skip("it has no derivative")
+    jt = values(push(function, args, ts))
+    ct = arrays(random_like(jt, rng))
+    back = values(pull(function, args, ct))
+    lines = override("pullback_source_lines", True)
+    both = contextlib.ExitStack()
+    for mode in (pb.strong_zero(), lines, both):
+        with mode:
+            if mode is both:
+                both.enter_context(pb.strong_zero())
+                both.enter_context(override("pullback_source_lines", True))
+            same(label(example, dtype), "jvp", values(push(function, args, ts)), jt, 1e-12)
+            same(label(example, dtype), "vjp", values(pull(function, args, ct)), back, 1e-12)
 
 
 # ---- sums of products
