@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hypothesis
 import numpy as np
 import pytest
 import scipy.sparse
+from hypothesis import HealthCheck, given
+from programs import STAGED, programs
+from test_random_programs import function_of as run_of
 
 import pullback
 import pullback.numpy as jnp
@@ -14,6 +18,7 @@ from pullback.experimental.sparse import BCOO
 from pullback.sparse import derivatives
 
 ROUNDING = 1e-12
+COUNT = hypothesis.settings.default.max_examples // 8
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +42,7 @@ def points(*shape, seed=0):
 def close(got, want, tolerance=ROUNDING):
     got = got.toarray() if scipy.sparse.issparse(got) else got
     want = np.asarray(want)
-    np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * max(1, np.abs(want).max()))
+    np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * max(1, np.abs(want).max(initial=0)))
 
 
 # ---- functions from the literature
@@ -170,6 +175,27 @@ def test_a_result_can_be_changed_in_place():
     first.data[:] = 0
     first.eliminate_zeros()
     close(jacobian(x), want)
+
+
+@hypothesis.settings(max_examples=max(60, COUNT), suppress_health_check=list(HealthCheck))
+@given(programs(steps=8, also=STAGED))
+def test_random_programs(engine, program):
+    if engine == "native":  # which has no code for some operations
+        pullback.config.update("pullback_engine", "auto")
+    hypothesis.assume(all(v.dtype == np.float64 for v in program.inputs))
+    args = [jnp.asarray(x) for x in program.arguments(np.random.default_rng(4))]
+    run = run_of(program)
+
+    def f(*xs):
+        return [jnp.real(y) for y in run(*xs)]
+
+    everything = tuple(range(len(args)))
+    sizes = [int(np.prod(v.shape)) for v in program.inputs]
+    rows = []
+    for y, blocks in zip(f(*args), pullback.jacfwd(f, everything)(*args), strict=True):
+        rows.append(np.hstack([np.reshape(b, (y.size, n)) for b, n in zip(blocks, sizes)]))
+    # Numbers up to 8 are cancelled in up to 8 steps.
+    close(sparse.jacobian(f, everything)(*args), np.vstack(rows), 100 * ROUNDING)
 
 
 # ---- trees, arguments, types
@@ -359,13 +385,13 @@ def test_given_patterns():
     want = pullback.jacfwd(broyden)(x)
     known = np.asarray(want) != 0
     wider = known | np.eye(6, k=3, dtype=bool)
-    for given in (
+    for pattern in (
         known,
         wider,
         scipy.sparse.csc_array(known),
         BCOO.fromdense(jnp.asarray(known * 1.0)),
     ):
-        found = sparse.jacobian(broyden, pattern=given)(x)
+        found = sparse.jacobian(broyden, pattern=pattern)(x)
         close(found, want)
     assert found.nnz == known.sum()
     close(sparse.hessian(rosenbrock, pattern=known)(x), rosenbrock_hessian(x))
