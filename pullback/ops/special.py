@@ -83,7 +83,7 @@ class ErfInv(Special):
 
     def eval(self, x: Any) -> Any:
         if x.dtype == np.float64:
-            return scipy.erfinv(x)
+            return np.copysign(scipy.erfinv(x), x)  # SciPy has 0 at -0
         if x.dtype == np.float32:
             return _erf_inv_single(x)
         return _erf_inv_single(x.astype(np.float32)).astype(x.dtype)

@@ -230,8 +230,10 @@ def _wide(x: np.ndarray) -> np.ndarray:
 
 
 def _sizes(x: np.ndarray) -> np.ndarray:
-    size = np.abs(_wide(x)).astype(np.longdouble)
-    return np.asarray(np.where(np.isfinite(size), size, 0))
+    """Of a complex number those of the parts that are finite: the parts are summed apart."""
+    wide = _wide(x)
+    parts = [np.abs(p).astype(np.longdouble) for p in (wide.real, wide.imag)]
+    return np.asarray(sum(np.where(np.isfinite(p), p, 0) for p in parts))
 
 
 def _inner_eps(dtype: np.dtype) -> float:
