@@ -467,6 +467,29 @@ def test_linear_systems(method):
     close(pb.jit(pb.grad(lambda b: solved(A, b) @ CT))(RIGHT), turned, 1e-8)
 
 
+def test_richardson_is_the_iteration_of_the_derivative():
+    n = 100
+    a = 0.5 * RNG.normal(size=(n, n)) / np.sqrt(n)
+
+    def solved(b):
+        return fixed_point(lambda x: jnp.tanh(a @ x) + b, jnp.zeros(n), linear_solve="richardson")
+
+    b, ct = RNG.normal(size=n), RNG.normal(size=n)
+    slope = 1 - np.tanh(a @ np.asarray(solved(b))) ** 2
+    close(pb.vjp(solved, b)[1](ct)[0], np.linalg.solve(np.eye(n) - (slope[:, None] * a).T, ct))
+    far = custom_linear_solve(lambda x: 3 * x, jnp.ones(100), "richardson")
+    assert np.isnan(far).all()
+
+
+def test_auto_has_a_second_method_where_the_first_fails():
+    def turned(x):  # a rotation by a right angle: r . A r = 0, which bicgstab divides by
+        return jnp.concatenate([-x[50:], x[:50]])
+
+    b = RNG.normal(size=100)
+    assert np.isnan(custom_linear_solve(turned, b, "bicgstab")).all()
+    close(custom_linear_solve(turned, b), np.concatenate([b[50:], -b[:50]]))
+
+
 def test_symmetric_systems_of_trees():
     h = A @ A.T / 90 + np.eye(90)
 

@@ -59,6 +59,8 @@ class Closed:
         types = [*unknowns.types, *map(type_of, leaves)]
         self.body: Body = trace_function(function, in_tree, types, name)
         self.unknowns, self.leaves = unknowns, leaves
+        # Here and not in `fixed`, which loops call: derivatives must not get into a loop at all.
+        self.still = lax.stop_gradient((self.body.consts, leaves))
         self.depends = any(isinstance(x, Tracer) for x in (*self.body.consts, *leaves))
 
     @property
@@ -72,7 +74,7 @@ class Closed:
 
     def fixed(self, x: Any) -> Any:
         """The same, where nothing but `x` counts as variable."""
-        return self._run(x, *lax.stop_gradient((self.body.consts, self.leaves)))
+        return self._run(x, *self.still)
 
     def result(self, flat: Any) -> Any:
         """A flat result in the containers that the function gives."""

@@ -53,7 +53,7 @@ def fixed_point(
         function ``solver(f, x0)`` of `f` without its arguments; it may be Python code where values
         are known, and its result is taken as it is.
       tol: the iteration ends when ``norm(f(x) - x) <= tol * (1 + norm(x))``; for "newton", when its
-        step is that short.
+        step is that short. The derivative's linear system is solved as exactly.
       maxiter: the most iterations: by default 1000, or 200 for "anderson" and 50 for "newton".
       linear_solve: the method for the derivative's linear system: one of `custom_linear_solve`.
       has_info: whether to return a pair of the last x, converged or not, and the `Info` of the
@@ -101,7 +101,7 @@ def fixed_point(
     def residual(x: Any) -> Any:
         return x - closed.moving(x)
 
-    x = with_derivatives(residual, x, closed.depends, Linear(linear_solve))
+    x = with_derivatives(residual, x, closed.depends, Linear(linear_solve, tol))
     if info is not None:
         x = finished(x, info, has_info, name, _FIX)
     return (unknowns.unravel(x), info) if has_info else unknowns.unravel(x)

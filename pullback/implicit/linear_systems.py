@@ -44,10 +44,12 @@ def custom_linear_solve(
         solution is differentiated with respect to them.
       b: the right side: a pytree of float or complex arrays.
       solve: "dense" builds the matrix, one product for each column; "cg" is for symmetric positive
-        definite systems, "gmres" and "bicgstab" are for any, and "normal" is conjugate gradients on
-        the normal equations, for systems that the others fail on. "auto" is "dense" for up to 64
-        unknowns and "gmres" for more ("cg" with `symmetric`). Or a function ``solve(matvec, b)``,
-        which serves the transposed system too.
+        definite systems, "bicgstab" and "gmres" are for any, and "normal" is conjugate gradients on
+        the normal equations, for systems that the others fail on. "richardson" repeats
+        ``x + b - matvec(x)``, the cheapest for the derivative of a fixed point that the plain
+        iteration finds. "auto" is "dense" for up to 64 unknowns, and for more "bicgstab" ("cg" with
+        `symmetric`), with "gmres" where that fails. Or a function ``solve(matvec, b)``, which
+        serves the transposed system too.
       tol: the residual to stop at, relative to the norm of `b`.
       maxiter: the most iterations; for "gmres", the most restarts, of 40 products each.
       symmetric: promise that the system is symmetric and positive definite.
@@ -123,7 +125,7 @@ class Linear:
         """The method for so many unknowns."""
         if self.method != "auto":
             return self.method
-        return "dense" if n <= DENSE else "cg" if self.symmetric else "gmres"
+        return "dense" if n <= DENSE else "cg" if self.symmetric else "auto"
 
 
 def _chosen(method: Any) -> Any:
@@ -165,9 +167,36 @@ def _checked(raw: Any, product: Product, b: Any, options: Linear) -> Any:
     """The solution, or NaN if its residual is large."""
     tol = tolerance(options.tol, b.dtype)
     x = raw(product, b, tol, options.maxiter)
+    return x * jnp.where(_is_solved(product, x, b, tol), 1, jnp.nan).astype(x.dtype)
+
+
+def _is_solved(product: Product, x: Any, b: Any, tol: Any) -> Any:
     allowed = jnp.maximum(10 * tol, np.sqrt(dtypes.finfo(b.dtype).eps))
-    good = size(b - product(x)) <= allowed * size(b)
-    return x * jnp.where(good, 1, jnp.nan).astype(x.dtype)
+    return size(b - product(x)) <= allowed * size(b)
+
+
+def _auto(product: Product, b: Any, tol: Any, maxiter: Any) -> Any:
+    """The quick one, and the steady one where it fails."""
+    x = _bicgstab(product, b, tol, maxiter)
+    good = _is_solved(product, x, b, tol)
+    return lax.cond(good, lambda: x, lambda: _gmres(product, b, tol, None))
+
+
+def _richardson(product: Product, b: Any, tol: Any, maxiter: Any) -> Any:
+    most = 1000 if maxiter is None else maxiter
+    limit = tol * size(b)
+
+    def goes_on(state: Any) -> Any:
+        _, r, k = state
+        off = size(r)
+        return (off > limit) & (k < most) & jnp.isfinite(off)
+
+    def step(state: Any) -> Any:
+        x, r, k = state
+        x = x + r
+        return x, b - product(x), k + 1
+
+    return lax.while_loop(goes_on, step, (jnp.zeros_like(b), b, 0))[0]
 
 
 def _cg(product: Product, b: Any, tol: Any, maxiter: Any) -> Any:
@@ -194,11 +223,12 @@ def _normal(product: Product, b: Any, tol: Any, maxiter: Any) -> Any:
 
 
 _METHODS: dict[str, Any] = {
-    "auto": None,
+    "auto": _auto,
     "dense": None,
     "cg": _cg,
     "gmres": _gmres,
     "bicgstab": _bicgstab,
+    "richardson": _richardson,
     "normal": _normal,
 }
 
