@@ -43,8 +43,7 @@ def logm(matrix: pb.Array) -> pb.Array:
     """
     n = matrix.shape[0]
     one, roots = jnp.eye(n, dtype=matrix.dtype), 6
-    for _ in range(roots):
-        matrix = _square_root(matrix)
+    matrix = pb.lax.fori_loop(0, roots, lambda _, m: _square_root(m), matrix)
     rest = matrix - one
     weights = (*_WEIGHTS, *_WEIGHTS[1::-1])
     terms = [w * jnp.linalg.solve(t * rest + one, rest) for t, w in zip(_NODES, weights)]
@@ -58,10 +57,12 @@ _WEIGHTS = 0.11846344252809454, 0.23931433524968324, 0.28444444444444444
 
 def _square_root(a: pb.Array) -> pb.Array:
     """By the iteration of Denman and Beavers (1976), which needs products and inverses only."""
-    y, z = a, jnp.eye(a.shape[0], dtype=a.dtype)
-    for _ in range(9):
-        y, z = (y + jnp.linalg.inv(z)) / 2, (z + jnp.linalg.inv(y)) / 2
-    return y
+
+    def step(_: int, roots: tuple[pb.Array, pb.Array]) -> tuple[pb.Array, pb.Array]:
+        y, z = roots
+        return (y + jnp.linalg.inv(z)) / 2, (z + jnp.linalg.inv(y)) / 2
+
+    return pb.lax.fori_loop(0, 9, step, (a, jnp.eye(a.shape[0], dtype=a.dtype)))[0]
 
 
 @custom_types.differentiable

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops.contraction import matmul
-from ..ops.elementwise import convert_element_type
-from ..ops.linalg import adjoint, cholesky
+from ..ops.eigen import eigh
+from ..ops.elementwise import convert_element_type, mul, real, sub
+from ..ops.linalg import adjoint, cholesky, diagonal, for_columns, for_rows
 from ..ops.matrix_functions import expm, expm_frechet, sqrtm, sylvester
 from ..ops.schur import commutator_solve
 from ..ops.slicing import concatenate, slice_along
+from ..ops.spectral import inverse_gaps
 from ..ops.structural import zeros_of
 from ..ops.tridiagonal import tridiagonal_solve
-from .taylor import RULES, Series
+from .taylor import RULES, Series, by_derivative, divided, scaled
 from .taylor_rules import less, product, rule, total
 
 
@@ -119,3 +121,52 @@ _SQUARINGS = 64
 """More than doubles can hold."""
 
 RULES[expm_frechet] = _expm_frechet
+
+
+# ---- eigenvalues
+
+
+def _eigh(primitive: Any, args: Any, order: int, params: Any) -> list[Series]:
+    # With v_k = v_0 c_k, of x v = v w at t^k: s_k = c_k w_0 - w_0 c_k + w_k, where s_k is what the
+    # lower coefficients leave. So w_k is its diagonal; beside it c_k is s_k over the gaps of
+    # w_0. The diagonal of c_k follows from that of v^H v', which the forward rule makes zero.
+    (x,) = args
+    v_0, w_0 = primitive(x[0], **params)
+    if v_0.shape[-1] != v_0.shape[-2]:  # a part of all
+        return by_derivative(primitive, args, order, params)  # type: ignore[no-any-return]
+    left = adjoint(v_0)
+    inverse = inverse_gaps(sub(for_columns(w_0, v_0), for_rows(w_0, v_0)), 0)
+    v, w = [v_0], [w_0]
+    for k in range(1, order + 1):
+        known = total(product(x[j], v[k - j], matmul) for j in range(1, k + 1))
+        moved = total(product(v[j], w[k - j], _by_columns) for j in range(1, k))
+        rest = less(known, moved)
+        s = None if rest is None else matmul(left, rest)
+        w.append(None if s is None else _real(diagonal(s)))
+        turn = product(s, inverse)
+        inner = total(
+            scaled(product(v[j], v[k - j], _columns_products), k - j) for j in range(1, k)
+        )
+        v_k = total([product(v_0, turn, matmul), product(v_0, divided(inner, -k), _by_columns)])
+        v.append(v_k)
+    return [v, w]
+
+
+RULES[eigh] = _eigh
+
+
+def _by_columns(x: Any, numbers: Any) -> Any:
+    """Each column of a matrix times its number, which may be real where the matrix is complex."""
+    scale = for_columns(numbers, x)
+    if scale.dtype != x.dtype:
+        scale = convert_element_type(scale, new_dtype=x.dtype, weak_type=False)
+    return mul(x, scale)
+
+
+def _columns_products(x: Any, y: Any) -> Any:
+    """The inner product of each column of `x` with that of `y`."""
+    return diagonal(matmul(adjoint(x), y))
+
+
+def _real(x: Any) -> Any:
+    return real(x) if x.dtype.kind == "c" else x
