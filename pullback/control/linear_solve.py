@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import error
 from ..core.primitive import Linear
-from ..core.program import ClosedProgram
+from ..core.program import ClosedProgram, Program, Var
 from ..core.trace import inside
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
@@ -67,6 +67,21 @@ class CustomLinearSolve(ProgramPrimitive):
     def eval(self, *xs: Any, const_lengths: Counts, jaxprs: Solvers) -> Any:
         groups = const_lengths.split(xs)
         return numpy_engine.compiled(jaxprs.solve)(*groups[2], *groups[4])
+
+    def lowered_program(self, types: Sequence[ArrayType], params: Any) -> ClosedProgram:
+        """What an engine runs: the solver, which leaves the constants of the others aside."""
+        counts, solve = params["const_lengths"], params["jaxprs"].solve
+        first = counts.matvec + counts.vecmat
+        key = ("lowered", counts, tuple(types))
+        if key not in solve.cache:
+            before, rest = types[:first], types[first + counts.solve :]
+            behind, p = rest[: counts.transpose_solve], solve.program
+            own, b = p.invars[: counts.solve], p.invars[counts.solve :]
+            invars = [*map(Var, before), *own, *map(Var, behind), *b]
+            program = Program(p.constvars, invars, p.outvars, p.eqns, name=p.name)
+            solve.cache[key] = ClosedProgram(program, solve.consts)
+        found: ClosedProgram = solve.cache[key]
+        return found
 
     def shown(self, params: dict[str, Any]) -> dict[str, Any]:
         programs = tuple(p for p in params["jaxprs"] if p is not None)
