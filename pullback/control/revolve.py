@@ -18,6 +18,7 @@ def reach(slots: int, sweeps: int) -> int:
     """How many steps can be reversed with so many states kept, none done more than `sweeps` times.
 
     Example:
+      >>> from pullback.control.revolve import reach
       >>> reach(3, 2)
       10
     """
@@ -28,6 +29,7 @@ def sweeps_needed(steps: int, slots: int) -> int:
     """How often a step must be done at most.
 
     Example:
+      >>> from pullback.control.revolve import sweeps_needed
       >>> sweeps_needed(10, 3), sweeps_needed(11, 3)
       (2, 3)
     """
@@ -43,6 +45,7 @@ def advanced_steps(steps: int, slots: int) -> int:
     """How many steps are done to reach states that were not kept: ``P(steps, slots)``.
 
     Example:
+      >>> from pullback.control.revolve import advanced_steps
       >>> advanced_steps(10, 3), advanced_steps(10, 1)
       (15, 45)
     """
@@ -54,6 +57,7 @@ def first_stretch(steps: int, slots: int) -> int:
     """How many steps to go before the next state is kept, of `steps` > 1.
 
     Example:
+      >>> from pullback.control.revolve import first_stretch
       >>> first_stretch(10, 3)
       4
     """
