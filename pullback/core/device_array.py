@@ -32,7 +32,7 @@ class DeviceArray(HostArray):
         raise NotImplementedError
 
     @property
-    def _value(self) -> Any:  # type: ignore[override]
+    def _value(self) -> Any:
         if self._host is None:
             self._host = self.fetch()
         return self._host
