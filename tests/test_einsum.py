@@ -396,3 +396,13 @@ def test_x64():
     with enable_x64():
         x = numbers(2, 3, dtype="float64")
         same(einsum("ij,kj->ik", x, x), x @ x.T, 1e-14)
+
+
+@pytest.mark.parametrize("shapes", [((65, 1), (1, 1)), ((1, 1), (1, 65)), ((1,), (1, 65))])
+def test_zero_times_infinity_is_no_number(shapes):
+    x, y = (np.zeros(s, np.float32) for s in shapes)
+    large = x if x.size > 1 else y
+    large.reshape(-1)[[3, 4]] = np.inf, np.nan
+    found = np.asarray(matmul(x, y)).reshape(-1)
+    assert np.isnan(found[[3, 4]]).all()
+    assert not found[:3].any()
