@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ....control.branches import cond_p
+from ....control.counted import counted_scan_p
 from ....control.scan import scan_p
 from ....control.while_loop import while_p
 from ....core.program import Equation
 from ..lowering import Lowering, Rule, types_of
 from ..text import Word
 from ..types import ints
-from .elementwise import compare, like
+from .elementwise import compare, convert, like
 from .structural import broadcast, reshaped
 
 
@@ -45,6 +46,16 @@ def _while(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 def _scan(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     """A while loop with a counter; outputs are written row by row."""
+    steps = low.code.constant(np.int64(eq.params["length"]))
+    return _steps(low, eq, steps, args)
+
+
+def _counted_scan(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    """A scan of as many steps as the first argument says."""
+    return _steps(low, eq, convert(low.code, args[0], np.int64), args[1:])
+
+
+def _steps(low: Lowering, eq: Equation, steps: Word, args: Sequence[Word]) -> Sequence[Word]:
     code, p = low.code, eq.params
     nc, nk, length = p["num_consts"], p["num_carry"], p["length"]
     consts, carry, xs = args[:nc], args[nc : nc + nk], args[nc + nk :]
@@ -60,16 +71,18 @@ def _scan(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     state = [code.constant(np.int64(0)), *carry, *ys]
 
     def goes_on(i: Word, *rest: Word) -> Sequence[Word]:
-        return [compare(code, "LT", i, code.constant(np.int64(length)))]
+        return [compare(code, "LT", i, steps)]
 
     def step(i: Word, *rest: Word) -> Sequence[Word]:
         k = i
+        one = like(code, i, 1)
         if p["reverse"]:
-            k = code.op("subtract", [code.constant(np.int64(length - 1)), i], (), np.int64)
+            left = code.op("subtract", [steps, i], (), np.int64)
+            k = code.op("subtract", [left, one], (), np.int64)
         elements = [_row(low, x, k) for x in xs]
         outs = low.closed(body, [*consts, *rest[:nk], *elements])
         written = [_with_row(low, y, row, k) for y, row in zip(rest[nk:], outs[nk:], strict=True)]
-        return [code.op("add", [i, like(code, i, 1)], (), np.int64), *outs[:nk], *written]
+        return [code.op("add", [i, one], (), np.int64), *outs[:nk], *written]
 
     types = _results(state)
     regions = f"{low.region(types, goes_on).text}, {low.region(types, step).text}"
@@ -91,6 +104,11 @@ def _with_row(low: Lowering, y: Word, row: Word, k: Word) -> Word:
     return low.code.op("dynamic_update_slice", [y, wide, *at], y.shape, y.dtype)
 
 
-RULES: dict[Any, Rule] = {cond_p: _cond, while_p: _while, scan_p: _scan}
+RULES: dict[Any, Rule] = {
+    cond_p: _cond,
+    while_p: _while,
+    scan_p: _scan,
+    counted_scan_p: _counted_scan,
+}
 
 __all__ = ["RULES"]
