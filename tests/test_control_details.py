@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from functools import partial
 from typing import NamedTuple
 
@@ -441,6 +442,58 @@ def test_what_a_function_closes_over_may_change(monkeypatch):
     assert lax.scan(model.step, 0.0, xs)[0] == 9
     for y in (one, 2 * one):
         assert lax.fori_loop(0, 2, lambda i, c: c + y.sum(), 0.0) == 2 * y.sum()  # noqa: B023
+
+
+def test_it_counts_which_function_is_called_where():
+    def first(x):
+        return x + 1
+
+    def second(x):
+        return 3 * x
+
+    def combined(a, b, c):
+        return lambda x: a(x) + b(x) * c(x)
+
+    for wrap in (lambda f: f, pb.jit):
+        for a, b, c in ((first, second, first), (first, second, second), (first, first, second)):
+            f = combined(wrap(a), wrap(b), wrap(c))
+            assert lax.fori_loop(0, 1, lambda i, x: f(x), 2.0) == a(2.0) + b(2.0) * c(2.0)  # noqa: B023
+
+
+def test_attributes_of_classes_and_modules_may_change(monkeypatch):
+    class Settings:
+        factor = 2.0
+
+        @staticmethod
+        def scaled(x):
+            return settings.deep.factor * x
+
+    settings = types.ModuleType("settings")
+    settings.deep = types.ModuleType("settings.deep")
+    settings.deep.factor = 2.0
+    names = {"settings": settings, "Settings": Settings}
+    exec(  # functions whose module and class are globals
+        "def of_class(): return lambda c, x: (c + Settings.factor * x, None)\n"
+        "def of_method(): return lambda c, x: (c + Settings.scaled(x), None)\n"
+        "def of_module(): return lambda c, x: (c + settings.deep.factor * x, None)\n",
+        names,
+    )
+    monkeypatch.setitem(globals(), "settings", settings)  # for the method
+    xs = jnp.arange(3.0)
+    makers = [names[k] for k in ("of_class", "of_method", "of_module")]
+    for factor in (2.0, 3.0):
+        Settings.factor = settings.deep.factor = factor
+        assert [float(lax.scan(make(), 0.0, xs)[0]) for make in makers] == [3 * factor] * 3
+
+
+def test_a_body_with_a_class_of_the_users_is_kept(runs):
+    class State(NamedTuple):
+        x: pb.Array
+        n: int = 0
+
+    for _ in range(3):
+        lax.scan(lambda s, _: (State(2 * s.x, s.n + 1), None), State(1.0), None, length=2)
+    assert runs() == 1
 
 
 def test_a_rule_that_changes_is_seen():

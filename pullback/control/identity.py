@@ -9,6 +9,7 @@ outside, there is no fingerprint, and the program is not kept.
 from __future__ import annotations
 
 import dis
+import sys
 from functools import lru_cache, partial
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -24,7 +25,6 @@ _BY_IDENTITY = (
     HostArray,
     type(None),
     type(...),
-    type,
     np.dtype,
     np.generic,
     np.ufunc,
@@ -47,7 +47,7 @@ class Fingerprint:
     def __init__(self) -> None:
         self.found: list[Any] = []
         self.traced: list[Any] = []
-        self.seen: set[int] = set()
+        self.seen: dict[Any, int] = {}
 
     def codes(self) -> tuple[int, ...]:
         """The identities of the code of the function and of those that it calls."""
@@ -66,6 +66,10 @@ def fingerprint(function: Any) -> Fingerprint | None:
     except _Unknown:
         return None
     return found
+
+
+class _Again:
+    """Stands before the number of an object that was met before."""
 
 
 class _Traced:
@@ -93,7 +97,7 @@ def _equal(x: Any, y: Any) -> bool:
 
 
 def _walk(x: Any, into: Fingerprint) -> None:
-    found, seen = into.found, into.seen
+    found = into.found
     if len(found) > _MOST:
         raise _Unknown
     kind = type(x)
@@ -101,6 +105,8 @@ def _walk(x: Any, into: Fingerprint) -> None:
         _walk_function(x, into)
     elif kind in _BY_VALUE or isinstance(x, _BY_IDENTITY):
         found.append(x)
+    elif isinstance(x, type):
+        _walk_class(x, into)
     elif isinstance(x, Tracer):
         number = next((i for i, t in enumerate(into.traced) if t is x), len(into.traced))
         if number == len(into.traced):
@@ -119,20 +125,50 @@ def _walk(x: Any, into: Fingerprint) -> None:
         _walk((x.func, x.args, x.keywords), into)
     elif kind is ModuleType:
         found.append(x)
-    elif kind.__module__.startswith(_PACKAGE) and id(x) not in seen and hasattr(x, "__wrapped__"):
-        seen.add(id(x))  # a jitted function, or one with rules of its own
-        found.append(x)
-        for part in vars(x).values():
-            if callable(part):
-                _walk(part, into)
-    elif id(x) not in seen:
+    elif _is_ours(kind.__module__) and hasattr(x, "__wrapped__"):
+        if not _is_met_again(x, into):  # a jitted function, or one with rules of its own
+            found.append(x)
+            for part in vars(x).values():
+                if callable(part):
+                    _walk(part, into)
+    else:
         raise _Unknown
 
 
-def _walk_function(f: FunctionType, into: Fingerprint) -> None:
-    if id(f) in into.seen:
+def _is_met_again(x: Any, into: Fingerprint) -> bool:
+    """Whether `x` was met before. Then it is noted which object it is, and what it depends on is
+    not walked again."""
+    key = x if type(x) is tuple else id(x)
+    number = into.seen.get(key)
+    if number is None:
+        into.seen[key] = len(into.seen)
+        return False
+    into.found += [_Again, number]
+    return True
+
+
+def _walk_class(x: type, into: Fingerprint) -> None:
+    """A class is the same as long as its attributes are."""
+    if _is_ours(x.__module__) or x.__module__.partition(".")[0] in sys.stdlib_module_names:
+        into.found.append(x)
         return
-    into.seen.add(id(f))
+    if _is_met_again(x, into):
+        return
+    into.found.append(x)
+    for base in x.__bases__:
+        _walk_class(base, into)
+    for name, value in vars(x).items():
+        part = getattr(value, "__func__", getattr(value, "fget", value))
+        if isinstance(part, (FunctionType, type, list, dict, tuple, np.ndarray, *_BY_VALUE)):
+            if type(part) is FunctionType or not name.startswith("__"):
+                _walk(part, into)
+        elif not name.startswith("__"):
+            into.found.append(part)
+
+
+def _walk_function(f: FunctionType, into: Fingerprint) -> None:
+    if _is_met_again(f, into):
+        return
     if f.__closure__ is None and _is_ours(f.__module__):
         into.found.append(f)
         return
@@ -147,14 +183,25 @@ def _walk_function(f: FunctionType, into: Fingerprint) -> None:
         _walk(content, into)
     names, attributes = _global_names(f.__code__)
     for name in names:
-        if name not in f.__globals__:  # a builtin
-            continue
-        value = f.__globals__[name]
-        _walk(value, into)
-        if type(value) is ModuleType and not _is_ours(value.__name__):
-            for attribute in attributes:
-                if attribute in vars(value):
-                    _walk(vars(value)[attribute], into)
+        if name in f.__globals__:  # otherwise a builtin
+            value = f.__globals__[name]
+            _walk(value, into)
+            if type(value) is ModuleType:
+                _walk_module(value, attributes, into)
+
+
+def _walk_module(x: ModuleType, attributes: tuple[str, ...], into: Fingerprint) -> None:
+    """What a function with these attributes in its code may read of a module."""
+    if _is_ours(x.__name__):
+        return
+    for name in attributes:
+        if name in vars(x):
+            value = vars(x)[name]
+            if type(value) is not ModuleType:
+                _walk(value, into)
+            elif not _is_met_again((value.__name__, attributes), into):
+                into.found.append(value)
+                _walk_module(value, attributes, into)
 
 
 def _is_ours(module: str | None) -> bool:
