@@ -105,6 +105,19 @@ def test_a_scan_mapped_and_differentiated_again(k):
     same(pb.jit(pb.grad(lambda cs: total(f, cs)))(cs), pb.grad(lambda cs: total(g, cs))(cs))
 
 
+@pytest.mark.parametrize("length", [0, 1])
+@pytest.mark.parametrize("k", [1, 3])
+def test_scans_of_no_step_and_of_one(k, length):
+    def f(c, w, xs, **options):
+        c, ys = lax.scan(lambda c, x: (jnp.sin(w @ c) + x, c), c, xs, **options)
+        return c + jnp.sum(ys, 0)
+
+    args = (C, W, XS[:length])
+    for wrap in (lambda f: f, pb.jit):
+        found = wrap(pb.jacrev(lambda *xs: f(*xs, checkpoints=k), (0, 1, 2)))(*args)
+        same(found, pb.jacrev(f, (0, 1, 2))(*args))
+
+
 @pytest.mark.parametrize("k", [1, 2, 4, 25])
 def test_steps_of_a_scan_done_again(k):
     calls = []

@@ -113,7 +113,7 @@ def _scan(
         num_consts=len(body.consts),
         reverse=bool(reverse),
         unroll=int(unroll),
-        **wish,
+        **(wish if length else {}),  # without a step there is nothing to keep
     )
     return init_tree.unflatten(outs[:n]), body.out_tree.children()[1].unflatten(outs[n:])
 
