@@ -9,6 +9,7 @@ from .core.errors import JAXTypeError as JAXTypeError
 from .core.errors import KeyReuseError as KeyReuseError
 from .core.errors import MissingRule as MissingRule
 from .core.errors import NonConcreteBooleanIndexError as NonConcreteBooleanIndexError
+from .core.errors import ProcessLostError as ProcessLostError
 from .core.errors import ProgramError as ProgramError
 from .core.errors import TracerArrayConversionError as TracerArrayConversionError
 from .core.errors import TracerBoolConversionError as TracerBoolConversionError

@@ -16,6 +16,7 @@ PACKAGE = "pullback"
 LAYERS = [
     "core/__init__",
     "core/errors",
+    "core/processes",
     "core/formats",
     "core/processors",
     "core/settings",
@@ -52,6 +53,7 @@ LAYERS = [
     "numpy",
     "segments",
     "ref",
+    "processes",
     "distributed",
     "export",
     "ffi",

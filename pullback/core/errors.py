@@ -38,6 +38,13 @@ class JaxRuntimeError(RuntimeError):
     """
 
 
+class ProcessLostError(JaxRuntimeError):
+    """Another of the processes that work together is gone: killed, cut off, or ended by an error.
+
+    What needs that process cannot be done; what this one has by itself is as it was.
+    """
+
+
 class InconclusiveDimensionOperation(Exception):
     """A comparison of symbolic sizes that is true of some sizes only. Here all sizes are known, so
     nothing raises it; it is there to be caught.
