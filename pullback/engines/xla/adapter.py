@@ -23,6 +23,8 @@ import numpy as np
 from jaxlib import _jax, lapack
 from jaxlib import xla_client as xc
 
+from ...core import processes
+
 PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
 """Dtypes that cannot be read out of a buffer: programs give them as int8 or float32."""
 
@@ -88,7 +90,7 @@ class Client:
     ) -> Executable:
         """The function `main` of a StableHLO module, for one device."""
         options = xc.CompileOptions()
-        if device:
+        if self.devices[device].id:
             assignment = np.asarray([[self.devices[device].id]])
             options.device_assignment = xc.DeviceAssignment.create(assignment)
         devices = xc.DeviceList((self.devices[device],))
@@ -139,6 +141,9 @@ def cpu() -> Client:
     """The CPU."""
     with _lock:
         _prepare()
+        connect = processes.current().connect
+        if connect is not None:
+            return Client(connect(1))
         return Client(xc.make_cpu_client(asynchronous=False))
 
 
