@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .control import traced
+from .core import processes
 from .core.device import CPU, Device
 from .core.errors import error
 from .core.settings import override
@@ -59,18 +60,18 @@ def local_device_count(backend: str | None = None) -> int:
 
 
 def process_index(backend: str | None = None) -> int:
-    """The number of this process: 0."""
-    return 0
+    """The number of this process: 0, unless `distributed.initialize` said another."""
+    return processes.current().index
 
 
 def process_count(backend: str | None = None) -> int:
-    """The number of processes that work together: 1."""
-    return 1
+    """The number of processes that work together: see `distributed.initialize`."""
+    return processes.current().count
 
 
 def process_indices(backend: str | None = None) -> list[int]:
-    """The numbers of all processes: [0]."""
-    return [0]
+    """The numbers of all processes, from 0."""
+    return list(range(processes.current().count))
 
 
 def host_id(backend: str | None = None) -> int:
