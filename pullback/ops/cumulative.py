@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core import dtypes
+from ..core.array import HostArray
 from ..core.errors import error
 from ..core.primitive import CORE, NOT_LINEAR, Primitive
 from ..core.types import ArrayType
@@ -219,7 +220,11 @@ def _scan(combine: Any, xs: list[Any], axis: int) -> list[Any]:
 
 
 def _spread(x: Any, axis: int, start: int, n: int) -> Any:
-    """The elements of `x` at every second of `n` places from `start`, zeros between."""
+    """The elements of `x` at every second of `n` places from `start`, between them zeros that
+    change nothing when they are added: those of floats are negative, for 0 + -0 is 0."""
     high = n - start - (2 * x.shape[axis] - 1)
     config = tuple((start, high, 1) if i == axis else (0, 0, 0) for i in range(len(x.shape)))
-    return pad(x, zero_like(x), padding_config=config)
+    zero = zero_like(x)
+    if dtypes.is_inexact(x.dtype):  # `like` knows one zero only
+        zero = HostArray(np.negative(np.zeros((), x.dtype))[()], True)
+    return pad(x, zero, padding_config=config)

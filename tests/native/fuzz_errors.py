@@ -472,6 +472,21 @@ def _linear(eq: Equation, args: Sequence[Value]) -> Value:
 
 Known = dict[Var, Value]
 
+FLUSHING = False
+"""Whether the engine may take numbers below the normal ones for 0."""
+
+
+def _flushed(v: Value) -> Value:
+    """With the bounds that an engine needs which has no subnormal numbers."""
+    if not FLUSHING or kind(v.x.dtype) not in "fc":
+        return v
+    tiny = 4 * float(ml_dtypes.finfo(_part(v.x.dtype)).tiny)  # a step before may be below
+    parts = (v.x.real, v.x.imag) if kind(v.x.dtype) == "c" else (v.x,)
+    with quiet():
+        near = [(np.abs(p).astype(np.float64) - v.bound() <= tiny) & (p != 0) for p in parts]
+    small = np.logical_or.reduce(near)
+    return Value(v.x, v.bound() + np.where(small, tiny, 0.0)) if np.any(small) else v
+
 
 def run(
     closed: ClosedProgram,
@@ -479,13 +494,13 @@ def run(
     settle: Callable[[Var, Value], Value] | None = None,
 ) -> list[Value]:
     """The outputs. `settle` may replace a value, by what the engine gave and was found right."""
-    known: Known = dict(zip(closed.program.invars, args, strict=True))
+    known: Known = dict(zip(closed.program.invars, map(_flushed, args), strict=True))
     for var, const in zip(closed.program.constvars, closed.consts, strict=True):
-        known[var] = Value(np.asarray(const._value))
+        known[var] = _flushed(Value(np.asarray(const._value)))
     makers: dict[Var, Equation] = {}
     for eq in closed.eqns:
         args = [_read(a, known) for a in eq.invars]
-        outs = _step(eq, args)
+        outs = [_flushed(v) for v in _step(eq, args)]
         if eq.primitive.name in ("add", "sub", "add_any", "reduce_sum"):
             outs = [_with_products(eq, args, outs[0], makers)]
         makers.update(dict.fromkeys(eq.outvars, eq))
@@ -524,7 +539,9 @@ def _with_products(
 
 
 def _read(atom: Any, known: Known) -> Value:
-    return Value(np.asarray(atom.val)) if isinstance(atom, Literal) else known[atom]
+    if isinstance(atom, Literal):
+        return _flushed(Value(np.asarray(atom.val)))
+    return known[atom]
 
 
 def _step(eq: Equation, args: list[Value]) -> list[Value]:

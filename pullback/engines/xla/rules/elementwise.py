@@ -29,7 +29,6 @@ _STABLEHLO = {
     e.div: "divide",
     e.real: "real",
     e.imag: "imag",
-    e.complex_: "complex",
     c.is_finite: "is_finite",
     c.and_: "and",
     c.or_: "or",
@@ -47,7 +46,6 @@ _STABLEHLO = {
     f.exp: "exponential",
     f.expm1: "exponential_minus_one",
     f.log: "log",
-    f.log1p: "log_plus_one",
     f.logistic: "logistic",
     f.sin: "sine",
     f.cos: "cosine",
@@ -65,9 +63,6 @@ _CHLO = {
     f.asin: "asin",
     f.asinh: "asinh",
     f.atan: "atan",
-    f.atanh: "atanh",
-    f.sinh: "sinh",
-    f.cosh: "cosh",
     rounding.nextafter: "next_after",
     special.bessel_i1e: "bessel_i1e",
     special.erf: "erf",
@@ -167,6 +162,65 @@ def _square(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     return [_times(low.code, args[0], args[0])]
 
 
+def _log1p(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    return [log1p(low.code, args[0])]
+
+
+def log1p(code: Code, x: Word) -> Word:
+    """log(1 + x). Of float64 that of XLA is off by 128 units; here log(u) x / (u - 1) with u the
+    rounded 1 + x, whose errors cancel (W. Kahan; Hewlett-Packard, HP-15C Handbook, 1982)."""
+    if x.dtype != np.dtype(np.float64):
+        return code.op("log_plus_one", [x], x.shape, x.dtype)
+    one = like(code, x, 1)
+    u = code.op("add", [x, one], x.shape, x.dtype)
+    # XLA would take (x + 1) - 1 for x.
+    bits = "exponent_bits = 11 : i32, mantissa_bits = 52 : i32"
+    u = code.op("reduce_precision", [u], x.shape, x.dtype, bits)
+    off = code.op("subtract", [u, one], x.shape, x.dtype)
+    log = code.op("log", [u], x.shape, x.dtype)
+    ratio = code.op("divide", [x, off], x.shape, x.dtype)
+    finite = code.op("is_finite", [ratio], x.shape, bool)
+    small = compare(code, "EQ", off, like(code, x, 0))
+    found = code.op("select", [finite, _times(code, log, ratio), log], x.shape, x.dtype)
+    return code.op("select", [small, x, found], x.shape, x.dtype)
+
+
+def _atanh(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    code, (x,) = low.code, args
+    if x.dtype != np.dtype(np.float64):
+        return [code.op("atanh", [x], x.shape, x.dtype, dialect="chlo")]
+    under = code.op("negate", [x], x.shape, x.dtype)
+    parts = [log1p(code, x), log1p(code, under)]
+    whole = code.op("subtract", parts, x.shape, x.dtype)
+    return [_times(code, like(code, x, 0.5), whole)]
+
+
+def _hyperbolic(name: str) -> Rule:
+    """sinh and cosh of large numbers from e^(x/2), where XLA adds log 1/2 to x: 500 units."""
+
+    def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+        code, (x,) = low.code, args
+        wide = _wide(code, x)
+        if x.dtype.kind == "c":
+            return [code.op(name, [x], x.shape, x.dtype, dialect="chlo")]
+        size = code.op("abs", [wide], x.shape, wide.dtype)
+        half = like(code, wide, 0.5)
+        root = code.op("exponential", [_times(code, half, size)], x.shape, wide.dtype)
+        more = _times(code, _times(code, half, root), root)
+        less = code.op("divide", [like(code, wide, 0.25), more], x.shape, wide.dtype)
+        if name == "cosh":
+            return [convert(code, code.op("add", [more, less], x.shape, wide.dtype), x.dtype)]
+        far = code.op("subtract", [more, less], x.shape, wide.dtype)
+        below = compare(code, "LT", wide, like(code, wide, 0))
+        under = code.op("negate", [far], x.shape, wide.dtype)
+        far = code.op("select", [below, under, far], x.shape, wide.dtype)
+        near = code.op("sinh", [wide], x.shape, wide.dtype, dialect="chlo")
+        is_far = compare(code, "GT", size, like(code, wide, 1))
+        return [convert(code, code.op("select", [is_far, far, near], x.shape, wide.dtype), x.dtype)]
+
+    return rule
+
+
 def _digamma(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     """At 0 the side of the pole is that of its sign, where XLA gives NaN."""
     (x,), code = args, low.code
@@ -235,6 +289,13 @@ def _conj(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     return [code.op("conj", [x], shape, dtype, dialect="chlo")]
 
 
+def _complex(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    shape, dtype = low.result(eq)
+    part = np.dtype(f"f{dtype.itemsize // 2}")
+    parts = [convert(low.code, w, part) for w in spread(low.code, args, shape)]
+    return [low.code.op("complex", parts, shape, dtype)]
+
+
 def _convert(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     return [convert(low.code, args[0], low.result(eq)[1])]
 
@@ -280,10 +341,9 @@ def _wide(code: Code, x: Word) -> Word:
     return convert(code, x, np.float32) if x.dtype.name in _WIDENED else x
 
 
-def _pow(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    code, (shape, dtype) = low.code, low.result(eq)
-    x, y = spread(code, args, shape)
-    return [code.op("power", [x, convert(code, y, dtype)], shape, dtype)]
+def power(code: Code, x: Word, y: Word) -> Word:
+    """x to the power y; not of integers."""
+    return code.op("power", [x, y], x.shape, x.dtype)
 
 
 def _exp2(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -315,7 +375,8 @@ def _bitcast(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 
 def _mulhi(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    code, (x, y) = low.code, args
+    code, (shape, _) = low.code, low.result(eq)
+    x, y = spread(code, args, shape)
     bits = 8 * x.dtype.itemsize
     if bits > 32:
         return low.by_definition(eq, args)
@@ -343,13 +404,17 @@ RULES: dict[Any, Rule] = {
     c.min_: _extremum("minimum"),
     c.clamp: _clamp,
     c.bitcast_convert_type: _bitcast,
+    e.complex_: _complex,
     e.conj: _conj,
     e.convert_element_type: _convert,
     e.select_n: _select_n,
     f.integer_pow: _integer_pow,
-    f.pow_: _pow,
     f.exp2: _exp2,
     f.square: _square,
+    f.log1p: _log1p,
+    f.atanh: _atanh,
+    f.sinh: _hyperbolic("sinh"),
+    f.cosh: _hyperbolic("cosh"),
     special.digamma: _digamma,
     rounding.abs_: _abs,
     rounding.sign: _sign,
@@ -358,4 +423,4 @@ RULES: dict[Any, Rule] = {
     mulhi: _mulhi,
 }
 
-__all__ = ["RULES", "compare", "convert", "extremum", "filled", "like", "spread"]
+__all__ = ["RULES", "compare", "convert", "extremum", "filled", "like", "power", "spread"]

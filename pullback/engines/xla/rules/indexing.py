@@ -52,6 +52,10 @@ def _gather(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     code, (x, indices), p = low.code, args, eq.params
     n, sizes, mode = p["dimension_numbers"], p["slice_sizes"], p["mode"]
     shape, dtype = low.result(eq)
+    if not np.prod(shape):  # windows may be wider than an axis that nothing is taken of
+        return [code.constant(np.zeros(shape, dtype))]
+    if any(size > n for size, n in zip(sizes, x.shape, strict=True)):
+        return low.by_definition(eq, args)
     indices = _wide(code, indices)
     numbers = (
         f"#stablehlo.gather<offset_dims = {_listed(n.offset_dims)}, "
