@@ -162,8 +162,8 @@ def _function(eq: Equation, xs: Sequence[np.ndarray]) -> Value:
     out, sure = _reference(eq, xs, dtype)
     if not sure:
         budget += 4.0  # NumPy's own
-    if name == "erfc" and not sure:  # SciPy's, measured: 246 units at 16
-        budget = budget + 2 * np.square(np.clip(xs[0].astype(np.float64), 0, 30))
+    if name == "erfc" and not sure:  # SciPy's, measured: 11 units at 0.9, 246 at 16
+        budget = budget + 8 + 2 * np.square(np.clip(xs[0].astype(np.float64), 0, 30))
         budget = np.where(xs[0] > 26.5, INF, budget)  # 0 where the truth is subnormal
     scale = ulp(out)
     if name in ABSOLUTE:
@@ -420,6 +420,9 @@ def _at_the_ends(eq: Equation, args: Sequence[Value]) -> Value:
             else:
                 off = np.where(equal, 0.0, np.abs(_far(y) - _far(out)))
         e = np.maximum(e, 2 * np.nan_to_num(off, nan=INF, posinf=INF) + base.bound())
+    if kind(out.dtype) in "fc":  # the sign of a zero may come from that of an operand
+        for a in args:
+            e = np.where((out == 0) & (a.bound() > 0), np.maximum(e, _tiny(out.dtype)), e)
     return Value(out, np.asarray(np.where(lost, INF, e)))
 
 
