@@ -60,6 +60,15 @@ class _OneDevice(xc.SingleDeviceSharding):  # type: ignore[misc]
         return _WHOLE
 
 
+_UNCHECKED = {"_skip_checks": True} if "_skip_checks" in xc.array_result_handler.__doc__ else {}
+"""Checks would import jax; from jaxlib 0.11.2 on there are none."""
+
+
+def handler(t: Type, place: Any) -> Any:
+    """What makes buffers of this type, in this place, of the results of a program."""
+    return xc.array_result_handler(t, place, committed=True, **_UNCHECKED)
+
+
 class Client:
     """The devices of one platform."""
 
@@ -111,10 +120,7 @@ class Executable:
         self, client: Client, loaded: Any, place: Any, out_types: Sequence[tuple[Any, Any]]
     ) -> None:
         self.client, self.loaded = client, loaded
-        self._handlers = [
-            xc.array_result_handler(Type(s, d), place, committed=True, _skip_checks=True)
-            for s, d in out_types
-        ]
+        self._handlers = [handler(Type(s, d), place) for s, d in out_types]
         self._execute = loaded.execute_sharded
 
     def __call__(self, buffers: Sequence[Any]) -> Sequence[Any]:
@@ -184,4 +190,4 @@ def version() -> str:
     return str(xc._version)
 
 
-__all__ = ["PACKED", "Client", "Executable", "Type", "cpu", "get", "version"]
+__all__ = ["PACKED", "Client", "Executable", "Type", "cpu", "get", "handler", "version"]
