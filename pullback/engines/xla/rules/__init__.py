@@ -11,6 +11,7 @@ from . import (
     integers,
     keys,
     linalg,
+    linalg_cuda,
     reductions,
     sorting,
     structural,
@@ -30,6 +31,7 @@ RULES = {
     **windows.RULES,
     **keys.RULES,
     **linalg.RULES,
+    **linalg_cuda.RULES,
 }
 
 __all__ = ["RULES"]

@@ -21,7 +21,8 @@ from ..text import Result, Word
 from .elementwise import compare, like
 from .structural import broadcast, counting
 
-_LETTER = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+LETTER = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+"""Of the elements that LAPACK knows."""
 
 
 def _order(rank: int, matrix: bool = True) -> str:
@@ -31,6 +32,26 @@ def _order(rank: int, matrix: bool = True) -> str:
         axes[0], axes[1] = axes[1], axes[0]
     shown = f"dense<[{', '.join(map(str, axes))}]>" if axes else "dense<>"
     return f"{shown} : tensor<{rank}xindex>"
+
+
+def foreign(
+    low: Lowering,
+    target: str,
+    args: Sequence[Word],
+    results: Sequence[Result],
+    options: str,
+    rank: int,
+    aliases: str = "",
+) -> list[Word]:
+    """A function by its name; arrays of this rank are matrices, of which columns lie together."""
+    operands = ", ".join(_order(w.rank, w.rank == rank) for w in args)
+    outs = ", ".join(_order(len(s), len(s) == rank) for s, _ in results)
+    attributes = (
+        f'call_target_name = "{target}", '
+        f"backend_config = {{{options}}}, api_version = 4 : i32, "
+        f"operand_layouts = [{operands}], result_layouts = [{outs}]{aliases}"
+    )
+    return low.code.ops("custom_call", args, results, attributes)
 
 
 def call(
@@ -43,17 +64,12 @@ def call(
     aliases: str = "",
 ) -> list[Word]:
     """A function of LAPACK; arrays of this rank are matrices."""
-    operands = ", ".join(_order(w.rank, w.rank == rank) for w in args)
-    outs = ", ".join(_order(len(s), len(s) == rank) for s, _ in results)
-    attributes = (
-        f'call_target_name = "lapack_{_LETTER[args[0].dtype.name]}{name}", '
-        f"backend_config = {{{options}}}, api_version = 4 : i32, "
-        f"operand_layouts = [{operands}], result_layouts = [{outs}]{aliases}"
-    )
-    return low.code.ops("custom_call", args, results, attributes)
+    target = f"lapack_{LETTER[args[0].dtype.name]}{name}"
+    return foreign(low, target, args, results, options, rank, aliases)
 
 
-def _alias(result: int, operand: int, many: bool = True) -> str:
+def alias(result: int, operand: int, many: bool = True) -> str:
+    """That a result takes the memory of an operand; `many`: there are several results."""
     where = f"[{result}]" if many else "[]"
     return (
         ", output_operand_aliases = [#stablehlo.output_operand_alias<output_tuple_indices = "
@@ -63,10 +79,10 @@ def _alias(result: int, operand: int, many: bool = True) -> str:
 
 def _ready(low: Lowering, x: Word) -> bool:
     """Whether there is a function for these elements on this device, and something to do."""
-    return low.platform == "cpu" and x.dtype.name in _LETTER and x.size > 0
+    return low.platform == "cpu" and x.dtype.name in LETTER and x.size > 0
 
 
-def _where_done(low: Lowering, info: Word, x: Word) -> Word:
+def where_done(low: Lowering, info: Word, x: Word) -> Word:
     """x, or NaN in the matrices where the function failed."""
     code = low.code
     done = compare(code, "EQ", info, like(code, info, 0))
@@ -74,7 +90,8 @@ def _where_done(low: Lowering, info: Word, x: Word) -> Word:
     return code.op("select", [done, x, like(code, x, np.nan)], x.shape, x.dtype)
 
 
-def _triangle(low: Lowering, x: Word, lower: bool) -> Word:
+def triangle(low: Lowering, x: Word, lower: bool) -> Word:
+    """The part of matrices below the diagonal, or above, and the diagonal."""
     code = low.code
     rows, columns = (counting(code, x.shape, np.int32, x.rank - k) for k in (2, 1))
     kept = compare(code, "GE" if lower else "LE", rows, columns)
@@ -87,9 +104,9 @@ def _cholesky(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         return low.by_definition(eq, args)
     results = [(x.shape, x.dtype), (x.shape[:-2], np.int32)]
     found, info = call(
-        low, "potrf_ffi", [x], results, f"uplo = {ord('L')} : ui8", x.rank, _alias(0, 0)
+        low, "potrf_ffi", [x], results, f"uplo = {ord('L')} : ui8", x.rank, alias(0, 0)
     )
-    return [_triangle(low, _where_done(low, info, found), lower=True)]
+    return [triangle(low, where_done(low, info, found), lower=True)]
 
 
 def _triangular_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -106,7 +123,7 @@ def _triangular_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence
     }
     options = ", ".join(f"{k} = {ord(v)} : ui8" for k, v in letters.items())
     return call(
-        low, "trsm_ffi", [a, b], [(b.shape, b.dtype)], options, a.rank, _alias(0, 1, many=False)
+        low, "trsm_ffi", [a, b], [(b.shape, b.dtype)], options, a.rank, alias(0, 1, many=False)
     )
 
 
@@ -118,7 +135,7 @@ def _lu(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     k = min(m, n)
     pivots = ((*stack, k), np.int32)
     results = [(x.shape, x.dtype), pivots, (tuple(stack), np.int32)]
-    found, swaps, info = call(low, "getrf_ffi", [x], results, "", x.rank, _alias(0, 0))
+    found, swaps, info = call(low, "getrf_ffi", [x], results, "", x.rank, alias(0, 0))
     swaps = code.op("subtract", [swaps, like(code, swaps, 1)], swaps.shape, np.int32)
     # A pivot of 0 is no failure; a negative code would be.
     done = compare(code, "GE", info, like(code, info, 0))
@@ -140,8 +157,8 @@ def _eigh(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     name = "heevd_ffi" if x.dtype.kind == "c" else "syevd_ffi"
     options = f"mode = {ord('V')} : ui8, uplo = {ord('L' if p['lower'] else 'U')} : ui8"
     results = [vectors, values, (x.shape[:-2], np.int32)]
-    v, w, info = call(low, name, [x], results, options, x.rank, _alias(0, 0))
-    return [_where_done(low, info, v), _where_done(low, info, w)]
+    v, w, info = call(low, name, [x], results, options, x.rank, alias(0, 0))
+    return [where_done(low, info, v), where_done(low, info, w)]
 
 
 def _svd(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -161,9 +178,9 @@ def _svd(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         (tuple(stack), np.int32),
     ]
     options = f"mode = {ord(mode)} : ui8"
-    _, s, u, v, info = call(low, "gesdd_ffi", [x], results, options, x.rank, _alias(0, 0))
+    _, s, u, v, info = call(low, "gesdd_ffi", [x], results, options, x.rank, alias(0, 0))
     outs = [s, u, v] if p["compute_uv"] else [s]
-    return [_where_done(low, info, w) for w in outs]
+    return [where_done(low, info, w) for w in outs]
 
 
 def _geqrf(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -171,7 +188,7 @@ def _geqrf(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     if not _ready(low, x):
         return low.by_definition(eq, args)
     results = [(x.shape, x.dtype), low.result(eq, 1)]
-    return call(low, "geqrf_ffi", [x], results, "", x.rank, _alias(0, 0))
+    return call(low, "geqrf_ffi", [x], results, "", x.rank, alias(0, 0))
 
 
 def _householder_product(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -179,7 +196,7 @@ def _householder_product(low: Lowering, eq: Equation, args: list[Word]) -> Seque
     if not _ready(low, a) or not taus.size:
         return low.by_definition(eq, args)
     name = "ungqr_ffi" if a.dtype.kind == "c" else "orgqr_ffi"
-    return call(low, name, [a, taus], [(a.shape, a.dtype)], "", a.rank, _alias(0, 0, many=False))
+    return call(low, name, [a, taus], [(a.shape, a.dtype)], "", a.rank, alias(0, 0, many=False))
 
 
 RULES: dict[Any, Rule] = {
@@ -192,4 +209,4 @@ RULES: dict[Any, Rule] = {
     householder_product: _householder_product,
 }
 
-__all__ = ["RULES"]
+__all__ = ["LETTER", "RULES", "alias", "foreign", "triangle", "where_done"]
