@@ -155,7 +155,30 @@ def _sign(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), code = args, low.code
     if x.dtype.kind == "u" or x.dtype.name.startswith("uint"):
         return [convert(code, convert(code, x, bool), x.dtype)]
+    if x.dtype.kind == "c":
+        return [_direction(code, x)]
     return [code.op("sign", args, x.shape, x.dtype)]
+
+
+def _direction(code: Code, x: Word) -> Word:
+    """x / |x|, the parts one by one: the square of |x| may leave the range. 0 of 0; towards the
+    infinite part where one is."""
+    part = np.dtype(f"f{x.dtype.itemsize // 2}")
+    size = code.op("abs", [x], x.shape, part)
+    sides = [code.op(name, [x], x.shape, part) for name in ("real", "imag")]
+    infinite = like(code, size, np.inf)
+    ends = [compare(code, "EQ", code.op("abs", [s], x.shape, part), infinite) for s in sides]
+    one = code.op("xor", ends, x.shape, bool)
+    signs = [code.op("sign", [s], x.shape, part) for s in sides]
+    far = [
+        code.op("select", [end, s, like(code, s, 0)], x.shape, part)
+        for end, s in zip(ends, signs, strict=True)
+    ]
+    near = [code.op("divide", [s, size], x.shape, part) for s in sides]
+    parts = [code.op("select", [one, a, b], x.shape, part) for a, b in zip(far, near, strict=True)]
+    found = code.op("complex", parts, x.shape, x.dtype)
+    nothing = compare(code, "EQ", size, like(code, size, 0))
+    return code.op("select", [nothing, like(code, x, 0), found], x.shape, x.dtype)
 
 
 def _square(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -336,6 +359,14 @@ def _times(code: Code, x: Word, y: Word) -> Word:
     return code.op("multiply", [x, y], x.shape, x.dtype)
 
 
+def readable(code: Code, x: Word) -> Word:
+    """Integers of less than a byte as bytes: XLA has not every operation of them."""
+    name = x.dtype.name
+    if name not in ("int2", "int4", "uint2", "uint4"):
+        return x
+    return convert(code, x, np.uint8 if name.startswith("u") else np.int8)
+
+
 def _wide(code: Code, x: Word) -> Word:
     """16-bit floats as float32: what has several steps is rounded once."""
     return convert(code, x, np.float32) if x.dtype.name in _WIDENED else x
@@ -423,4 +454,14 @@ RULES: dict[Any, Rule] = {
     mulhi: _mulhi,
 }
 
-__all__ = ["RULES", "compare", "convert", "extremum", "filled", "like", "power", "spread"]
+__all__ = [
+    "RULES",
+    "compare",
+    "convert",
+    "extremum",
+    "filled",
+    "like",
+    "power",
+    "readable",
+    "spread",
+]

@@ -14,7 +14,7 @@ from ....ops.structural import reduce_sum
 from ..lowering import Lowering, Rule
 from ..text import Word
 from ..types import ints
-from .elementwise import compare, convert, extremum
+from .elementwise import compare, convert, extremum, readable
 from .structural import counting
 
 Combine = Callable[[Lowering, Word, Word], Word]
@@ -96,7 +96,7 @@ def _place(direction: str, start: Callable[[Any], Any]) -> Rule:
         code, (x,) = low.code, args
         if x.dtype.kind == "c":
             return low.by_definition(eq, args)
-        axis = eq.params["axes"][0]
+        x, axis = readable(code, x), eq.params["axes"][0]
         shape, dtype = low.result(eq)
         place = counting(code, x.shape, dtype, axis)
         begin = [

@@ -16,23 +16,24 @@ from ....ops.elementwise import add, convert_element_type, mul
 from ....ops.sorting import sort, top_k
 from ..lowering import Lowering, Rule
 from ..text import Code, Word
-from .elementwise import compare, convert, like
+from .elementwise import compare, convert, like, readable
 from .structural import counting, cut
 
 
 def _sort(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     code, p = low.code, eq.params
-    keys = p["num_keys"]
+    keys, words = p["num_keys"], [readable(code, x) for x in args]
 
-    def body(*words: Word) -> Sequence[Word]:
-        pairs = [(words[2 * k], words[2 * k + 1]) for k in range(keys)]
+    def body(*two: Word) -> Sequence[Word]:
+        pairs = [(two[2 * k], two[2 * k + 1]) for k in range(keys)]
         return [_before(code, [q for x, y in pairs for q in _comparable(code, x, y)])]
 
-    parameters = [((), w.dtype) for w in args for _ in range(2)]
+    parameters = [((), w.dtype) for w in words for _ in range(2)]
     region = low.region(parameters, body).text
     stable = "true" if p["is_stable"] else "false"
     attributes = f"dimension = {p['dimension']} : i64, is_stable = {stable}"
-    return code.ops("sort", args, [(w.shape, w.dtype) for w in args], attributes, region)
+    found = code.ops("sort", words, [(w.shape, w.dtype) for w in words], attributes, region)
+    return [convert(code, w, x.dtype) for w, x in zip(found, args, strict=True)]
 
 
 def _comparable(code: Code, x: Word, y: Word) -> list[tuple[Word, Word]]:
@@ -73,8 +74,8 @@ def _before(code: Code, pairs: list[tuple[Word, Word]]) -> Word:
 
 
 def _top_k(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    code, (x,), p = low.code, args, eq.params
-    axis, k = p["axis"], p["k"]
+    code, p = low.code, eq.params
+    x, axis, k = readable(code, args[0]), p["axis"], p["k"]
     place = counting(code, x.shape, np.int32, axis)
 
     def body(a: Word, b: Word, i: Word, j: Word) -> Sequence[Word]:
@@ -85,7 +86,8 @@ def _top_k(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     attributes = f"dimension = {axis} : i64, is_stable = true"
     found = code.ops("sort", [x, place], results, attributes, region)
     limits = [k if d == axis else n for d, n in enumerate(x.shape)]
-    return [cut(code, w, [0] * x.rank, limits) for w in found]
+    values, places = (cut(code, w, [0] * x.rank, limits) for w in found)
+    return [convert(code, values, args[0].dtype), places]
 
 
 def _cumulative(combine: Any) -> Rule:
