@@ -275,7 +275,7 @@ class TracedCall:
             lambda: choose(self.closed, wish),
         )
         self.choices[wish] = choice
-        self.is_native |= choice.kernel is not None
+        self.is_native |= choice.kernel is not None or choice.on_arrays is not None
         run = self.runs[wish] = self._run_of(choice)
         return run
 
@@ -299,7 +299,7 @@ class TracedCall:
     def plan(self, args: Any, kwargs: Any, static: Static, now: Combination, wish: str) -> Any:
         """How the entry does calls like this one under these settings; None if it cannot."""
         choice = self.choices.get(wish)
-        if choice is None or choice.on_arrays is not None or entry.why_not():
+        if choice is None or entry.why_not():
             return None
         key = len(args), tuple(kwargs), wish
         if key not in self.plans:
@@ -321,12 +321,17 @@ class TracedCall:
         if choice.kernel is not None:
             return entry_plan.Plan(choice.kernel, call, now, calling.failed(choice.kernel))
         types = entry_plan.Kernel(0, 0, self.closed.in_avals, self.closed.out_avals)
-        return entry_plan.Plan(types, call, now, calling.failed(types), choice.run)
+        fail = calling.failed(types)
+        if choice.on_arrays is None:
+            return entry_plan.Plan(types, call, now, fail, choice.run)
+        compiled = choice.compiled
+        device = entry_plan.Device(*compiled.arrays())
+        return entry_plan.Plan(types, call, now, fail, compiled.on_buffers, device)
 
     def flatten_quickly(self, now: Combination, wish: str) -> None:
         """Let the entry run the program where Python has to take the containers apart."""
         choice = self.choices.get(wish)
-        if choice is None or choice.on_arrays is not None or wish in self.flat or entry.why_not():
+        if choice is None or wish in self.flat or entry.why_not():
             return
         tree = flatten_call(tuple(self.closed.in_avals), {})[1]
         call = entry_plan.Call(tree, flatten((0,) * len(self.weak))[1], len(self.closed.in_avals))

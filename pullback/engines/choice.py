@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import util
@@ -43,8 +43,10 @@ class Choice:
     """From the values of the inputs to those of the outputs, as NumPy holds them."""
     kernel: Any = None
     """The native engine's."""
-    on_arrays: Callable[..., list[Any]] | None = None
+    on_arrays: Callable[..., Sequence[Any]] | None = None
     """The same from arrays to arrays, where the engine has its own."""
+    compiled: Any = None
+    """What the XLA engine made."""
 
 
 def check_wish(engine: Any) -> None:
@@ -156,7 +158,7 @@ def _xla(closed: ClosedProgram) -> Choice:
             got=f"it has no code for {why}",
             fix="leave engine out: the NumPy engine runs every program.",
         ) from None
-    return Choice("xla", "it was asked for", compiled, on_arrays=compiled.on_arrays)
+    return Choice("xla", "it was asked for", compiled, None, compiled.on_arrays, compiled)
 
 
 @cache

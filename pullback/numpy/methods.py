@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -468,6 +469,8 @@ class Methods:
         if isinstance(self, HostArray) and not self.is_deleted():
             aval = self.aval
             self._value = Deleted(aval.shape, aval.dtype, aval.str_short())
+            with suppress(AttributeError):
+                del self._buffer  # a device's copy
 
 
 def _viewed(x: Any, dtype: np.dtype) -> Any:

@@ -126,7 +126,7 @@ def test_other_layouts_are_refused(monkeypatch, threads):
     if threads:
         monkeypatch.setattr(sysconfig, "get_config_var", lambda name: 1)
     else:
-        monkeypatch.setattr(layout, "_slot", lambda name: 16)
+        monkeypatch.setattr(layout, "slot", lambda kind, name: 16)
     layout.find.cache_clear()
     try:
         assert "lock" in entry.why_not() if threads else "layout" in entry.why_not()

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .entry_leaves import Leaves
 from .entry_records import (
     NUMBER_BYTES,
     Build,
     Check,
-    Convert,
     Fetch,
     Head,
     Make,
@@ -23,7 +23,7 @@ from .entry_records import (
     Spec,
 )
 from .entry_writer import NUMPY, OBJECTS, PYTHON, Writer, function
-from .layout import READY, Layout
+from .layout import Layout
 from .text import Module
 
 _MISS = "inttoptr (i64 1 to ptr)"
@@ -76,16 +76,15 @@ def _attribute(c: Writer, owner: str, name: str) -> str:
     return found
 
 
-class _Attempt:
+class _Attempt(Leaves):
     """`attempt(spec, args, nargs, kwnames, combination)`: the call of one program.
 
     The result is a new reference, null with an error set, or 1: these arguments are not for it.
     """
 
     def __init__(self, module: Module, layout: Layout) -> None:
-        self.layout = layout
-        self.c = Writer(module)
-        self.made, self.held, self.depth = (self.c.variable() for _ in range(3))
+        super().__init__(module, layout)
+        self.made, self.depth = (self.c.variable() for _ in range(2))
         self.result = self.c.variable("ptr", _MISS)
 
     def text(self) -> str:
@@ -99,10 +98,6 @@ class _Attempt:
         self.close()
         head = "internal ptr @attempt(ptr %spec, ptr %args, i64 %nargs, ptr %kwnames, ptr %now)"
         return function(f"{head} noinline", self.c)
-
-    def spec(self, field: Spec, kind: str = "i64") -> str:
-        """A field of the program's record."""
-        return self.c.get("%spec", field, kind)
 
     def place(self, field: Spec) -> str:
         """A place in the frame."""
@@ -152,6 +147,8 @@ class _Attempt:
         self.stack = self.place(Spec.AT_STACK)
         self.releases = c.op(f"icmp ne i64 {self.spec(Spec.RELEASES)}, 0")
         self.by_python = c.op(f"icmp ne ptr {self.spec(Spec.RUN, 'ptr')}, null")
+        self.device_class = self.spec(Spec.CLASS, "ptr")
+        self.on_device = c.op(f"icmp ne ptr {self.device_class}, null")
 
     # ---- arguments
 
@@ -159,7 +156,6 @@ class _Attempt:
         """Check all arguments, and write down where their data is."""
         c = self.c
         nodes = self.spec(Spec.NODES, "ptr")
-        self.leaf, self.data = c.variable(), c.variable("ptr", "null")
         with c.each(self.spec(Spec.NODE_COUNT)) as i:
             node = c.record(nodes, i, Node)
             self.check(node, self.fetch(node))
@@ -220,149 +216,6 @@ class _Attempt:
             c.need(c.op(f"icmp sgt i32 {equal}, 0"), "clear")
         c.start(after)
 
-    def check_leaf(self, node: str, x: str, kind: str) -> None:
-        """An array or a number of the right type: its data is written down."""
-        c = self.c
-        wrapped, other, python, value = (c.name(n) for n in ("wrapped", "other", "python", "value"))
-        raw, done = c.name("raw"), c.name("leaf")
-        inner, foreign = c.variable("ptr", "null"), c.variable("i1", "false")
-        c.store("false", foreign, "i1")
-        c.branch(c.same(kind, "@HostArray"), wrapped, other)
-        with c.case(wrapped, value):
-            weak = c.load(x, self.layout.weak)
-            c.need(c.same(weak, c.get(node, Node.WEAK)), "leave")
-            held = c.load(x, self.layout.value)
-            c.need(c.op(f"icmp ne ptr {held}, null"), "leave")
-            c.store(held, inner)
-        c.start(other)
-        c.branch(c.same(kind, c.get(node, Node.PYTHON)), python, raw)
-        with c.case(raw, value):
-            c.need(c.op(f"icmp ne i64 {c.get(node, Node.RAW, 'i64')}, 0"), "leave")
-            c.store(x, inner)
-            with c.when(c.same(kind, "@ndarray")):
-                c.store("true", foreign, "i1")
-                self.narrow(node, x, inner, foreign)
-        with c.case(python, done):
-            self.convert(node, x)
-            with c.when(self.by_python):
-                descr, number = c.get(node, Node.DESCR), c.load(self.data)
-                self.own(c.run("PyArray_Scalar", f"ptr {number}", f"ptr {descr}", "ptr null"))
-        with c.case(value, done):
-            self.check_value(node, c.load(inner))
-            with c.when(self.by_python):
-                c.store(c.load(inner), self.data)
-                # The result may be a view of it, and its owner may change it.
-                with c.when(c.load(foreign, kind="i1")):
-                    self.own(c.run("PyArray_NewCopy", f"ptr {c.load(inner)}", "i32 0"))
-        c.start(done)
-        number = c.bump(self.leaf)
-        c.store(c.load(self.data), c.item(self.pointers, number))
-
-    def narrow(self, node: str, x: str, inner: str, foreign: str) -> None:
-        """An array of 64-bit numbers, where they stand for 32-bit ones, is converted."""
-        c = self.c
-        wide = c.get(node, Node.WIDE)
-        with c.when(c.same(c.load(x, self.layout.descr), wide)):
-            descr = c.get(node, Node.DESCR)
-            c.run("Py_IncRef", f"ptr {descr}")
-            self.own(c.run("PyArray_CastToType", f"ptr {x}", f"ptr {descr}", "i32 0"))
-            c.store(c.load(self.data), inner)
-            c.store("false", foreign, "i1")
-
-    def check_value(self, node: str, x: str) -> None:
-        """A NumPy array, or scalar, of the right type."""
-        c, layout = self.c, self.layout
-        array, scalar, done = c.name("array"), c.name("scalar"), c.name("valued")
-        kind = c.load(x, layout.kind)
-        rank = c.get(node, Node.COUNT, "i64")
-        c.branch(c.same(kind, "@ndarray"), array, scalar)
-        with c.case(scalar, done):
-            c.need(c.same(rank, "0", "i64"), "leave")
-            c.need(c.same(kind, c.get(node, Node.TYPE)), "leave")
-            c.store(c.at(x, layout.number), self.data)
-            with c.when(self.releases):
-                self.hold(x)
-        with c.case(array, done):
-            have = c.op(f"sext i32 {c.load(x, layout.rank, 'i32')} to i64")
-            c.need(c.same(have, rank, "i64"), "leave")
-            c.need(c.same(c.load(x, layout.descr), c.get(node, Node.DESCR)), "leave")
-            dims, wanted = c.load(x, layout.dims), c.get(node, Node.DIMS)
-            with c.each(rank) as i:
-                d = c.load(c.item(dims, i), kind="i64")
-                c.need(c.same(d, c.load(c.item(wanted, i), kind="i64"), "i64"), "leave")
-            self.ready_data(x)
-        c.start(done)
-
-    def ready_data(self, x: str) -> None:
-        """The data of an array, that of a copy if it is not contiguous or not aligned."""
-        c, layout = self.c, self.layout
-        ready, strided, done = c.name("ready"), c.name("strided"), c.name("data")
-        flags = c.op(f"and i32 {c.load(x, layout.flags, 'i32')}, {READY}")
-        fits = c.same(flags, str(READY), "i32")
-        c.branch(c.op(f"or i1 {fits}, {self.by_python}"), ready, strided)
-        with c.case(ready, done):
-            c.store(c.load(x, layout.data), self.data)
-            # Others may take it out of its container while the lock is released.
-            with c.when(self.releases):
-                self.hold(x)
-        with c.case(strided, done):
-            self.own(c.run("PyArray_NewCopy", f"ptr {x}", "i32 0"))
-            c.store(c.load(c.load(self.data), layout.data), self.data)
-        c.start(done)
-
-    def own(self, new: str) -> None:
-        """Take over a new object, or fail; it is what the leaf is."""
-        c = self.c
-        c.need(c.op(f"icmp ne ptr {new}, null"), "fail")
-        c.store(new, c.item(self.held_items, c.bump(self.held)))
-        c.store(new, self.data)
-
-    def hold(self, x: str) -> None:
-        """Keep an object until the call is over."""
-        c = self.c
-        c.run("Py_IncRef", f"ptr {x}")
-        c.store(x, c.item(self.held_items, c.bump(self.held)))
-
-    def convert(self, node: str, x: str) -> None:
-        """A Python number, as an element of the leaf's type."""
-        c, number = self.c, self.layout.number
-        names = {how: c.name(how.name.lower()) for how in Convert if how}
-        after = c.name("converted")
-        offset = c.op(f"mul nuw nsw i64 {c.load(self.leaf, kind='i64')}, {NUMBER_BYTES}")
-        place = c.op(f"getelementptr i8, ptr {self.numbers}, i64 {offset}")
-        c.store(place, self.data)
-        c.go(c.get(node, Node.CONVERT, "i64"), names, "leave")
-        for how, parts in ((Convert.FLOAT32, 1), (Convert.COMPLEX64, 2)):
-            with c.case(names[how], after):
-                for k in range(parts):
-                    wide = c.load(x, number + 8 * k, "double")
-                    narrow = c.op(f"fptrunc double {wide} to float")
-                    c.store(narrow, c.at(place, 4 * k), "float")
-        for how in (Convert.FLOAT64, Convert.COMPLEX128):
-            with c.case(names[how], after):
-                c.store(c.at(x, number), self.data)
-                with c.when(self.releases):
-                    self.hold(x)
-        for how, bits in ((Convert.INT32, 32), (Convert.INT64, 64)):
-            with c.case(names[how], after):
-                self.convert_integer(x, place, bits)
-        with c.case(names[Convert.BOOL], after):
-            is_true = c.op(f"zext i1 {c.same(x, '@True')} to i8")
-            c.store(is_true, place, "i8")
-        c.start(after)
-
-    def convert_integer(self, x: str, place: str, bits: int) -> None:
-        """A Python integer, if it fits; others are left to Python, which says what is wrong."""
-        c = self.c
-        value = c.run("PyLong_AsLongLong", f"ptr {x}")
-        with c.when(c.same(value, "-1", "i64")):
-            c.need(c.same(c.run("PyErr_Occurred"), "null"), "clear")
-        if bits == 32:
-            narrow = c.op(f"trunc i64 {value} to i32")
-            c.need(c.same(c.op(f"sext i32 {narrow} to i64"), value, "i64"), "leave")
-            value = narrow
-        c.store(value, place, f"i{bits}")
-
     # ---- results
 
     def out(self, i: str) -> str:
@@ -400,7 +253,12 @@ class _Attempt:
     def run_kernel(self) -> None:
         """Find scratch memory, and call the kernel; or call the Python function."""
         c = self.c
-        python, machine, ran = c.name("python"), c.name("machine"), c.name("ran")
+        names = ("execute", "other", "python", "machine", "ran")
+        execute, other, python, machine, ran = (c.name(name) for name in names)
+        c.branch(c.op(f"icmp ne ptr {self.spec(Spec.EXECUTE, 'ptr')}, null"), execute, other)
+        with c.case(execute, ran):
+            self.run_device()
+        c.start(other)
         c.branch(self.by_python, python, machine)
         with c.case(python, ran):
             self.run_python()
@@ -417,6 +275,38 @@ class _Attempt:
         c.need(c.op(f"icmp ne ptr {found}, null"), "fail")
         with c.each(self.spec(Spec.OUT_COUNT)) as i:
             value = c.load(c.item(c.at(found, layout.tuple_items), i))
+            c.run("Py_IncRef", f"ptr {value}")
+            c.store(value, c.item(self.results, i))
+        c.release(found)
+
+    def run_device(self) -> None:
+        """Call the program of a device with its buffers."""
+        c, layout = self.c, self.layout
+        fixed = self.spec(Spec.FIXED, "ptr")
+        first = c.load(fixed, layout.size, "i64")
+        number = c.load(self.leaf, kind="i64")
+        given = c.run("PyList_New", f"i64 {c.op(f'add i64 {first}, {number}')}")
+        c.need(c.op(f"icmp ne ptr {given}, null"), "fail")
+        place = c.load(given, layout.list_items)
+        for source, count in ((c.at(fixed, layout.tuple_items), first), (self.pointers, number)):
+            with c.each(count) as i:
+                item = c.load(c.item(source, i))
+                c.run("Py_IncRef", f"ptr {item}")
+                c.store(item, c.item(place, i))
+            place = c.item(place, count)
+        done = c.run("PyObject_CallOneArg", f"ptr {self.spec(Spec.EXECUTE, 'ptr')}", f"ptr {given}")
+        c.release(given)
+        c.need(c.op(f"icmp ne ptr {done}, null"), "clear")  # Python tries again, and explains
+        pair = c.op("alloca [2 x ptr]")
+        c.store(done, pair)
+        c.store(self.spec(Spec.HANDLERS, "ptr"), c.at(pair, 8))
+        call = (f"ptr {self.spec(Spec.METHOD, 'ptr')}", f"ptr {pair}", "i64 2", "ptr null")
+        found = c.run("PyObject_VectorcallMethod", *call)
+        c.release(done)
+        c.need(c.op(f"icmp ne ptr {found}, null"), "clear")
+        items = c.load(found, layout.list_items)
+        with c.each(self.spec(Spec.OUT_COUNT)) as i:
+            value = c.load(c.item(items, i))
             c.run("Py_IncRef", f"ptr {value}")
             c.store(value, c.item(self.results, i))
         c.release(found)
@@ -520,7 +410,37 @@ class _Attempt:
         return c.item(self.stack, left)
 
     def wrap(self, number: str) -> str:
-        """One result as a HostArray."""
+        """One result as an array."""
+        c = self.c
+        there, here, wrapped = c.name("there"), c.name("here"), c.name("wrapped")
+        array = c.variable("ptr", "null")
+        c.branch(self.on_device, there, here)
+        with c.case(there, wrapped):
+            c.store(self.wrap_buffer(number), array)
+        with c.case(here, wrapped):
+            c.store(self.wrap_value(number), array)
+        c.start(wrapped)
+        return c.load(array)
+
+    def wrap_buffer(self, number: str) -> str:
+        """A buffer in an array like the template."""
+        c = self.c
+        place = c.item(self.results, number)
+        template = c.get(self.out(number), Out.TEMPLATE)
+        array = c.run("PyType_GenericAlloc", f"ptr {self.device_class}", "i64 0")
+        c.need(c.op(f"icmp ne ptr {array}, null"), "fail")
+        words = c.op(f"lshr i64 {c.op(f'sub i64 {self.spec(Spec.BYTES)}, 16')}, 3")
+        with c.each(words) as i:
+            value = c.load(c.item(c.at(template, 16), i))
+            c.run("Py_IncRef", f"ptr {value}")
+            c.store(value, c.item(c.at(array, 16), i))
+        slot = c.op(f"getelementptr i8, ptr {array}, i64 {self.spec(Spec.BUFFER)}")
+        c.store(c.load(place), slot)
+        c.store("null", place)
+        return array
+
+    def wrap_value(self, number: str) -> str:
+        """A value of NumPy's in a HostArray."""
         c, layout = self.c, self.layout
         out = self.out(number)
         place = c.item(self.results, number)

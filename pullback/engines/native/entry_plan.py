@@ -28,6 +28,7 @@ from .entry_records import (
     Spec,
 )
 from .kernel import Kernel
+from .layout import slot
 
 STACK_ARENA = 1 << 14
 """Scratch memory up to this size is taken from the stack."""
@@ -56,6 +57,20 @@ class Call:
     """The values of static arguments."""
 
 
+@dataclass
+class Device:
+    """How the arrays of a device are recognised, and made."""
+
+    kind: type
+    """Their class."""
+    slot: str
+    """That of its slots which has the buffer."""
+    templates: list[Any]
+    """For each result an array whose slots it gets; that for the buffer is empty."""
+    direct: tuple[Any, tuple[Any, ...], str, Any] | None = None
+    """What is called without Python: see `Spec.EXECUTE`. It may be called again if it fails."""
+
+
 class Unsuitable(Exception):
     """The entry has no form for this call: it is done by Python."""
 
@@ -70,10 +85,12 @@ class Plan:
         combination: Combination,
         on_error: Callable[[int], Any],
         run: Callable[..., tuple[Any, ...]] | None = None,
+        device: Device | None = None,
     ) -> None:
         """
         Args:
           run: what is called in the place of the kernel, whose types are used then.
+          device: its arrays are taken and made; `run` is a function of their buffers.
 
         Raises:
           Unsuitable: a container is of another kind than tuple, list, dict, None, named tuple.
@@ -85,11 +102,16 @@ class Plan:
         nodes, boxes = _Arguments(self, call, kernel.in_types).rows()
         steps, finish = _results(self, call.out_tree)
         outs = [self._out(t, run is not None) for t in kernel.out_types]
+        if device is not None:
+            for out, template in zip(outs, device.templates, strict=True):
+                out[Out.TEMPLATE] = self.keep(template)
         self._frame(kernel, len(nodes), boxes, len(steps))
         names = [self.keep(name) for name in call.keywords]
         tables = {Spec.NODES: nodes, Spec.OUTS: outs, Spec.BUILD: steps, Spec.NAMES: [names]}
         for place, rows in tables.items():
             self._point(place, self.put([word for row in rows for word in row]))
+        if device is not None:
+            self._set(self._device(device))
         self._set(
             {
                 Spec.COMBINATION: id(combination),
@@ -172,6 +194,17 @@ class Plan:
             Out.WEAK: id(t.weak_type),
         }
         return self.row(Out, fields)
+
+    def _device(self, device: Device) -> dict[Spec, int]:
+        fields = {
+            Spec.CLASS: self.keep(device.kind),
+            Spec.BUFFER: slot(device.kind, device.slot),
+            Spec.BYTES: device.kind.__basicsize__,
+        }
+        if device.direct is not None:
+            places = (Spec.EXECUTE, Spec.FIXED, Spec.METHOD, Spec.HANDLERS)
+            fields |= {p: self.keep(x) for p, x in zip(places, device.direct, strict=True)}
+        return fields
 
     def _frame(self, kernel: Kernel, nodes: int, boxes: int, steps: int) -> None:
         ins, outs = len(kernel.in_types), len(kernel.out_types)
@@ -280,6 +313,7 @@ class _Arguments:
             Node.WIDE: 0 if wide == t.dtype else self.plan.keep(wide),
             Node.PYTHON: 0 if python is None else id(python),
             Node.CONVERT: convert,
+            Node.AVAL: self.plan.keep(t),
         }
 
     def static(self, value: Any, where: dict[Any, int]) -> None:
@@ -362,4 +396,4 @@ def _only_names(kind: Any) -> bool:
     return made_here and getattr(code, "co_filename", "").startswith("<string")
 
 
-__all__ = ["KEPT_SCRATCH", "STACK_ARENA", "Call", "Plan", "Unsuitable"]
+__all__ = ["KEPT_SCRATCH", "STACK_ARENA", "Call", "Device", "Plan", "Unsuitable"]

@@ -27,6 +27,13 @@ class Spec(IntEnum):
     """A Python function of NumPy arrays, or null: it is called in the place of a kernel."""
     ON_HEAP = 29
     """Whether the frame is too large for the stack."""
+    CLASS = 30
+    """Of the arrays of a device, or null: if not, RUN is a function of their buffers."""
+    BUFFER, BYTES = 31, 32
+    """Where such an array has its buffer, and how many bytes it takes."""
+    EXECUTE, FIXED, METHOD, HANDLERS = range(33, 37)
+    """Where EXECUTE is not null, it is called in the place of RUN, with a list: the items of the
+    tuple FIXED, and the buffers. Of what that gives, METHOD is called with HANDLERS: a list."""
 
 
 class Node(IntEnum):
@@ -34,12 +41,15 @@ class Node(IntEnum):
 
     FETCH, PARENT, INDEX, CHECK, SLOT, TYPE, COUNT = range(7)
     DESCR, WIDE, WEAK, DIMS, RAW, PYTHON, CONVERT = range(7, 14)
+    AVAL = 14
 
 
 class Out(IntEnum):
     """One result."""
 
     SCALAR, RANK, DIMS, DESCR, AVAL, WEAK = range(6)
+    TEMPLATE = 6
+    """An array of a device without its buffer: a result is as this one."""
 
 
 class Build(IntEnum):

@@ -14,6 +14,7 @@ from .text import Code, Module
 PYTHON = {
     "PyObject_GetAttr": "ptr (ptr, ptr)",
     "PyObject_Vectorcall": "ptr (ptr, ptr, i64, ptr)",
+    "PyObject_VectorcallMethod": "ptr (ptr, ptr, i64, ptr)",
     "PyObject_CallOneArg": "ptr (ptr, ptr)",
     "PyObject_RichCompareBool": "i32 (ptr, ptr, i32)",
     "PyErr_Clear": "void ()",

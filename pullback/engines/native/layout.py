@@ -44,6 +44,8 @@ class Layout:
     """Of a HostArray: the slots `_value`, `_weak` and `_aval`."""
     weak: int = 0
     aval: int = 0
+    buffer: int = 0
+    """Of a HostArray: the slot `_buffer`, which may be empty."""
 
 
 READY = 0x101
@@ -61,8 +63,8 @@ def find() -> Layout | str:
         return "the machine does not have little-endian words of 64 bits"
     if object.__basicsize__ != 16:
         return "objects have other heads than usual"
-    value = _slot("_value")
-    found = Layout(value=value, weak=_slot("_weak"), aval=_slot("_aval"))
+    slots = {name: slot(HostArray, f"_{name}") for name in ("value", "weak", "aval", "buffer")}
+    found = Layout(**slots)
     for check in (_containers_fit, _numbers_fit, _arrays_fit, _host_arrays_fit):
         if not check(found):
             return f"the layout of objects is unknown ({check.__name__.strip('_')} is false)"
@@ -74,12 +76,12 @@ def word(address: int) -> int:
     return ctypes.c_uint64.from_address(address).value
 
 
-def _slot(name: str) -> int:
-    """The offset of a slot of HostArray: where a new object appears when it is set; else 0."""
-    x = HostArray.__new__(HostArray)
+def slot(kind: type, name: str) -> int:
+    """The offset of a slot of a class: where a new object appears when it is set; else 0."""
+    x: Any = kind.__new__(kind)  # type: ignore[call-overload]
     mark = object()
     setattr(x, name, mark)
-    places = range(16, HostArray.__basicsize__, 8)
+    places = range(16, kind.__basicsize__, 8)
     return next((i for i in places if word(id(x) + i) == id(mark)), 0)
 
 
@@ -138,7 +140,7 @@ def _arrays_fit(layout: Layout) -> bool:
 
 def _host_arrays_fit(layout: Layout) -> bool:
     offsets = (layout.value, layout.weak, layout.aval)
-    if 0 in offsets or len(set(offsets)) != 3:
+    if 0 in offsets or len({*offsets, layout.buffer}) != 4:
         return False
     x = HostArray(np.ones(3), True)
     held = (x._value, x._weak, x.aval)
@@ -172,4 +174,4 @@ def numpy_functions() -> dict[str, int]:
     return found
 
 
-__all__ = ["READY", "Layout", "find", "numpy_functions", "word"]
+__all__ = ["READY", "Layout", "find", "numpy_functions", "slot", "word"]

@@ -107,7 +107,7 @@ class Client:
             made = self.client.compile_and_load(_parsed(text), devices, options, list(callbacks))
         else:
             made = self.client.compile_and_load(text.encode(), devices, options)
-        return Executable(self, made, self._places[device], out_types)
+        return Executable(self, made, self._places[device], out_types, bool(callbacks))
 
 
 class Executable:
@@ -117,15 +117,30 @@ class Executable:
     """
 
     def __init__(
-        self, client: Client, loaded: Any, place: Any, out_types: Sequence[tuple[Any, Any]]
+        self,
+        client: Client,
+        loaded: Any,
+        place: Any,
+        out_types: Sequence[tuple[Any, Any]],
+        waits: bool = False,
     ) -> None:
-        self.client, self.loaded = client, loaded
+        self.client, self.loaded, self.waits = client, loaded, waits
+        """`waits`: a call returns when all is done, as it must where Python is called inside."""
         self._handlers = [handler(Type(s, d), place) for s, d in out_types]
         self._execute = loaded.execute_sharded
 
+    @property
+    def parts(self) -> tuple[Any, list[Any]] | None:
+        """What `__call__` is made of, for who saves the call, unless it waits."""
+        return None if self.waits else (self._execute, self._handlers)
+
     def __call__(self, buffers: Sequence[Any]) -> Sequence[Any]:
         """The buffers of the results."""
-        return self._execute(buffers).consume_with_handlers(self._handlers)  # type: ignore[no-any-return]
+        if not self.waits:
+            return self._execute(buffers).consume_with_handlers(self._handlers)  # type: ignore[no-any-return]
+        results = self._execute(buffers, with_tokens=True)
+        results.consume_token().block_until_ready()
+        return results.consume_with_handlers(self._handlers)  # type: ignore[no-any-return]
 
 
 def get(buffer: Any) -> np.ndarray:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ...core.program import Atom, ClosedProgram, Equation, Literal, Program, Var, trace_program
+from ...core.program import (
+    Atom,
+    ClosedProgram,
+    Equation,
+    Literal,
+    Program,
+    Var,
+    sub_programs,
+    trace_program,
+)
+from ...core.settings import values
 from ...core.types import ArrayType
 from ...transforms.simplify import simplify
 from .text import Code, Region, Result, Word
@@ -19,6 +31,33 @@ _INLINE = 1024
 """Bytes of a constant above which the program takes it as an argument: text is slow to read."""
 
 
+class Caller:
+    """The settings of the thread that runs a program: callbacks may run on another one."""
+
+    def __init__(self) -> None:
+        self.thread, self.settings = 0, {}  # type: ignore[var-annotated]
+
+    def note(self) -> None:
+        """It is this thread that will run the program."""
+        self.thread, self.settings = threading.get_ident(), dict(vars(values))
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Its settings hold meanwhile."""
+        own = vars(values)
+        if threading.get_ident() == self.thread:
+            yield
+            return
+        before = dict(own)
+        own.clear()
+        own.update(self.settings)
+        try:
+            yield
+        finally:
+            own.clear()
+            own.update(before)
+
+
 class Lowering:
     """Writes one module.
 
@@ -28,6 +67,9 @@ class Lowering:
       code: where operations are written.
       constants: large constants, which the program takes before its inputs.
       callbacks: Python functions that the program calls, by their numbers in the text.
+      caller: what callbacks must know of who runs the program.
+      order: what the last call of Python with effects gave, which the next one takes: so they are
+        done in the order of the program. None before the first.
       platform: "cpu", "cuda", ...: some operations have other names there.
     """
 
@@ -38,6 +80,8 @@ class Lowering:
         self.code = Code()
         self.constants: list[Any] = []
         self.callbacks: list[Callable[..., Any]] = []
+        self.caller = Caller()
+        self.order: Word | None = None
         self._hoisted: dict[int, Word] = {}
         self._simple: dict[int, tuple[ClosedProgram, ClosedProgram]] = {}
 
@@ -94,6 +138,31 @@ class Lowering:
             self.code.give(body(*found.parameters))
         return found
 
+    # ---- the order of effects
+
+    def is_ordered(self, closed: ClosedProgram) -> bool:
+        """Whether calls of Python with effects are in a program."""
+        return any(self._is_ordered(eq) for eq in closed.program.eqns)
+
+    def _is_ordered(self, eq: Equation) -> bool:
+        if getattr(eq.primitive, "effects", False) and eq.primitive not in self.rules:
+            return True
+        inner = sub_programs(eq.params)
+        return any(self._is_ordered(e) for program in inner for e in program.eqns)
+
+    def current_order(self) -> Word:
+        """That after the calls that were written so far."""
+        return self.code.constant(np.int32(0)) if self.order is None else self.order
+
+    def in_order(self, order: Word | None, body: Callable[[], Sequence[Word]]) -> list[Word]:
+        """What `body` writes in a region that begins with this order, which it gives as well."""
+        outer, self.order = self.order, order
+        try:
+            outs = list(body())
+            return outs if order is None else [*outs, self.current_order()]
+        finally:
+            self.order = outer
+
     # ---- values
 
     def literal(self, value: Any) -> Word:
@@ -132,4 +201,4 @@ def plain(value: Any) -> np.ndarray:
     return np.ascontiguousarray(array).view(np.uint64).reshape(array.shape)  # random keys
 
 
-__all__ = ["Lowering", "Rule", "plain", "types_of"]
+__all__ = ["Caller", "Lowering", "Rule", "plain", "types_of"]

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ...core.errors import JaxRuntimeError, error
 from ...core.program import ClosedProgram
 from ...core.types import ArrayType
 from ...transforms.simplify import simplify
 from . import adapter
 from .arrays import XlaArray, buffer_of, value_of
-from .lowering import Lowering, plain, types_of
+from .lowering import Caller, Lowering, plain, types_of
 from .rules import RULES, host
 from .text import Word
 from .types import Unsupported
@@ -26,6 +27,8 @@ class Module:
     text: str
     constants: list[np.ndarray]
     callbacks: list[Any]
+    caller: Caller | None
+    """What callbacks must know of who runs it; None if it has none."""
     out_types: list[tuple[tuple[int, ...], Any]] = field(default_factory=list)
 
 
@@ -51,7 +54,8 @@ def write(closed: ClosedProgram, platform: str = "cpu") -> Module:
         "module @program attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32}"
         f" {{\nfunc.func public @main({head}) -> ({results}) {{\n{body}\n}}\n}}\n"
     )
-    return Module(text, low.constants, low.callbacks, [(w.shape, w.dtype) for w in outs])
+    caller = low.caller if low.callbacks else None
+    return Module(text, low.constants, low.callbacks, caller, [(w.shape, w.dtype) for w in outs])
 
 
 def _readable(low: Lowering, word: Word) -> Word:
@@ -89,18 +93,65 @@ class Compiled:
         self.module, self.executable, self.constants = module, executable, constants
         self.in_types, self.out_types = list(in_types), list(out_types)
 
+    def on_buffers(self, *buffers: Any) -> tuple[Any, ...]:
+        """From the buffers of the inputs to those of the outputs."""
+        return tuple(self._run(buffers))
+
+    def _run(self, buffers: Sequence[Any]) -> Sequence[Any]:
+        caller = self.module.caller
+        if caller is not None:
+            caller.note()
+        try:
+            return self.executable([*self.constants, *buffers])
+        except RuntimeError as mistake:
+            cause = failure(mistake)
+        raise cause
+
+    def arrays(self) -> tuple[Any, ...]:
+        """How the entry does calls: the class of the results, its slot for the buffer, results
+        that have none yet, and what may be called in the place of `on_buffers`."""
+        templates = [XlaArray(None, t) for t in self.out_types]
+        for array in templates:
+            del array.buffer
+        direct = None
+        if self.executable.parts is not None:
+            execute, handlers = self.executable.parts
+            direct = execute, tuple(self.constants), "consume_with_handlers", handlers
+        return XlaArray, "buffer", templates, direct
+
     def on_arrays(self, *arrays: Any) -> list[Any]:
         """From arrays of the program's types to arrays."""
-        found = self.executable([*self.constants, *map(buffer_of, arrays)])
-        return list(map(XlaArray, found, self.out_types))
+        check_alive(arrays)
+        return list(map(XlaArray, self._run(list(map(buffer_of, arrays))), self.out_types))
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         """From the values of the inputs to those of the outputs, as NumPy holds them."""
         put = adapter.cpu().put
         given = [put(_ready(x, t)) for x, t in zip(values, self.in_types, strict=True)]
-        found = self.executable([*self.constants, *given])
+        found = self._run(given)
         outs = zip(found, self.out_types, strict=True)
         return tuple([value_of(adapter.get(y), t) for y, t in outs])
+
+
+def check_alive(arrays: Sequence[Any]) -> None:
+    """Raise RuntimeError if an array was deleted, or donated."""
+    for x in arrays:
+        gone = x.buffer.is_deleted() if type(x) is XlaArray else x.is_deleted()
+        if gone:
+            raise RuntimeError(f"Array has been deleted with shape={x.aval.str_short()}.")
+
+
+def failure(mistake: RuntimeError) -> BaseException:
+    """What is raised in the place of an error of jaxlib."""
+    cause = host.original(str(mistake))
+    if cause is not None:
+        return cause
+    return error(
+        JaxRuntimeError,
+        "a program that XLA compiled failed.",
+        got=str(mistake).strip().split("\n", 1)[0],
+        fix="run it with engine='numpy' to see the operation that fails.",
+    )
 
 
 def _ready(x: Any, t: ArrayType) -> np.ndarray:

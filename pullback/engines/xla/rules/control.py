@@ -11,9 +11,9 @@ from ....control.branches import cond_p
 from ....control.counted import counted_scan_p
 from ....control.scan import scan_p
 from ....control.while_loop import while_p
-from ....core.program import Equation
+from ....core.program import ClosedProgram, Equation
 from ..lowering import Lowering, Rule, types_of
-from ..text import Word
+from ..text import Result, Word
 from ..types import ints
 from .elementwise import compare, convert, like
 from .structural import broadcast, reshaped
@@ -28,20 +28,51 @@ def _cond(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     code = low.code
     last = code.constant(np.int32(len(branches) - 1))
     index = code.op("clamp", [code.constant(np.int32(0)), index, last], (), np.int32)
-    regions = [low.region([], lambda b=branch: low.closed(b, operands)).text for branch in branches]
+    order = _order(low, *branches)
+    regions = [
+        low.region([], lambda b=b: low.in_order(order, lambda: low.closed(b, operands))).text
+        for b in branches
+    ]
     results = [low.result(eq, k) for k in range(len(eq.outvars))]
-    return code.ops("case", [index], results, "", ", ".join(regions))
+    outs = code.ops("case", [index], [*results, *_types(order)], "", ", ".join(regions))
+    return _with_order(low, order, outs)
+
+
+def _order(low: Lowering, *programs: ClosedProgram) -> Word | None:
+    """The order that regions of these programs must carry on, if they must."""
+    return low.current_order() if any(map(low.is_ordered, programs)) else None
+
+
+def _types(order: Word | None) -> list[Result]:
+    return [] if order is None else [(order.shape, order.dtype)]
+
+
+def _with_order(low: Lowering, order: Word | None, outs: Sequence[Word]) -> list[Word]:
+    """The results, of which the last may be the order."""
+    if order is None:
+        return list(outs)
+    *rest, low.order = outs
+    return rest
 
 
 def _while(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     p = eq.params
     nc, nb = p["cond_nconsts"], p["body_nconsts"]
     cond_consts, body_consts, carry = args[:nc], args[nc : nc + nb], args[nc + nb :]
-    condition = low.region(
-        _results(carry), lambda *c: low.closed(p["cond_jaxpr"], [*cond_consts, *c])
-    )
-    body = low.region(_results(carry), lambda *c: low.closed(p["body_jaxpr"], [*body_consts, *c]))
-    return low.code.ops("while", carry, _results(carry), "", f"{condition.text}, {body.text}")
+    order = _order(low, p["cond_jaxpr"], p["body_jaxpr"])
+    n, state = len(carry), carry if order is None else [*carry, order]
+    types = _results(state)
+
+    def goes_on(*c: Word) -> Sequence[Word]:
+        at = None if order is None else c[n]
+        return low.in_order(at, lambda: low.closed(p["cond_jaxpr"], [*cond_consts, *c[:n]]))[:1]
+
+    def step(*c: Word) -> Sequence[Word]:
+        at = None if order is None else c[n]
+        return low.in_order(at, lambda: low.closed(p["body_jaxpr"], [*body_consts, *c[:n]]))
+
+    regions = f"{low.region(types, goes_on).text}, {low.region(types, step).text}"
+    return _with_order(low, order, low.code.ops("while", state, types, "", regions))
 
 
 def _scan(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -68,7 +99,8 @@ def _steps(low: Lowering, eq: Equation, steps: Word, args: Sequence[Word]) -> Se
         broadcast(code, code.constant(np.zeros((), dtype)), (length, *shape), ())
         for shape, dtype in rows
     ]
-    state = [code.constant(np.int64(0)), *carry, *ys]
+    order = _order(low, body)
+    state = [code.constant(np.int64(0)), *carry, *ys, *([] if order is None else [order])]
 
     def goes_on(i: Word, *rest: Word) -> Sequence[Word]:
         return [compare(code, "LT", i, steps)]
@@ -80,13 +112,17 @@ def _steps(low: Lowering, eq: Equation, steps: Word, args: Sequence[Word]) -> Se
             left = code.op("subtract", [steps, i], (), np.int64)
             k = code.op("subtract", [left, one], (), np.int64)
         elements = [_row(low, x, k) for x in xs]
-        outs = low.closed(body, [*consts, *rest[:nk], *elements])
-        written = [_with_row(low, y, row, k) for y, row in zip(rest[nk:], outs[nk:], strict=True)]
-        return [code.op("add", [i, one], (), np.int64), *outs[:nk], *written]
+        end = nk + len(ys)
+        at = None if order is None else rest[end]
+        outs = low.in_order(at, lambda: low.closed(body, [*consts, *rest[:nk], *elements]))
+        rows = zip(rest[nk:end], outs[nk:end], strict=True)
+        written = [_with_row(low, y, row, k) for y, row in rows]
+        after = code.op("add", [i, one], (), np.int64)
+        return [after, *outs[:nk], *written, *outs[end:]]
 
     types = _results(state)
     regions = f"{low.region(types, goes_on).text}, {low.region(types, step).text}"
-    return code.ops("while", state, types, "", regions)[1:]
+    return _with_order(low, order, code.ops("while", state, types, "", regions)[1:])
 
 
 def _row(low: Lowering, x: Word, k: Word) -> Word:
