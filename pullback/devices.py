@@ -1,33 +1,68 @@
-"""Devices: this engine has one, the memory of the process."""
+"""Devices: the CPU, as one or in several parts, and what plugins bring."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import util
 from typing import Any
 
 from .control import traced
 from .core import processes
-from .core.device import CPU, Device
+from .core.device import CPU, Device, all_cpu_devices, known
 from .core.errors import error
-from .core.settings import override
+from .core.lazy import lazy
+from .core.settings import override, values
+from .core.trace import EVAL, DeviceTrace, inside, running, state
 from .dispatch import forget_programs
+
+gpu = lazy("pullback.engines.xla.adapter_gpu")
 
 
 def devices(backend: str | None = None) -> list[Device]:
     """The devices that arrays can be on.
+
+    The CPU is one device, or as many as the setting `jax_num_cpu_devices` says before they are
+    first asked for (also the environment variable JAX_NUM_CPU_DEVICES, and the flag
+    --xla_force_host_platform_device_count=N in XLA_FLAGS): they share its memory and cores, and
+    serve to try out programs for many devices.
+
+    Args:
+      backend: "cpu"; "gpu" or "cuda" where a PJRT plugin is installed. None: the first platform in
+        the setting `jax_platforms`, which is the CPU unless it says otherwise.
+
+    Raises:
+      RuntimeError: there is no such platform; several CPU devices are wanted without jaxlib.
 
     Example:
       >>> import pullback
       >>> pullback.devices()
       [CpuDevice(id=0)]
     """
-    if backend not in (None, "cpu"):
+    platform = _platform(backend)
+    if platform == "cpu":
+        return list(all_cpu_devices())
+    found = None
+    if util.find_spec("jaxlib") is not None and platform == "cuda":
+        found = gpu.client(platform) if gpu.available(platform) else None
+    if found is None:
         raise error(
             RuntimeError,
             f"Unknown backend {backend!r}.",
             got=f"devices({backend!r})",
-            fix='this engine has only "cpu".',
+            fix='use "cpu"; for NVIDIA GPUs install jaxlib, jax-cuda13-pjrt and jax-cuda13-plugin.',
         )
-    return [CPU]
+    return [
+        known("cuda", d.id, d.device_kind, d.process_index, i) for i, d in enumerate(found.devices)
+    ]
+
+
+def _platform(backend: str | None) -> str:
+    """The platform that is meant."""
+    if backend is None:
+        chosen = values.jax_platforms or values.jax_platform_name or "cpu"
+        backend = chosen.split(",")[0].strip() or "cpu"
+    return {"gpu": "cuda"}.get(backend, backend)
 
 
 def local_devices(
@@ -40,7 +75,8 @@ def local_devices(
       >>> print(pullback.local_devices())
       [CpuDevice(id=0)]
     """
-    return devices(backend)
+    index = CPU.process_index if process_index is None else process_index
+    return [d for d in devices(backend) if d.process_index == index]
 
 
 def device_count(backend: str | None = None) -> int:
@@ -56,7 +92,7 @@ def device_count(backend: str | None = None) -> int:
 
 def local_device_count(backend: str | None = None) -> int:
     """The number of devices of this process."""
-    return len(devices(backend))
+    return len(local_devices(None, backend))
 
 
 def process_index(backend: str | None = None) -> int:
@@ -90,7 +126,9 @@ def host_count(backend: str | None = None) -> int:
 
 
 def default_device(new_val: Any) -> Any:
-    """Put new arrays on this device while the `with` lasts. There is one, so they are there.
+    """Put new arrays on this device, and compute there, while the `with` lasts.
+
+    Arrays that were put on a device by name stay where they are.
 
     Example:
       >>> import pullback
@@ -106,18 +144,32 @@ def default_device(new_val: Any) -> Any:
             got=f"{new_val!r:.80}",
             fix='use jax.devices()[0] or "cpu".',
         )
-    return override("jax_default_device", new_val)
+    return _on_device(new_val)
+
+
+@contextmanager
+def _on_device(device: Any) -> Iterator[None]:
+    with override("jax_default_device", device):
+        if isinstance(device, Device) and device is not CPU:
+            with running(DeviceTrace(state.trace, device)):
+                yield
+        elif device is not None and isinstance(state.trace, DeviceTrace):
+            with inside(EVAL):
+                yield
+        else:
+            yield
 
 
 def default_backend() -> str:
-    """The name of the platform: "cpu".
+    """The name of the platform where new arrays are: "cpu", unless `jax_platforms` says otherwise.
 
     Example:
       >>> import pullback
       >>> print(pullback.default_backend())
       cpu
     """
-    return "cpu"
+    platform = _platform(None)
+    return "gpu" if platform == "cuda" else platform
 
 
 def effects_barrier() -> None:

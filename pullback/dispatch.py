@@ -24,6 +24,7 @@ from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import Combination, combination, updated, values
 from .core.trace import EVAL, host_array, state
 from .engines.choice import AUTO, Choice, choose
+from .sharded_calls import HOST_ENGINES, NOWHERE, Away, Places, gathered, on_devices, run_placed
 from .static_arguments import Static
 from .watching import after_tracing, before_tracing, timed
 
@@ -57,12 +58,20 @@ class Calls:
         "latest",
         "name",
         "owner",
+        "places",
         "quick",
         "static",
     )
 
-    def __init__(self, fun: Callable[..., Any], static: Static, engine: str | None) -> None:
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        static: Static,
+        engine: str | None,
+        places: Places | None = None,
+    ) -> None:
         self.fun, self.static, self.engine = fun, static, engine
+        self.places = NOWHERE if places is None else places
         self.cache = _cache_of(fun, static)
         self.count = 0
         self.name = ""
@@ -93,9 +102,12 @@ class Calls:
         if self.static.names or self.static.numbers:
             static, args, kwargs = self.static.split(args, kwargs)
         leaves, in_tree = flatten_call(args, kwargs)
+        away = False
         for i, x in enumerate(leaves):
-            if type(x) is not HostArray and not isinstance(x, Array):
-                leaves[i] = self._argument(x, i, args, kwargs)
+            if type(x) is not HostArray:
+                if not isinstance(x, Array):
+                    leaves[i] = x = self._argument(x, i, args, kwargs)
+                away |= x.elsewhere
         types = tuple([x.aval for x in leaves])
         axes = state.axes
         key = (in_tree, types, static, now.program, tuple(axes.items()) if axes else ())
@@ -104,6 +116,9 @@ class Calls:
             traced = self.trace(static, in_tree, list(types), args, kwargs)
             if not traced.consts:  # it used a value of an outer trace, which is gone next time
                 self.cache[key] = traced
+        if away:
+            leaves = Away(leaves)
+            leaves.donated = tuple(self.places.donated_leaves(args, kwargs))
         return traced, leaves
 
     def trace(
@@ -113,12 +128,14 @@ class Calls:
         names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
         names = self.static.argument_names(names)
         before_tracing(self.fun, types, self.cache)  # type: ignore[arg-type]
-        return timed(
+        traced = timed(
             "/jax/core/compile/jaxpr_trace_duration",
             self.name,
             types,
             lambda: trace_call(self.fun, self.static, static, in_tree, types, names),
         )
+        self.places.tell(traced, args, kwargs)
+        return traced
 
     def _argument(self, x: Any, i: int, args: Any, kwargs: Any) -> Array:
         try:
@@ -210,6 +227,7 @@ class TracedCall:
         "is_native",
         "name",
         "out_tree",
+        "placed",
         "plans",
         "runs",
         "tree",
@@ -224,6 +242,8 @@ class TracedCall:
         self.in_tree, self.tree = in_tree, out_tree
         self.out_tree = None if out_tree.is_leaf() else out_tree
         self.weak = [t.weak_type for t in closed.out_avals]
+        self.placed = on_devices(closed)
+        """Where arguments and results are to be; None: in the memory of the process, as usual."""
         self.choices: dict[str, Choice] = {}
         self.is_native = False
         self.count = 0
@@ -238,6 +258,9 @@ class TracedCall:
         """Run the program, or write the call down if a transformation is going on."""
         outs: Sequence[Any]
         if state.trace is EVAL and not self.consts:
+            if (self.placed is not None or type(leaves) is Away) and wish not in HOST_ENGINES:
+                outs = run_placed(self.closed, leaves, self.placed, self.name)
+                return self._rebuilt(outs)
             outs = (self.runs.get(wish) or self.compile(wish))(*leaves)
             if now.checked:
                 self._check(outs, leaves)
@@ -264,7 +287,7 @@ class TracedCall:
     def call_now(self, leaves: list[Any], engine: str | None) -> Any:
         """`call` under the settings of this thread."""
         now = combination()
-        return self.call(leaves, now, engine or now.engine)
+        return self.call(gathered(leaves), now, engine or now.engine)
 
     def compile(self, wish: str = AUTO) -> Callable[..., Sequence[Any]]:
         """Have an engine make it ready; the program as a function of arrays."""

@@ -22,6 +22,7 @@ from .engines.choice import check_wish
 from .engines.native import calling as _calling  # noqa: F401
 from .engines.native import stored as _stored  # noqa: F401
 from .ops.structural import zeros
+from .sharded_calls import NOWHERE, Places
 from .stages import Explanation, Lowered, Signature, Traced, struct
 from .stages import ShapeDtypeStruct as ShapeDtypeStruct
 from .static_arguments import Static
@@ -52,10 +53,14 @@ def jit(
         anew.
       static_argnames: the same by name.
       donate_argnums, donate_argnames: arguments that will not be used again, whose memory JAX may
-        use for results. Here they stay as they are, and can be used again.
+        use for results. Arrays in the memory of the process stay as they are; those that are spread
+        over devices are gone.
       backend: None or "cpu", the only one.
-      keep_unused, inline, device, in_shardings, out_shardings, compiler_options: accepted for
-        compatibility: there is one device, and its engines have no options.
+      in_shardings: how the positional arguments are spread over devices: a pytree of Shardings
+        (with a mesh in use also PartitionSpecs), of the structure of the upper part of the tuple of
+        arguments. None: as the arrays are.
+      out_shardings: the same for the results. None: as XLA decides.
+      keep_unused, inline, device, compiler_options: accepted for compatibility.
       engine: what runs the program: "native" (compiled to machine code) or "numpy". None: as the
         setting `pullback_engine` says; that is "auto" unless it is changed: native if that engine
         has code for the whole program, else numpy. `explain` tells which it is.
@@ -84,6 +89,8 @@ def jit(
             static_argnames=static_argnames,
             donate_argnums=donate_argnums,
             donate_argnames=donate_argnames,
+            in_shardings=in_shardings,
+            out_shardings=out_shardings,
             engine=engine,
         )
     checks.callable_(fun, "jit")
@@ -93,7 +100,7 @@ def jit(
     if donate_argnums is not None or donate_argnames is not None:
         donated = Static(fun, donate_argnums, donate_argnames, "donate")
         _check_apart(static, donated)
-    return PjitFunction(fun, static, donated, engine)
+    return PjitFunction(fun, static, donated, engine, Places(in_shardings, out_shardings))
 
 
 def _check_backend(backend: str | None, device: Any) -> None:
@@ -141,8 +148,11 @@ class PjitFunction:
         static: Static,
         donated: Static | None = None,
         engine: str | None = None,
+        places: Places | None = None,
     ) -> None:
-        self._calls, self._donated = Calls(fun, static, engine), donated
+        given = places or NOWHERE
+        places = Places(given.ins, given.outs, donated, static)
+        self._calls, self._donated = Calls(places.applied(fun), static, engine, places), donated
         checks.named_like(self, fun, "jit")
         self._calls.name = self.__name__  # type: ignore[attr-defined]
         self._calls.owner = ReferenceType(self)
@@ -161,7 +171,8 @@ class PjitFunction:
 
     def __reduce__(self) -> Any:
         calls = self._calls
-        return type(self), (calls.fun, calls.static, self._donated, calls.engine)
+        fun = self.__wrapped__  # type: ignore[attr-defined]
+        return type(self), (fun, calls.static, self._donated, calls.engine, calls.places)
 
     @property
     def __signature__(self) -> inspect.Signature:

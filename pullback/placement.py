@@ -1,4 +1,4 @@
-"""Arrays on devices: device_put, and arrays made of parts. Here there is one device."""
+"""Arrays on devices: device_put, and arrays made of parts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from . import checks
 from .core import dtypes
 from .core.array import Array, HostArray, Tracer
 from .core.errors import error
+from .core.lazy import lazy
 from .core.mesh import mesh_in_use
-from .core.placing import as_sharding, placed
+from .core.placing import as_sharding
 from .core.pytree import flatten, leaf_paths, prefix_leaves
-from .core.sharding import NamedSharding, Sharding
+from .core.sharding import NamedSharding, Sharding, is_here
 from .core.trace import type_of
 from .core.types import Shape
+from .ops.spreading import placed
+
+moving = lazy("pullback.engines.xla.devices")
 
 
 def device_put(
@@ -60,7 +64,7 @@ def _put(y: Any, target: Any, tree: Any, i: int) -> Any:
 
 
 def reshard(xs: Any, out_shardings: Any) -> Any:
-    """`xs`, a pytree of arrays, spread in another way. Nothing moves: there is one device.
+    """`xs`, a pytree of arrays, spread in another way.
 
     Args:
       xs: a pytree of arrays.
@@ -136,7 +140,9 @@ def make_array_from_callback(
     data_callback: Callable[[Any], Any],
     dtype: Any = None,
 ) -> Array:
-    """The array whose part at each index `data_callback(index)` gives: one part, all of it.
+    """The array whose part at each index `data_callback(index)` gives.
+
+    Devices that have the same part share one call.
 
     Example:
       >>> import numpy as np
@@ -149,21 +155,40 @@ def make_array_from_callback(
        [3. 4. 5.]]
     """
     shape = tuple(shape)
-    (index,) = sharding.addressable_devices_indices_map(shape).values()
-    data = data_callback(index)
-    return _whole(shape, sharding, data, "the callback's result", dtype)
+    indices = sharding.addressable_devices_indices_map(shape)
+    if sharding.is_host:
+        (index,) = indices.values()
+        data = data_callback(index)
+        return _whole(shape, sharding, data, "the callback's result", dtype)
+    made: dict[str, Any] = {}
+    parts = []
+    for index in indices.values():
+        if str(index) not in made:
+            made[str(index)] = _part(
+                data_callback(index), shape, sharding, "the callback's result", dtype
+            )
+        parts.append(made[str(index)])
+    return moving.assembled(shape, sharding, parts)  # type: ignore[no-any-return]
 
 
 def make_array_from_process_local_data(
     sharding: Sharding, local_data: Any, global_shape: Sequence[int] | None = None
 ) -> Any:
-    """The array of which this process has `local_data`: there is one process, so it has all.
+    """The array of which this process has `local_data`; a single process has all of it.
 
-    `local_data` may be a pytree of arrays.
+    Args:
+      sharding: how the array is spread over the devices of all processes.
+      local_data: an array or a pytree of arrays: along each axis that is divided among processes
+        the parts of this one's devices, one after the other; along others, all of it.
+      global_shape: the shape of the whole array. Along an axis where that is the length of
+        `local_data`, this process has all of it, and its devices get their parts. None: the length
+        of each axis that is divided among processes is that of the parts of all of them.
+
+    Raises:
+      ValueError: the shape does not fit.
     """
     if isinstance(local_data, (np.ndarray, Array)):
-        shape = tuple(local_data.shape if global_shape is None else global_shape)
-        return _whole(shape, sharding, local_data, "local_data", None)
+        return _of_local(sharding, local_data, global_shape)
     leaves, tree = flatten(local_data)
     places = prefix_leaves("sharding", sharding, local_data)
     shapes: Any = [None] * len(leaves)
@@ -174,22 +199,77 @@ def make_array_from_process_local_data(
     )
 
 
+def _of_local(sharding: Sharding, data: Any, global_shape: Sequence[int] | None) -> Any:
+    if sharding.is_fully_addressable:
+        shape = tuple(data.shape if global_shape is None else global_shape)
+        if not sharding.is_host and tuple(data.shape) == shape:
+            return device_put(data, sharding)
+        return _whole(shape, sharding, data, "local_data", None)
+    counts = sharding._parts(data.ndim) if isinstance(sharding, NamedSharding) else [1] * data.ndim
+    numbers = {
+        d: [s.start or 0 for s in index]
+        for d, index in sharding.addressable_devices_indices_map(tuple(counts)).items()
+    }
+    mine = [sorted({at[i] for at in numbers.values()}) for i in range(data.ndim)]
+    shape = tuple(
+        n * count // len(here) for n, count, here in zip(data.shape, counts, mine, strict=True)
+    )
+    wanted = shape if global_shape is None else tuple(global_shape)
+    fits = len(wanted) == data.ndim and not any(n % c for n, c in zip(wanted, counts))
+    if not fits or any(have not in (g, g * len(here) // c) for have, g, c, here in
+                       zip(data.shape, wanted, counts, mine)):  # fmt: skip
+        raise error(
+            ValueError,
+            "local_data has not the shape of what this process has of the array.",
+            got=f"shape {tuple(data.shape)} for the whole shape {wanted} and {sharding!r}",
+            fix="along each axis give the parts of this process's devices, or all of it.",
+        )
+    value = np.asarray(data)
+    parts = []
+    for device, at in numbers.items():
+        steps = [g // c for g, c in zip(wanted, counts)]
+        first = [
+            (q if have == g else here.index(q)) * step
+            for q, have, g, here, step in zip(at, value.shape, wanted, mine, steps)
+        ]
+        index = tuple(slice(a, a + step) for a, step in zip(first, steps))
+        parts.append(device_put(value[index], device))
+    return make_array_from_single_device_arrays(wanted, sharding, parts)
+
+
 def make_array_from_single_device_arrays(
     shape: Sequence[int], sharding: Sharding, arrays: Sequence[Any], *, dtype: Any = None
 ) -> Array:
-    """The array whose parts on the devices are `arrays`: one part, all of it."""
+    """The array whose parts on the devices of this process are `arrays`.
+
+    Raises:
+      ValueError: their number is not that of the devices, or one has another shape than its part.
+    """
     parts = [arrays] if isinstance(arrays, Array) else list(arrays)
-    if len(parts) != 1:
+    devices = [d for d in sharding.device_list if is_here(d)]
+    if len(parts) != len(devices):
+        many = len(devices) > 1
         raise error(
             ValueError,
             "there must be one array for each device of this process.",
-            got=f"{len(parts)} arrays for 1 device",
-            fix="give a list of one array.",
+            got=f"{len(parts)} arrays for {len(devices)} device{'s' if many else ''}",
+            fix=f"give a list of {len(devices)} arrays." if many else "give a list of one array.",
         )
-    return _whole(tuple(shape), sharding, parts[0], "the array of the device", dtype)
+    what = "the array of the device"
+    if sharding.is_host:
+        return _whole(tuple(shape), sharding, parts[0], what, dtype)
+    where = {d: k for k, x in enumerate(parts) for d in x.devices() if len(x.devices()) == 1}
+    if set(where) == set(devices):  # in any order: each says where it is
+        parts = [parts[where[d]] for d in devices]
+    ready = [_part(x, tuple(shape), sharding, what, dtype) for x in parts]
+    return moving.assembled(tuple(shape), sharding, ready)  # type: ignore[no-any-return]
 
 
 def _whole(shape: Shape, sharding: Sharding, data: Any, what: str, dtype: Any) -> Any:
+    return placed(_part(data, shape, sharding, what, dtype), as_sharding(sharding))
+
+
+def _part(data: Any, shape: Shape, sharding: Sharding, what: str, dtype: Any) -> Any:
     x = checks.input_array(data, "an array made of parts")
     part = sharding.shard_shape(shape)
     if type_of(x).shape != part:
@@ -206,4 +286,4 @@ def _whole(shape: Shape, sharding: Sharding, data: Any, what: str, dtype: Any) -
             got=f"{type_of(x).str_short()} for dtype {dtypes.canonical(dtype)}",
             fix="convert it with .astype(...).",
         )
-    return placed(x, as_sharding(sharding))
+    return x

@@ -1,7 +1,6 @@
 """Meshes of devices and how arrays are spread over them: `jax.sharding`.
 
-This engine has one device. Meshes, shardings and their checks are those of JAX; nothing moves, and
-types do not follow how arrays are spread: axes of type Explicit compute as those of type Auto do.
+Types do not follow how arrays are spread: axes of type Explicit compute as those of type Auto do.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def make_mesh(
     """A Mesh of the given shape, of the first devices; its axes are of type Explicit by default.
 
     Raises:
-      ValueError: there are not enough devices: here there is one.
+      ValueError: there are not enough devices.
 
     Example:
       >>> import pullback
@@ -85,7 +84,8 @@ def make_mesh(
             ValueError,
             f"Number of devices {len(found)} must be >= the product of mesh_shape {shape}.",
             got=f"a mesh of {count} devices",
-            fix="this engine has one device: use axes of length 1.",
+            fix="use shorter axes; or, at the start of the program, divide the CPU into devices: "
+            f"config.update('jax_num_cpu_devices', {count}).",
         )
     types = (AxisType.Explicit,) * len(names) if axis_types is None else axis_types
     return Mesh(np.array(found[:count], dtype=object).reshape(shape), names, types)

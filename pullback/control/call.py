@@ -7,9 +7,11 @@ from typing import Any
 
 from ..core import dtypes
 from ..core.errors import error
+from ..core.mesh import several
 from ..core.primitive import CORE, Linear, Method, Primitive
-from ..core.program import ClosedProgram
-from ..core.trace import inside
+from ..core.program import ClosedProgram, constraints
+from ..core.trace import host_array, inside
+from ..core.trace import spread as devices
 from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
 from ..engines import whole
@@ -50,6 +52,12 @@ class Jit(ProgramPrimitive):
     def at_once(self, *xs: Any, jaxpr: ClosedProgram, name: str) -> Any:
         """By the engine of jit."""
         return whole.called(jaxpr)(*xs)
+
+    def evaluate(self, args: Sequence[Any], params: Any) -> Any:
+        if several and constraints(params["jaxpr"]):
+            arrays = [host_array(a) for a in args]
+            return devices.run(params["jaxpr"], arrays, name=params["name"])
+        return super().evaluate(args, params)
 
     def called_program(self, params: Any) -> Any:
         return params["jaxpr"]

@@ -7,7 +7,7 @@ Both are immutable and both are `Array`. Operators and NumPy-style methods are t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Array(ArrayMethods):
     __slots__ = ("__weakref__",)
     __array_priority__ = 100
     __hash__ = None  # type: ignore[assignment]
+    elsewhere: ClassVar[bool] = False
+    """Whether operations must be done where it is: in another memory, or on several devices."""
 
     @property
     def aval(self) -> ArrayType:

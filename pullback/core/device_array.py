@@ -6,9 +6,10 @@ derives its own class from it.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from .array import HostArray
+from .device import Deleted
 from .types import ArrayType, Shape
 
 
@@ -17,8 +18,6 @@ class DeviceArray(HostArray):
 
     __slots__ = ("_host",)
     _aval: ArrayType
-    elsewhere: ClassVar[bool] = False
-    """Whether operations must be done where it is: in another memory, or on several devices."""
 
     def __init__(self, aval: ArrayType) -> None:
         self._aval, self._weak, self._host = aval, aval.weak_type, None
@@ -41,6 +40,10 @@ class DeviceArray(HostArray):
     def _value(self, value: Any) -> None:  # what `delete` puts there
         self.free()
         self._host = value
+
+    def is_deleted(self) -> bool:
+        """Whether `delete` was called."""
+        return isinstance(self._host, Deleted)
 
     @property
     def aval(self) -> ArrayType:

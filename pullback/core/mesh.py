@@ -19,8 +19,8 @@ from .settings import values
 class AxisType(Enum):
     """Who decides how arrays are spread along an axis of a mesh.
 
-    `Auto`: the library; `Explicit`: the types of the arrays; `Manual`: the user, in `shard_map`. On
-    one device nothing is spread, so that the three compute the same.
+    `Auto`: the library; `Explicit`: the types of the arrays; `Manual`: the user, in `shard_map`.
+    Types do not say here how arrays are spread, so that `Explicit` computes as `Auto` does.
     """
 
     Auto = 0
@@ -321,7 +321,7 @@ class AbstractMesh:
 
     @property
     def is_multi_process(self) -> bool:
-        """Whether the devices belong to several processes: never."""
+        """Whether the devices belong to several processes."""
         return False
 
     def update(
@@ -373,6 +373,10 @@ class AbstractMesh:
         return f"AbstractMesh({self._axes()}{shown})"
 
 
+several: list[bool] = []
+"""Not empty once there is a mesh of more than one device."""
+
+
 class Mesh(AbstractMesh):
     """Devices in a grid; its axes have names.
 
@@ -405,7 +409,9 @@ class Mesh(AbstractMesh):
         grid.flags.writeable = False
         self._devices = grid
         super().__init__(grid.shape, names, axis_types)
-        self.abstract_device = None if self.empty else _CPU_KIND
+        self.abstract_device = None if self.empty else _kind(grid.flat[0])
+        if self.size > 1:
+            several[:] = [True]
 
     @property
     def devices(self) -> np.ndarray:
@@ -419,13 +425,31 @@ class Mesh(AbstractMesh):
 
     @property
     def local_devices(self) -> list[Device]:
-        """The devices of this process: all of them."""
-        return [] if self.empty else list(self._devices.flat)
+        """The devices of this process."""
+        here = CPU.process_index
+        return [] if self.empty else [d for d in self._devices.flat if d.process_index == here]
 
     @property
     def local_mesh(self) -> Mesh:
-        """The mesh of the devices of this process: the same."""
-        return self
+        """The mesh of the devices of this process, which must be a block of this mesh."""
+        if not self.is_multi_process:
+            return self
+        here = np.vectorize(lambda d: d.process_index == CPU.process_index, otypes=[bool])
+        rows = [np.unique(places) for places in np.nonzero(here(self._devices))]
+        block = self._devices[np.ix_(*rows)]
+        if not block.size or not here(block).all():
+            raise error(
+                ValueError,
+                "the devices of this process are no block of the mesh.",
+                got=f"process {CPU.process_index} has {len(self.local_devices)} of {self!r}",
+                fix="arrange the devices in the order of jax.devices().",
+            )
+        return Mesh(block, self.axis_names, self.axis_types)
+
+    @property
+    def is_multi_process(self) -> bool:
+        """Whether the devices belong to several processes."""
+        return len({d.process_index for d in self._devices.flat}) > 1
 
     @property
     def abstract_mesh(self) -> AbstractMesh:
@@ -469,7 +493,8 @@ class Mesh(AbstractMesh):
         _entered.before = tuple(rest)
 
 
-_CPU_KIND = AbstractDevice(CPU.device_kind, None, CPU.platform)
+def _kind(device: Device) -> AbstractDevice:
+    return AbstractDevice(device.device_kind, None, device.platform)
 
 
 class _Entered(threading.local):

@@ -1,4 +1,4 @@
-"""Where a user wants an array to be, and arrays that say so. There is one device: nothing moves."""
+"""Where a user wants an array to be."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def as_sharding(target: Any, mesh: Any = None) -> Sharding | None:
     )
 
 
-def placed(x: Any, sharding: Sharding | None) -> Any:
-    """`x`, saying that it is spread so. A traced value says nothing."""
-    if sharding is None or type(x) is not HostArray:
+def marked(x: Any, sharding: Sharding) -> Any:
+    """`x`, an array in the memory of the process, saying that it is there by this sharding."""
+    if type(x) is not HostArray:
         return x
     out = HostArray(x._value, x._weak)
     out._sharding = sharding

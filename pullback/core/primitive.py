@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .array import HostArray, Tracer
 from .errors import MissingRule, error
-from .trace import EVAL, Trace, host_array, inside, quiet, state
+from .trace import EVAL, Trace, host_array, inside, quiet, spread, state
 from .types import ArrayType
 
 RULES = ("typing", "eval", "jvp", "transpose", "vmap", "lower")
@@ -107,6 +107,8 @@ class Primitive:
     def evaluate(self, args: Sequence[Any], params: Any) -> Any:
         """Outside every transformation: unwrap, `eval`, wrap. Used where there are many results."""
         arrays = [host_array(a) for a in args]
+        if any([a.elsewhere for a in arrays]):
+            return spread.operation(self, arrays, params)
         run = self.at_once or self.eval  # type: ignore[attr-defined]
         with quiet():
             outs = run(*[a._value for a in arrays], **params)

@@ -10,6 +10,7 @@ from .array import HostArray, Tracer
 from .checking import here, lines_wanted, standing_at
 from .checking import kept as _kept
 from .errors import ProgramError, error
+from .mesh import Mesh
 from .primitive import Primitive
 from .printing import print_program
 from .trace import Trace, escaped, host_array, running, state, type_of
@@ -491,6 +492,25 @@ def sub_programs(params: dict[str, Any]) -> list[Program]:
                 found.append(item)
             elif isinstance(item, ClosedProgram):
                 found.append(item.program)
+    return found
+
+
+def constraints(closed: ClosedProgram) -> list[Any]:
+    """The shardings over devices that equations of a program name."""
+    found: list[Any] | None = closed.cache.get("constraints")
+    if found is None:
+        found = []
+
+        def look(program: Program) -> None:
+            for eq in program.eqns:
+                sharding = eq.params.get("sharding")
+                if isinstance(getattr(sharding, "mesh", None), Mesh):
+                    found.append(sharding)
+                for inner in sub_programs(eq.params):
+                    look(inner)
+
+        look(closed.program)
+        closed.cache["constraints"] = found
     return found
 
 

@@ -13,6 +13,8 @@ from . import processors
 from .errors import error
 
 _COUNTS = {"pullback_threads"}
+_WHOLE = {"jax_num_cpu_devices"}
+"""Settings that are integers; negative ones mean that nothing is said."""
 """Settings that are positive integers."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -30,6 +32,8 @@ def _from_environment(name: str, default: Any) -> Any:
                 where="",
                 fix="set it to 1, 2, ...",
             )
+        return int(text)
+    if name in _WHOLE and text.lstrip("-").isdecimal():
         return int(text)
     if not isinstance(default, bool):
         return text
@@ -61,6 +65,7 @@ _DEFAULTS: dict[str, Any] = {
     "jax_platforms": None,
     "jax_platform_name": None,
     "jax_default_device": None,
+    "jax_num_cpu_devices": -1,
     "jax_traceback_filtering": "auto",
     "jax_check_tracer_leaks": False,
     "jax_explain_cache_misses": False,
@@ -165,6 +170,10 @@ def _tell(name: str, value: Any) -> None:
         watcher(name, value)
 
 
+fixed: set[str] = set()
+"""Settings that have been used, and cannot change any more."""
+
+
 def _check(name: str, value: Any) -> None:
     if name not in _DEFAULTS:
         raise error(
@@ -179,6 +188,20 @@ def _check(name: str, value: Any) -> None:
             f"setting {name} has no value {value!r}.",
             got=repr(value),
             fix="use a positive integer.",
+        )
+    if name in _WHOLE and type(value) is not int:
+        raise error(
+            ValueError,
+            f"setting {name} has no value {value!r}.",
+            got=repr(value),
+            fix="use an integer.",
+        )
+    if name in fixed and value != getattr(values, name):
+        raise error(
+            RuntimeError,
+            f"setting {name} must be updated before the devices are first asked for.",
+            got=f"{value!r}, and the process has begun with {getattr(values, name)!r}",
+            fix="move the update to the start of the program.",
         )
     if name in _CHOICES and value not in _CHOICES[name]:
         raise error(

@@ -1,10 +1,13 @@
-"""Shardings: which part of an array is on which device. Here there is one device."""
+"""Shardings: which part of an array is on which device."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from .device import CPU, Device
 from .errors import error
@@ -23,6 +26,16 @@ class Sharding:
         raise NotImplementedError
 
     @property
+    def device_list(self) -> tuple[Device, ...]:
+        """The devices in their order."""
+        raise NotImplementedError
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is all in the memory of the process: on its first CPU device."""
+        return self.device_list == (CPU,)
+
+    @property
     def memory_kind(self) -> str | None:
         """The kind of memory."""
         return "device"
@@ -34,18 +47,18 @@ class Sharding:
 
     @property
     def addressable_devices(self) -> set[Device]:
-        """Those of the devices that belong to this process: all."""
-        return self.device_set
+        """Those of the devices that belong to this process."""
+        return {d for d in self.device_set if is_here(d)}
 
     @property
     def has_addressable_devices(self) -> bool:
         """Whether a device belongs to this process."""
-        return bool(self.device_set)
+        return any(is_here(d) for d in self.device_set)
 
     @property
     def is_fully_addressable(self) -> bool:
         """Whether all devices belong to this process."""
-        return True
+        return all(is_here(d) for d in self.device_set)
 
     @property
     def is_fully_replicated(self) -> bool:
@@ -57,13 +70,14 @@ class Sharding:
         return tuple(global_shape)
 
     def devices_indices_map(self, global_shape: Shape) -> dict[Device, Index]:
-        """For each device, the index of its part: the whole array, as there is one device."""
+        """For each device, the index of its part."""
         self.shard_shape(global_shape)
-        return {d: (slice(None),) * len(global_shape) for d in self.device_set}
+        return {d: (slice(None),) * len(global_shape) for d in self.device_list}
 
     def addressable_devices_indices_map(self, global_shape: Shape) -> dict[Device, Index]:
         """For each device of this process, the index of its part."""
-        return self.devices_indices_map(global_shape)
+        whole = self.devices_indices_map(global_shape)
+        return {d: index for d, index in whole.items() if is_here(d)}
 
     def is_equivalent_to(self, other: Any, ndim: int) -> bool:
         """Whether the other spreads arrays of `ndim` axes in the same way over the same devices."""
@@ -94,6 +108,11 @@ class SingleDeviceSharding(Sharding):
     def device_set(self) -> set[Device]:
         """The device."""
         return {self._device}
+
+    @property
+    def device_list(self) -> tuple[Device, ...]:
+        """The device."""
+        return (self._device,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SingleDeviceSharding) and other._device is self._device
@@ -142,6 +161,11 @@ class NamedSharding(Sharding):
         return set(self.mesh.devices.flat)
 
     @property
+    def device_list(self) -> tuple[Device, ...]:
+        """The devices of the mesh in their order."""
+        return tuple(self.mesh.devices.flat)
+
+    @property
     def num_devices(self) -> int:
         """The number of devices."""
         return self.mesh.size
@@ -169,6 +193,18 @@ class NamedSharding(Sharding):
                     fix="pad the axis, or leave it whole.",
                 )
         return tuple(size // count for size, count in zip(global_shape, parts, strict=True))
+
+    def devices_indices_map(self, global_shape: Shape) -> dict[Device, Index]:
+        """For each device, the index of its part."""
+        part = self.shard_shape(global_shape)
+        names, grid = self._names(len(global_shape)), self.mesh.devices
+        found = {}
+        for at in np.ndindex(grid.shape):
+            place = dict(zip(self.mesh.axis_names, at, strict=True))
+            found[grid[at]] = tuple(
+                _slice(entry, place, self.mesh.shape, n) for entry, n in zip(names, part)
+            )
+        return found
 
     def _parts(self, ndim: int) -> list[int]:
         """The number of parts of each axis of an array of `ndim` axes."""
@@ -212,6 +248,21 @@ class NamedSharding(Sharding):
         return f"NamedSharding(mesh={self.mesh}, spec={self.spec!r}{kind})"
 
 
+def _slice(names: Sequence[Any], place: Any, sizes: Any, length: int) -> slice:
+    """The part of an axis, spread over these axes of the mesh, at a place of the mesh."""
+    if prod(sizes[n] for n in names) == 1:
+        return slice(None)
+    number = 0
+    for n in names:
+        number = number * sizes[n] + place[n]
+    return slice(number * length, (number + 1) * length, None)
+
+
+def is_here(device: Device) -> bool:
+    """Whether a device belongs to this process."""
+    return device.process_index == CPU.process_index
+
+
 def check_spec(mesh: AbstractMesh, spec: PartitionSpec) -> None:
     """A ValueError if `spec` names an axis that is not there, or one twice."""
     names = spec.names()
@@ -243,16 +294,26 @@ def _check_memory(kind: str | None) -> None:
 
 
 class Shard:
-    """The part of an array that is on one device: here all of it."""
+    """The part of an array that is on one device."""
 
-    __slots__ = ("data", "device", "index", "replica_id")
+    __slots__ = ("_data", "device", "index", "replica_id")
 
-    def __init__(self, data: Any) -> None:
-        self.data, self.device, self.replica_id = data, CPU, 0
-        self.index = (slice(None),) * data.ndim
+    def __init__(
+        self, data: Any, device: Device = CPU, index: Index | None = None, replica_id: int = 0
+    ) -> None:
+        self._data, self.device, self.replica_id = data, device, replica_id
+        self.index = (slice(None),) * data.ndim if index is None else index
+
+    @property
+    def data(self) -> Any:
+        """The part as an array on the device; None where that belongs to another process."""
+        return self._data
 
     def __repr__(self) -> str:
-        return f"Shard(device={self.device!r}, index={self.index}, replica_id=0, data={self.data})"
+        return (
+            f"Shard(device={self.device!r}, index={self.index}, replica_id={self.replica_id}, "
+            f"data={self.data})"
+        )
 
 
 SINGLE = SingleDeviceSharding()

@@ -15,8 +15,11 @@ from numpy._core import umath as _umath
 from . import dtypes
 from .array import Array, HostArray, Tracer
 from .errors import UnexpectedTracerError, error, user_line
+from .lazy import lazy
 from .settings import values
 from .types import ArrayType, array_type
+
+spread = lazy("pullback.engines.xla.spread")
 
 
 class Trace:
@@ -82,21 +85,24 @@ class EvalTrace(Trace):
             return primitive.evaluate(args, params)
         # Written out for one and two arguments: a loop costs 0.1 us more, a tenth of a small call.
         values: Any
-        if len(args) == 1:
-            (x,) = args
-            if type(x) is not HostArray:
-                x = host_array(x)
-            values, weak = (x._value,), x._weak
-        elif len(args) == 2:
-            x, y = args
-            if type(x) is not HostArray:
-                x = host_array(x)
-            if type(y) is not HostArray:
-                y = host_array(y)
-            values, weak = (x._value, y._value), x._weak and y._weak
-        else:
-            arrays = [a if type(a) is HostArray else host_array(a) for a in args]
-            values, weak = [a._value for a in arrays], all([a._weak for a in arrays])
+        try:
+            if len(args) == 1:
+                (x,) = args
+                if type(x) is not HostArray:
+                    x = _near(x)
+                values, weak = (x._value,), x._weak
+            elif len(args) == 2:
+                x, y = args
+                if type(x) is not HostArray:
+                    x = _near(x)
+                if type(y) is not HostArray:
+                    y = _near(y)
+                values, weak = (x._value, y._value), x._weak and y._weak
+            else:
+                arrays = [a if type(a) is HostArray else _near(a) for a in args]
+                values, weak = [a._value for a in arrays], all([a._weak for a in arrays])
+        except _Elsewhere:
+            return spread.operation(primitive, [host_array(a) for a in args], params)[0]
         # NumPy must not warn of overflow or division by zero: infinities and NaNs are results.
         # np.errstate costs 0.7 us here, its context variable set directly 0.1 us.
         token = _set_errors(_QUIET)
@@ -124,6 +130,18 @@ class EvalTrace(Trace):
 
     def describe(self) -> str:
         return "no transformation"
+
+
+class _Elsewhere(Exception):
+    """An array is on another device: the operation is done there."""
+
+
+def _near(x: Any) -> HostArray:
+    """`x` as an array in the memory of the process."""
+    array = host_array(x)
+    if array.elsewhere:
+        raise _Elsewhere
+    return array
 
 
 def _say_in_user_words(primitive: Any, args: Any, params: Any) -> None:
@@ -159,6 +177,28 @@ class KnownTrace(Trace):
 
     def stage(self, x: Any) -> Any:
         return x
+
+
+class DeviceTrace(Trace):
+    """Operations on values that are nowhere in particular are done on one device."""
+
+    __slots__ = ("device",)
+    verb = "default_device"
+
+    def __init__(self, parent: Trace, device: Any) -> None:
+        super().__init__(parent)
+        self.device = device
+
+    def process(self, primitive: Any, args: Any, params: Any) -> Any:
+        """Evaluate there, unless one of `args` is traced or somewhere else."""
+        if any(isinstance(a, Tracer) for a in args):
+            return self.parent.process(primitive, args, params)
+        with inside(EVAL):
+            outs = spread.operation(primitive, [host_array(a) for a in args], params, self.device)
+        return outs if primitive.multiple_results else outs[0]
+
+    def stage(self, x: Any) -> Any:
+        return spread.put_on(x, self.device) if type(x) is HostArray else x
 
 
 class State(threading.local):

@@ -7,10 +7,11 @@ from typing import Any
 from .. import checks
 from ..core import dtypes
 from ..core.array import Array, Tracer
-from ..core.placing import as_sharding, placed
+from ..core.placing import as_sharding
 from ..core.pytree import flatten, prefix_leaves
 from ..core.trace import type_of
 from ..ops import barriers, identities
+from ..ops.spreading import placed
 
 
 def stop_gradient(x: Any) -> Any:
@@ -41,7 +42,9 @@ def optimization_barrier(operand: Any, /) -> Any:
 
 
 def with_sharding_constraint(x: Any, shardings: Any) -> Any:
-    """`x`, a pytree of arrays, spread over devices as `shardings` says: here nothing moves.
+    """`x`, a pytree of arrays, spread over devices as `shardings` says.
+
+    In a program it is a wish that the compiler fulfils; outside, as `device_put`.
 
     Args:
       x: a pytree of arrays.

@@ -10,10 +10,11 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray, Tracer
 from ..core.errors import error
-from ..core.placing import as_sharding, placed
+from ..core.placing import as_sharding
 from ..core.trace import host_array, not_an_array, quiet, state, type_of
 from ..ops.comparison import ne
 from ..ops.elementwise import convert_element_type
+from ..ops.spreading import placed
 from ..ops.stacking import stack
 from ..ops.structural import copy as copy_
 from .arguments import expand

@@ -10,13 +10,14 @@ import numpy as np
 
 from ..core import dtypes
 from ..core.array import HostArray
-from ..core.device import CPU, Deleted, Device
+from ..core.device import Deleted, Device
 from ..core.errors import error
-from ..core.placing import as_sharding, placed
+from ..core.placing import as_sharding
 from ..core.sharding import SINGLE, Shard, Sharding
 from ..core.trace import type_of
 from ..ops.comparison import bitcast_convert_type
 from ..ops.elementwise import complex_
+from ..ops.spreading import placed
 from ..ops.structural import rev
 from . import (
     arithmetic,
@@ -400,9 +401,10 @@ class Methods:
         return getattr(self, "_sharding", SINGLE)
 
     @property
-    def device(self) -> Device:
-        """The device."""
-        return CPU
+    def device(self) -> Any:
+        """The device, or the sharding if there are several."""
+        devices = self.sharding.device_list
+        return devices[0] if len(devices) == 1 else self.sharding
 
     @property
     def committed(self) -> bool:
@@ -411,7 +413,7 @@ class Methods:
 
     def devices(self) -> set[Device]:
         """The devices."""
-        return {CPU}
+        return self.sharding.device_set
 
     def to_device(self, device: Any, *, stream: Any = None) -> Any:
         """The array on a device."""
@@ -420,26 +422,26 @@ class Methods:
     @property
     def is_fully_addressable(self) -> bool:
         """Whether all of it belongs to this process."""
-        return True
+        return self.sharding.is_fully_addressable
 
     @property
     def is_fully_replicated(self) -> bool:
         """Whether each device has all of it."""
-        return True
+        return self.sharding.is_fully_replicated
 
     @property
     def addressable_shards(self) -> list[Shard]:
         """The parts on the devices of this process."""
-        return [Shard(self)]
+        return _shards(self)
 
     @property
     def global_shards(self) -> list[Shard]:
         """The parts on all devices."""
-        return [Shard(self)]
+        return _shards(self)
 
     def addressable_data(self, index: int) -> Any:
         """The part on a device of this process."""
-        return self
+        return _shards(self)[index].data
 
     def on_device_size_in_bytes(self) -> Any:
         """The bytes that the elements take."""
@@ -454,7 +456,7 @@ class Methods:
 
     def platform(self) -> str:
         """The name of the platform: "cpu"."""
-        return CPU.platform
+        return self.sharding.device_list[0].platform
 
     def clone(self) -> Any:
         """The array."""
@@ -471,6 +473,19 @@ class Methods:
             self._value = Deleted(aval.shape, aval.dtype, aval.str_short())
             with suppress(AttributeError):
                 del self._buffer  # a device's copy
+
+
+def _shards(x: Any) -> list[Shard]:
+    if not x.elsewhere:
+        return [Shard(x)]
+    seen: dict[str, int] = {}
+    found: list[Shard] = []
+    mine = x.sharding.addressable_devices
+    for device, index in x.sharding.devices_indices_map(x.shape).items():
+        copy = seen[str(index)] = seen.get(str(index), -1) + 1
+        if device in mine:
+            found.append(Shard(x.piece(len(found)), device, index, copy))
+    return found
 
 
 def _viewed(x: Any, dtype: np.dtype) -> Any:

@@ -18,6 +18,7 @@ from ..core.program import (
     run_closed,
     trace_program,
 )
+from ..core.settings import values
 from ..core.trace import inside, running, state, type_of
 from ..core.types import ArrayType
 from ..ops.structural import broadcast_in_dim, move_axis, zeros
@@ -33,7 +34,7 @@ def kept(transform: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(transform)
     def cached(closed: ClosedProgram, *key: Any) -> Any:
-        whole = (transform, mode(), *key)
+        whole = (transform, mode(), values.mesh, *key)
         if whole not in closed.cache:
             closed.cache[whole] = transform(closed, *key)
         return closed.cache[whole]

@@ -24,6 +24,7 @@ from jaxlib import _jax, lapack
 from jaxlib import xla_client as xc
 
 from ...core import processes
+from ...core.device import cpu_count
 
 PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
 """Dtypes that cannot be read out of a buffer: programs give them as int8 or float32."""
@@ -164,8 +165,8 @@ def cpu() -> Client:
         _prepare()
         connect = processes.current().connect
         if connect is not None:
-            return Client(connect(1))
-        return Client(xc.make_cpu_client(asynchronous=False))
+            return Client(connect(cpu_count()))
+        return Client(xc.make_cpu_client(asynchronous=False, num_devices=cpu_count()))
 
 
 @cache

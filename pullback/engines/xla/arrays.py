@@ -1,13 +1,14 @@
-"""Arrays whose elements are in a buffer of XLA."""
+"""Arrays whose elements are in buffers of XLA."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...core.array import HostArray
 from ...core.device_array import DeviceArray
+from ...core.errors import error
 from ...core.types import ArrayType
 from . import adapter
 from .lowering import plain
@@ -36,6 +37,69 @@ class XlaArray(DeviceArray):
         return self
 
 
+class PlacedArray(XlaArray):
+    """An array on another device than the first CPU, or on several: `devices.py` makes them.
+
+    `_sharding` says where; `team` are the devices.
+    """
+
+    __slots__ = ("_parts", "team")
+    elsewhere: ClassVar[bool] = True
+
+    def __init__(self, buffer: Any, aval: ArrayType, sharding: Any, team: Any) -> None:
+        super().__init__(buffer, aval)
+        self._sharding, self.team = sharding, team
+        self._parts: list[Any] | None = None
+
+    @property
+    def parts(self) -> list[Any]:
+        """The buffers on the devices of this process, in the order of the team."""
+        if self._parts is None:
+            shape = self._sharding.shard_shape(self._aval.shape)
+            self._parts = self.team.parts(self.buffer, shape)
+        return self._parts
+
+    def fetch(self) -> Any:
+        """The whole array, as NumPy holds it."""
+        parts, t = self.parts, self._aval
+        indices = list(self._sharding.devices_indices_map(t.shape).values())
+        if self._sharding.is_fully_replicated and parts:
+            return value_of(adapter.get(parts[0]).copy(), t)
+        if not self._sharding.is_fully_addressable:
+            raise _elsewhere(self)
+        out: Any = None
+        for k, part in zip(self.team.here, parts, strict=True):
+            value = adapter.get(part)
+            if out is None:
+                out = np.empty(t.shape, value.dtype)
+            out[indices[k]] = value
+        return value_of(out, t)
+
+    def __repr__(self) -> str:
+        if self._sharding.is_fully_addressable or self._sharding.is_fully_replicated:
+            return super().__repr__()
+        weak = ", weak_type=True" if self._weak else ""
+        return f"Array({self.shape}, dtype={self.dtype.name}{weak})"
+
+    def piece(self, k: int) -> Any:
+        """The part on the k-th device of this process, as an array."""
+        return self.team.alone(self.parts[k], self.team.here[k], self._aval)
+
+
+def _elsewhere(x: PlacedArray) -> RuntimeError:
+    """The value is asked for, and other processes have parts of it."""
+    here = len(x._sharding.addressable_devices)
+    return error(
+        RuntimeError,
+        "Fetching value for `jax.Array` that spans non-addressable (non process local) devices is "
+        "not possible.",
+        got=f"{x.aval.str_short()}, of which this process has the parts on {here} of "
+        f"{x._sharding.num_devices} devices: {x._sharding!r}",
+        fix="look at x.addressable_shards, or have all processes call "
+        "multihost_utils.process_allgather(x, tiled=True).",
+    )
+
+
 def buffer_of(x: Any) -> Any:
     """The buffer of an array; one of NumPy's gets one, which it keeps."""
     if type(x) is XlaArray:
@@ -61,4 +125,4 @@ def value_of(array: np.ndarray, t: ArrayType) -> Any:
     return array if array.ndim or array.dtype.names else array[()]
 
 
-__all__ = ["XlaArray", "buffer_of", "value_of"]
+__all__ = ["PlacedArray", "XlaArray", "buffer_of", "value_of"]

@@ -80,6 +80,8 @@ class Lowering:
         self.code = Code()
         self.constants: list[Any] = []
         self.callbacks: list[Callable[..., Any]] = []
+        self.meshes: Any = None
+        """How the meshes are called in the module, if it is one for several devices."""
         self.caller = Caller()
         self.order: Word | None = None
         self._hoisted: dict[int, Word] = {}

@@ -12,6 +12,7 @@ from ....core.program import Equation
 from ....ops.barriers import optimization_barrier, stop_gradient
 from ....ops.identities import device_put
 from ....ops.slicing import concatenate, pad, slice_, split
+from ....ops.spreading import sharding_constraint
 from ....ops.stacking import stack, unstack
 from ....ops.structural import broadcast_in_dim, iota, reshape, rev, squeeze, transpose
 from ..buffers import Buffer, address, strides_of
@@ -327,6 +328,7 @@ RULES: dict[Any, Rule] = {
     optimization_barrier: _same,
     stop_gradient: _same,
     device_put: _same,
+    sharding_constraint: _same,
 }
 
 __all__ = ["RULES", "address", "regrouped", "sliced", "strides_of", "viewed"]

@@ -14,6 +14,7 @@ from . import (
     linalg_cuda,
     reductions,
     sorting,
+    spreading,
     structural,
     windows,
 )
@@ -28,6 +29,7 @@ RULES = {
     **indexing.RULES,
     **integers.RULES,
     **sorting.RULES,
+    **spreading.RULES,
     **windows.RULES,
     **keys.RULES,
     **linalg.RULES,

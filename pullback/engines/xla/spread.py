@@ -1,0 +1,342 @@
+"""Programs on several devices, divided by XLA's partitioner, or on another than the first CPU.
+
+How the arguments are spread comes from the arrays themselves and from what the user says; where the
+results are, from what the user says, or from XLA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import permutations
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...core.device import Device
+from ...core.errors import error
+from ...core.mesh import Mesh, PartitionSpec
+from ...core.program import ClosedProgram, constraints, trace_program
+from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding
+from ...transforms.simplify import simplify
+from . import devices as placing
+from .adapter_mesh import SpreadExecutable
+from .lowering import Lowering, types_of
+from .meshes import Meshes
+from .program import _readable
+from .rules import RULES, host
+from .text import Word
+
+Places = tuple[Sharding | None, ...]
+
+
+def run(
+    closed: ClosedProgram,
+    arrays: Sequence[Any],
+    ins: Places | None = None,
+    outs: Places | None = None,
+    donated: tuple[bool, ...] = (),
+    name: str = "the program",
+) -> list[Any]:
+    """The results of a program of arrays that are anywhere.
+
+    Args:
+      closed: the program.
+      arrays: its arguments.
+      ins: how each is to be spread, as the user says; None: as it is.
+      outs: the same for the results; None: XLA decides.
+      donated: which arguments give up their memory.
+      name: of the user's function, for messages.
+
+    Raises:
+      ValueError: the arguments are on different devices.
+    """
+    ins = ins or (None,) * len(arrays)
+    outs = outs or (None,) * len(closed.out_avals)
+    mesh, devices = _meeting(closed, arrays, ins, outs, name)
+    places = tuple(_place(x, want, mesh, devices) for x, want in zip(arrays, ins, strict=True))
+    key = "spread", places, outs, donated, devices
+    program = closed.cache.get(key)
+    if program is None:
+        program = closed.cache[key] = compile_program(closed, devices, mesh, places, outs, donated)
+    return program(arrays, donated)  # type: ignore[no-any-return]
+
+
+def _meeting(
+    closed: ClosedProgram, arrays: Sequence[Any], ins: Places, outs: Places, name: str
+) -> tuple[Mesh | None, tuple[Device, ...]]:
+    """The mesh whose axes the results are spread over, and the devices that do the work."""
+    found: list[tuple[str, Sharding]] = []
+    for i, x in enumerate((*arrays, *closed.consts)):
+        s = getattr(x, "_sharding", None)
+        if s is not None:
+            found.append((f"argument {i}, {x.aval.str_short()}", s))
+    found += [("in_shardings", s) for s in ins if s is not None]
+    found += [("out_shardings", s) for s in outs if s is not None]
+    found += [("a constraint inside", s) for s in constraints(closed)]
+    if not found:
+        return None, (placing.CPU,)
+    first, devices = found[0][0], found[0][1].device_list
+    for what, s in found:
+        if set(s.device_list) != set(devices):
+            raise error(
+                ValueError,
+                f"Received incompatible devices for jitted computation {name}.",
+                got=f"{first} is on {_ids(devices)}, {what} on {_ids(s.device_list)}",
+                fix="move them together with jax.device_put.",
+            )
+    meshes = [s.mesh for _, s in found if isinstance(s, NamedSharding)]
+    mesh = next((m for m in meshes if isinstance(m, Mesh)), None)
+    return mesh, devices if mesh is None else tuple(mesh.devices.flat)
+
+
+def _ids(devices: Sequence[Device]) -> str:
+    shown = ", ".join(str(d.id) for d in devices)
+    return f"device{'s' if len(devices) > 1 else ''} {shown} of platform {devices[0].platform}"
+
+
+def _place(x: Any, want: Sharding | None, mesh: Mesh | None, devices: Any) -> Sharding:
+    if want is not None:
+        return want
+    have = getattr(x, "_sharding", None)
+    if have is not None:
+        return have  # type: ignore[no-any-return]
+    return _everywhere(mesh, devices)
+
+
+def _everywhere(mesh: Mesh | None, devices: tuple[Device, ...]) -> Sharding:
+    if mesh is None:
+        return SingleDeviceSharding(devices[0])
+    return NamedSharding(mesh, PartitionSpec())
+
+
+# ---- compiling
+
+
+def compile_program(
+    closed: ClosedProgram,
+    devices: tuple[Device, ...],
+    mesh: Mesh | None,
+    ins: Sequence[Sharding],
+    outs: Places,
+    donated: Sequence[bool] = (),
+) -> Spread:
+    """The program for these devices.
+
+    Raises:
+      Unsupported: the program has something that this engine has no code for.
+    """
+    group = placing.team(devices)
+    module = _Module(closed, group.client.platform, Meshes(devices), ins, donated)
+    executable = group.compile(module.text(outs), module.callbacks, [s is None for s in outs])
+    found = _where(executable, module.out_types, outs, mesh)
+    if any(s is None for s in found):  # parts that no PartitionSpec describes
+        outs = tuple(s or _everywhere(mesh, devices) for s in found)
+        executable = group.compile(module.text(outs), module.callbacks, [False] * len(outs))
+        found = list(outs)
+    layouts = [placing.layout(s, len(t[0])) for s, t in zip(found, module.out_types)]  # type: ignore[arg-type]
+    executable.give(module.out_types, layouts)
+    return Spread(closed, executable, module, list(ins), found)  # type: ignore[arg-type]
+
+
+class _Module:
+    """The text of a program for several devices, but for where its results are."""
+
+    def __init__(
+        self,
+        closed: ClosedProgram,
+        platform: str,
+        meshes: Meshes,
+        ins: Sequence[Sharding],
+        donated: Sequence[bool],
+    ) -> None:
+        simple = simplify(closed)
+        low = Lowering(RULES, host.by_definition, platform)
+        low.meshes = meshes if len(meshes.devices) > 1 else None
+        self.meshes = meshes
+        self.remote = [c for c in simple.consts if c.elsewhere]
+        """Arrays elsewhere that the function closes over: they are arguments too."""
+        words = _words("r", [c.aval for c in self.remote])
+        args = _words("a", simple.in_avals)
+        taken = iter(words)
+        consts = [
+            next(taken) if c.elsewhere else low.constant_array(c._value) for c in simple.consts
+        ]
+        outs = [_readable(low, w) for w in low.program(simple.program, consts, args)]
+        self.outs, self.callbacks = outs, low.callbacks
+        self.constants = low.constants
+        self.out_types = [(w.shape, w.dtype) for w in outs]
+        low.code.give(outs, "func.return")
+        given = [Word(f"%c{i}", c.shape, c.dtype) for i, c in enumerate(low.constants)]
+        marks = [meshes.attribute(c._sharding, w.rank) for c, w in zip(self.remote, words)]
+        meshed = [s for s in (*ins, *constraints(closed)) if isinstance(s, NamedSharding)]
+        # Constants say that each device has all of them, or XLA would divide them.
+        whole = NamedSharding(meshed[0].mesh, PartitionSpec()) if meshed else None
+        marks += [meshes.attribute(whole, w.rank) for w in given]
+        gone = donated or [False] * len(args)
+        marks += [meshes.attribute(s, w.rank, d) for s, w, d in zip(ins, args, gone)]
+        pairs = zip((*words, *given, *args), marks, strict=True)
+        self._head = ", ".join(f"{w.name}: {w.type}{mark}" for w, mark in pairs)
+        self._body = "\n".join(low.code.lines)
+
+    def text(self, outs: Places) -> str:
+        """With the results where `outs` says."""
+        pairs = zip(self.outs, outs, strict=True)
+        results = ", ".join(f"{w.type}{self.meshes.attribute(s, w.rank)}" for w, s in pairs)
+        n = len(self.meshes.devices)
+        return (
+            f"module @program attributes {{mhlo.num_partitions = {n} : i32, "
+            f"mhlo.num_replicas = 1 : i32}} {{\n{self.meshes.head()}"
+            f"func.func public @main({self._head}) -> ({results}) {{\n{self._body}\n}}\n}}\n"
+        )
+
+
+def _words(letter: str, types: Sequence[Any]) -> list[Word]:
+    pairs = enumerate(types_of(types))
+    return [Word(f"%{letter}{i}", shape, np.dtype(dtype)) for i, (shape, dtype) in pairs]
+
+
+def _where(
+    executable: SpreadExecutable, types: Sequence[Any], outs: Places, mesh: Mesh | None
+) -> list[Sharding | None]:
+    """Where the results are: as the user said, or as XLA decided."""
+    if mesh is None or len(executable.team) == 1:
+        alone = _everywhere(mesh, executable.team.names)  # type: ignore[attr-defined]
+        return [s or alone for s in outs]
+    found = []
+    tiles = executable.tiles if None in outs else [None] * len(outs)
+    for s, tile, _ in zip(outs, tiles, types, strict=True):
+        found.append(s if s is not None else _named(mesh, *tile))  # type: ignore[misc]
+    return found
+
+
+def _named(mesh: Mesh, counts: Sequence[int], place: np.ndarray) -> NamedSharding | None:
+    """The sharding over the axes of a mesh that gives these parts to its devices."""
+    names, sizes = mesh.axis_names, mesh.axis_sizes
+    at = np.indices(sizes).reshape(len(sizes), -1)
+    entries: list[Any] = []
+    free = [i for i, n in enumerate(sizes) if n > 1]
+    for axis, count in enumerate(counts):
+        chosen = _axes_of(count, place[:, axis], free, sizes, at)
+        if chosen is None:
+            return None
+        free = [i for i in free if i not in chosen]
+        entries.append(tuple(names[i] for i in chosen))
+    while entries and not entries[-1]:
+        entries.pop()
+    return NamedSharding(mesh, PartitionSpec(*entries))
+
+
+def _axes_of(
+    count: int, place: np.ndarray, free: Sequence[int], sizes: Sequence[int], at: np.ndarray
+) -> tuple[int, ...] | None:
+    """The axes of the mesh, in order, along which an array's axis is divided into `count` parts."""
+    if count == 1:
+        return ()
+    for k in range(1, len(free) + 1):
+        for axes in permutations(free, k):
+            if prod(sizes[i] for i in axes) != count:
+                continue
+            number = np.zeros(len(place), int)
+            for i in axes:
+                number = number * sizes[i] + at[i]
+            if np.array_equal(number, place):
+                return axes
+    return None
+
+
+class Spread:
+    """A program that runs on a team of devices."""
+
+    def __init__(
+        self,
+        closed: ClosedProgram,
+        executable: SpreadExecutable,
+        module: _Module,
+        ins: list[Sharding],
+        outs: list[Sharding],
+    ) -> None:
+        self.executable, self.ins, self.outs = executable, ins, outs
+        self.out_types = closed.out_avals
+        group, whole = executable.team, "{replicated}"
+        fixed = []
+        for c in module.constants:
+            flat = np.ascontiguousarray(c).reshape(c.shape)
+            parts = [group.put(flat, k) for k in group.here]
+            fixed.append(group.whole(c.shape, c.dtype, whole, parts))
+        self._fixed = [*(c.buffer for c in module.remote), *fixed]
+
+    def __call__(self, arrays: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
+        """The results."""
+        buffers = [placing.buffer_on(x, s) for x, s in zip(arrays, self.ins, strict=True)]
+        found = self.executable([*self._fixed, *buffers])
+        for x, gone in zip(arrays, donated):
+            if gone and x.elsewhere:
+                x.delete()
+        triples = zip(found, self.out_types, self.outs, strict=True)
+        return [placing.given(y, t, s) for y, t, s in triples]
+
+
+# ---- operations outside jit
+
+_operations: dict[Any, ClosedProgram] = {}
+
+
+def put(x: Any, sharding: Sharding) -> Any:
+    """An array that is not traced, moved to where a sharding says.
+
+    Between shardings over the same devices XLA moves the parts.
+    """
+    if x.elsewhere and isinstance(sharding, NamedSharding):
+        have = x._sharding.device_list
+        if len(have) > 1 and have == sharding.device_list and not x.is_deleted():
+            sharding.shard_shape(x.shape)
+            closed = _same(x.aval)
+            return run(closed, [x], outs=(sharding,), name="reshard")[0]
+    return placing.put(x, sharding)
+
+
+@cache
+def _same(t: Any) -> ClosedProgram:
+    """The program that gives its argument."""
+    return trace_program(lambda x: [x], [t])
+
+
+def put_on(x: Any, device: Device) -> Any:
+    """An array of the memory of the process, on a device."""
+    return placing.put(x, SingleDeviceSharding(device))
+
+
+def operation(
+    primitive: Any, args: Sequence[Any], params: dict[str, Any], device: Device | None = None
+) -> list[Any]:
+    """The results of one operation, done where its arguments are; or, if that is nowhere in
+    particular, on `device`.
+    """
+    if device is not None and all(getattr(x, "_sharding", None) is None for x in args):
+        args = [put_on(x, device) for x in args]
+    types = tuple(x.aval for x in args)
+    key: Any = (primitive, types, tuple(sorted(params.items(), key=lambda item: item[0])))
+    try:
+        closed = _operations.get(key)
+    except TypeError:  # a parameter that is not hashable
+        key, closed = None, None
+    if closed is None:
+        function: Callable[..., Any] = primitive
+        many = primitive.multiple_results
+
+        def run_it(*xs: Any) -> list[Any]:
+            out = function(*xs, **params)
+            return list(out) if many else [out]
+
+        closed = trace_program(run_it, types)
+        if key is not None:
+            _operations[key] = closed
+    outs = None
+    if device is not None and not args:
+        outs = (SingleDeviceSharding(device),) * len(closed.out_avals)
+    return run(closed, args, outs=outs, name=primitive.name)
+
+
+__all__ = ["Spread", "compile_program", "operation", "put", "put_on", "run"]

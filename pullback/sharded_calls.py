@@ -1,0 +1,147 @@
+"""Calls of jitted functions whose arrays are on other devices than the memory of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import count
+from typing import Any
+
+from .core.array import Array, Tracer
+from .core.errors import error
+from .core.lazy import lazy
+from .core.mesh import several
+from .core.placing import as_sharding
+from .core.program import ClosedProgram, constraints
+from .core.pytree import flatten, leaf_paths, prefix_leaves
+from .core.sharding import Sharding
+from .ops.spreading import placed
+from .static_arguments import Static
+
+spread = lazy("pullback.engines.xla.spread")
+
+HOST_ENGINES = frozenset(["native", "numpy"])
+"""Those that compute in the memory of the process, wherever the arguments are."""
+
+Wishes = tuple[tuple[Sharding | None, ...] | None, tuple[Sharding | None, ...] | None]
+"""Where the arguments and the results of a program are to be, as far as the user says it."""
+
+
+class Away(list[Any]):
+    """The arrays of a call, of which some are elsewhere."""
+
+    donated: tuple[bool, ...] = ()
+
+
+def gathered(leaves: list[Any]) -> list[Any]:
+    """The same, as `Away` if some are elsewhere."""
+    return Away(leaves) if any([x.elsewhere for x in leaves]) else leaves
+
+
+def on_devices(closed: ClosedProgram) -> Wishes | None:
+    """That a program belongs on devices which its equations or its constants name."""
+    if several and constraints(closed):
+        return None, None
+    if any([c.elsewhere for c in closed.consts]):
+        return None, None
+    return None
+
+
+def run_placed(
+    closed: ClosedProgram, leaves: Sequence[Any], wishes: Wishes | None, name: str
+) -> list[Any]:
+    """The results of a program of arrays that are anywhere."""
+    ins, outs = wishes or (None, None)
+    donated = getattr(leaves, "donated", ())
+    return spread.run(closed, leaves, ins, outs, donated, name)  # type: ignore[no-any-return]
+
+
+class Places:
+    """What a user said in `jit` of where arguments and results are to be.
+
+    Args:
+      ins, outs: pytrees of shardings, of the structure of the upper part of the positional
+        arguments and of the result; None where nothing is said.
+      donated: the arguments whose memory may be used for results.
+      static: the arguments that are Python values.
+    """
+
+    def __init__(
+        self, ins: Any = None, outs: Any = None, donated: Static | None = None, static: Any = None
+    ) -> None:
+        self.ins, self.outs, self.donated, self.static = ins, outs, donated, static
+
+    def donated_leaves(self, args: Any, kwargs: Any) -> list[bool]:
+        """For each array of the arguments whether it is donated."""
+        if self.donated is None:
+            return []
+        fixed = set() if self.static is None else self.static.numbers
+        places = (i for i in count() if i not in fixed)
+        marks = [(x, self.donated.has(i, len(args))) for i, x in zip(places, args)]
+        marks += [(kwargs[k], k in self.donated.names) for k in sorted(kwargs)]
+        return [mark for x, mark in marks for _ in flatten(x)[0]]
+
+    def of_inputs(self, args: Any) -> list[Sharding | None]:
+        """Where each array of the positional arguments is to be."""
+        if self.ins is None:
+            return [None] * len(flatten(args)[0])
+        found = prefix_leaves("jit in_shardings", self.ins, args)
+        return [as_sharding(s) for s in found]
+
+    def of_outputs(self, out: Any) -> list[Sharding | None]:
+        """Where each array of the result is to be."""
+        if self.outs is None:
+            return [None] * len(flatten(out)[0])
+        return [as_sharding(s) for s in prefix_leaves("jit out_shardings", self.outs, out)]
+
+    def tell(self, traced: Any, args: Any, kwargs: Any) -> None:
+        """Have a program know where its arguments and results are to be."""
+        if self.ins is None and self.outs is None:
+            return
+        ins = (*self.of_inputs(args), *[None] * len(flatten(kwargs)[0]))
+        outs = tuple(self.of_outputs(traced.tree.unflatten([0] * traced.tree.num_leaves)))
+        if any(s is not None and not s.is_host for s in (*ins, *outs)):
+            _check_arguments(flatten(args)[0], ins, args)
+            traced.placed = ins, outs
+
+    def applied(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        """`fun`, whose arguments and results are spread so where a program calls it."""
+        if self.ins is None and self.outs is None:
+            return fun
+
+        @wraps(fun)
+        def spread_out(*args: Any, **kwargs: Any) -> Any:
+            fixed = set() if self.static is None else self.static.numbers
+            free = tuple(x for i, x in enumerate(args) if i not in fixed)
+            moved = iter(_placed_tree(free, self.of_inputs(free)))
+            args = tuple(x if i in fixed else next(moved) for i, x in enumerate(args))
+            out = fun(*args, **kwargs)
+            return _placed_tree(out, self.of_outputs(out))
+
+        return spread_out
+
+
+NOWHERE = Places()
+
+
+def _placed_tree(tree: Any, shardings: Sequence[Sharding | None]) -> Any:
+    leaves, structure = flatten(tree)
+    pairs = zip(leaves, shardings, strict=True)
+    return structure.unflatten([placed(x, s) if isinstance(x, Array) else x for x, s in pairs])
+
+
+def _check_arguments(leaves: Sequence[Any], ins: Sequence[Sharding | None], args: Any) -> None:
+    for i, (x, s) in enumerate(zip(leaves, ins)):
+        have = getattr(x, "_sharding", None)
+        if s is None or have is None or isinstance(x, Tracer):
+            continue
+        if not have.is_equivalent_to(s, len(x.shape)):
+            raise error(
+                ValueError,
+                "Sharding passed to jit does not match the sharding on the respective arg.",
+                got=f"{leaf_paths(args, 'args')[i]} is spread as {have!r}, in_shardings says {s!r}",
+                fix="move it with jax.device_put, or leave in_shardings out.",
+            )
+
+
+__all__ = ["HOST_ENGINES", "NOWHERE", "Away", "Places", "gathered", "on_devices", "run_placed"]
