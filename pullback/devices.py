@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import util
 from typing import Any
 
 from .control import traced
-from .core import processes
+from .core import platforms, processes
 from .core.device import CPU, Device, all_cpu_devices, known
 from .core.errors import error
 from .core.lazy import lazy
-from .core.settings import override, values
+from .core.settings import override
 from .core.trace import EVAL, DeviceTrace, inside, running, state
 from .dispatch import forget_programs
 
-gpu = lazy("pullback.engines.xla.adapter_gpu")
+cuda = lazy("pullback.engines.xla.adapter_cuda")
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -28,11 +27,13 @@ def devices(backend: str | None = None) -> list[Device]:
     serve to try out programs for many devices.
 
     Args:
-      backend: "cpu"; "gpu" or "cuda" where a PJRT plugin is installed. None: the first platform in
-        the setting `jax_platforms`, which is the CPU unless it says otherwise.
+      backend: "cpu", "gpu" or "cuda". None: the first platform that the setting `jax_platforms`
+        names; where it names none, GPUs if they can be used (`pullback[cuda13]` is installed and
+        the driver shows one), else the CPU.
 
     Raises:
-      RuntimeError: there is no such platform; several CPU devices are wanted without jaxlib.
+      RuntimeError: there is no such platform, or something is missing for it; several CPU devices
+        are wanted without jaxlib.
 
     Example:
       >>> import pullback
@@ -42,16 +43,7 @@ def devices(backend: str | None = None) -> list[Device]:
     platform = _platform(backend)
     if platform == "cpu":
         return list(all_cpu_devices())
-    found = None
-    if util.find_spec("jaxlib") is not None and platform == "cuda":
-        found = gpu.client(platform) if gpu.available(platform) else None
-    if found is None:
-        raise error(
-            RuntimeError,
-            f"Unknown backend {backend!r}.",
-            got=f"devices({backend!r})",
-            fix='use "cpu"; for NVIDIA GPUs install jaxlib, jax-cuda13-pjrt and jax-cuda13-plugin.',
-        )
+    found = cuda.client()
     return [
         known("cuda", d.id, d.device_kind, d.process_index, i) for i, d in enumerate(found.devices)
     ]
@@ -60,9 +52,8 @@ def devices(backend: str | None = None) -> list[Device]:
 def _platform(backend: str | None) -> str:
     """The platform that is meant."""
     if backend is None:
-        chosen = values.jax_platforms or values.jax_platform_name or "cpu"
-        backend = chosen.split(",")[0].strip() or "cpu"
-    return {"gpu": "cuda"}.get(backend, backend)
+        return platforms.first()
+    return platforms.checked(backend, f"devices({backend!r})")
 
 
 def local_devices(

@@ -20,6 +20,7 @@ LAYERS = [
     "core/formats",
     "core/processors",
     "core/settings",
+    "core/platforms",
     "core/dtypes",
     "core/device",
     "core/mesh",

@@ -91,6 +91,10 @@ class Client:
             t, place, [array], [self.devices[device]], True, False, share, True
         )
 
+    def get(self, buffer: Any) -> np.ndarray:
+        """The elements of a buffer: see `get`."""
+        return get(buffer)
+
     def compile(
         self,
         text: str,

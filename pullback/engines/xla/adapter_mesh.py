@@ -21,7 +21,7 @@ import numpy as np
 from jaxlib import xla_client as xc
 
 from ...core import processes
-from .adapter import Client, Type, _OneDevice, _parsed
+from .adapter import Client, Type, _OneDevice, _parsed, handler
 
 
 class _Spread(xc.GSPMDSharding):  # type: ignore[misc]
@@ -66,6 +66,10 @@ class Team:
         return xc.batched_device_put(
             t, self._singles[k], [array], [self.devices[k]], True, False, share, True
         )
+
+    def get(self, buffer: Any) -> np.ndarray:
+        """The elements of a buffer on one of the devices."""
+        return self.client.get(buffer)
 
     def move(self, buffer: Any, k: int) -> Any:
         """A buffer on one device, copied to device `k`."""
@@ -129,9 +133,7 @@ class SpreadExecutable:
     def give(self, out_types: Sequence[tuple[Any, Any]], shardings: Sequence[str]) -> None:
         """Say what the results are."""
         self._handlers = [
-            xc.array_result_handler(
-                Type(shape, dtype), self.team.place(where), committed=True, _skip_checks=True
-            )
+            handler(Type(shape, dtype), self.team.place(where))
             for (shape, dtype), where in zip(out_types, shardings, strict=True)
         ]
 

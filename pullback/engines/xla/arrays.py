@@ -64,12 +64,12 @@ class PlacedArray(XlaArray):
         parts, t = self.parts, self._aval
         indices = list(self._sharding.devices_indices_map(t.shape).values())
         if self._sharding.is_fully_replicated and parts:
-            return value_of(adapter.get(parts[0]).copy(), t)
+            return value_of(self.team.get(parts[0]).copy(), t)
         if not self._sharding.is_fully_addressable:
             raise _elsewhere(self)
         out: Any = None
         for k, part in zip(self.team.here, parts, strict=True):
-            value = adapter.get(part)
+            value = self.team.get(part)
             if out is None:
                 out = np.empty(t.shape, value.dtype)
             out[indices[k]] = value

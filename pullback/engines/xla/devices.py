@@ -16,7 +16,7 @@ from ...core.mesh import UNCONSTRAINED
 from ...core.placing import marked
 from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding
 from ...core.types import ArrayType
-from . import adapter, adapter_gpu, adapter_mesh
+from . import adapter, adapter_cuda, adapter_mesh
 from .arrays import PlacedArray, XlaArray
 from .lowering import plain
 from .types import stored
@@ -59,7 +59,7 @@ def team(devices: tuple[Device, ...]) -> Team:
 
 def client(platform: str) -> adapter.Client:
     """The client of a platform."""
-    return adapter.cpu() if platform == "cpu" else adapter_gpu.client(platform)
+    return adapter.cpu() if platform == "cpu" else adapter_cuda.client()
 
 
 # ---- how XLA writes where the parts of an array are

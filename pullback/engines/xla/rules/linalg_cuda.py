@@ -17,7 +17,7 @@ from ....ops.factorizations import geqrf, householder_product
 from ....ops.linalg import cholesky, lu, lu_pivots_to_permutation, triangular_solve
 from ....ops.spectral import svd
 from ..lowering import Lowering, Rule
-from ..text import Word
+from ..text import Result, Word
 from ..types import ints
 from . import host, linalg
 from .elementwise import compare, like
@@ -131,7 +131,8 @@ def _by_qr(low: Lowering, eq: Equation, x: Word) -> list[Word]:
     p = eq.params
     *stack, m, n = x.shape
     wide = m < n
-    u, v = [((), x.dtype)] * 2
+    u: Result = ((), x.dtype)
+    v: Result = ((), x.dtype)
     if p["compute_uv"]:
         u, v = low.result(eq, 1), low.result(eq, 2)
     vectors = [v, u] if wide else [u, v]
