@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import util
 from typing import Any
 
-from .core import processes
+from .core import device, processes
 from .core.errors import error
 from .core.lazy import lazy
 from .core.processes import Group
@@ -145,7 +145,8 @@ def _start(address: tuple[str, int], group: Group, timeout: float, bind: str | N
     _Running.connection = connection = joining.Connection(port, group.index, group.count, timeout)
     group.connect = lambda devices: _client(connection, member, devices)
     processes.group[0] = group
-    adapter.cpu()  # now, while all are here: each waits for the others
+    client = adapter.cpu().client  # now, while all are here: each waits for the others
+    device.joined(group.index, [(d.id, d.process_index) for d in client.devices()])
 
 
 def _client(connection: Any, member: Member, devices: int) -> Any:
@@ -231,6 +232,10 @@ def _stop() -> None:
         running.coordinator.close()
     running.coordinator = None
     running.service = None  # its destructor ends it
+    if processes.current().count > 1:
+        processes.group[0] = Group()
+        device.joined(0, [])
+        adapter.cpu.cache_clear()
 
 
 def _at_exit() -> None:

@@ -17,9 +17,12 @@ EXAMPLE = ROOT / "examples" / "digits.py"
 USAGE = """
 usage: python -m pullback run script.py [arguments ...]
        python -m pullback run -m module [arguments ...]
+       python -m pullback launch -n COUNT [-d DEVICES] script.py [arguments ...]
        python -m pullback --version
 
 run         runs a program written for JAX, unchanged: inside it `import jax` gives Pullback
+launch      runs it in COUNT processes of this machine, each with DEVICES CPU devices; inside it
+            `jax.distributed.initialize()` connects them. Lines get the number of their process
 --version   prints Pullback's version, and the version of JAX whose API it follows
 """
 

@@ -81,6 +81,7 @@ def _show(exception: BaseException) -> None:
     traceback: TracebackType | None = exception.__traceback__
     while traceback is not None and _is_launcher(traceback.tb_frame):
         traceback = traceback.tb_next
+    sys.last_type, sys.last_value, sys.last_traceback = type(exception), exception, traceback
     sys.excepthook(type(exception), exception.with_traceback(traceback), traceback)
 
 

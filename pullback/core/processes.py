@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import Any
 
 from .errors import ProcessLostError, error
@@ -27,7 +26,8 @@ class Group:
         self.connect: Callable[[int], Any] | None = None
         """Gives the engine its client, for so many devices of this process."""
         self._changed = threading.Condition()
-        self._inside: float | None = None
+        self.inside: float | None = None
+        """Since when it has been in a program with others."""
 
     # ---- what the connection to the others reports
 
@@ -45,7 +45,7 @@ class Group:
 
     def stuck(self, seconds: float) -> bool:
         """Whether this process has been in one program with others for so long."""
-        since = self._inside
+        since = self.inside
         return since is not None and time.monotonic() - since > seconds
 
     # ---- what programs ask
@@ -56,37 +56,28 @@ class Group:
         Raises:
           ProcessLostError: with the reason.
         """
-        gone = self._gone(members)
+        gone = self.gone(members)
         if gone:
             raise self.problem(gone[0], what)
 
-    def _gone(self, members: Collection[int]) -> list[int]:
+    def gone(self, members: Collection[int]) -> list[int]:
         """Who of them is gone: who was lost first comes first, for it may be why others are."""
         ended = [i for i in self.ended if i in members and i != self.index]
         return [i for i in list(self.lost) if i in members] + ended
 
-    @contextmanager
-    def together(self, members: Collection[int], what: str = "a program") -> Iterator[None]:
-        """Around what needs all these processes: what fails there is blamed on who is gone."""
-        self.check(members, what)
-        self._inside = time.monotonic()
-        try:
-            yield
-        except Exception as problem:
-            self._inside = None
-            self._await_verdict(members)
-            gone = self._gone(members)
-            if not gone:
-                raise
-            raise self.problem(gone[0], what) from problem
-        finally:
-            self._inside = None
+    def together(self, members: Collection[int], what: str = "this program") -> Together:
+        """For `with`, around what needs all these processes: what fails is blamed on who is gone.
 
-    def _await_verdict(self, members: Collection[int]) -> None:
-        """A closed connection is seen at once, who closed it a moment later."""
+        Raises:
+          ProcessLostError: one of them is gone, before or meanwhile.
+        """
+        return Together(self, members, what)
+
+    def await_verdict(self, members: Collection[int]) -> None:
+        """Wait a little for the news who is gone: they come after a connection has been closed."""
         with self._changed:
             self._changed.wait_for(
-                lambda: bool(self._gone(members)),
+                lambda: bool(self.gone(members)),
                 timeout=min(self.patience, 10.0),
             )
 
@@ -116,6 +107,33 @@ class Group:
         )
 
 
+_BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED")
+"""What XLA's errors say where a connection to another process is to blame."""
+
+
+class Together:
+    """See `Group.together`. Not a generator: errors name the line of the user's that led here."""
+
+    __slots__ = ("group", "members", "what")
+
+    def __init__(self, group: Group, members: Collection[int], what: str) -> None:
+        self.group, self.members, self.what = group, members, what
+
+    def __enter__(self) -> None:
+        self.group.check(self.members, self.what)
+        self.group.inside = time.monotonic()
+
+    def __exit__(self, kind: Any, problem: BaseException | None, traceback: Any) -> None:
+        group = self.group
+        group.inside = None
+        if isinstance(problem, Exception):
+            if any(word in str(problem) for word in _BROKEN):
+                group.await_verdict(self.members)
+            gone = group.gone(self.members)
+            if gone:
+                raise group.problem(gone[0], self.what) from problem
+
+
 group = [Group()]
 """The one that this process belongs to: a list, so that it can be put in place."""
 
@@ -125,4 +143,4 @@ def current() -> Group:
     return group[0]
 
 
-__all__ = ["Group", "current", "group"]
+__all__ = ["Group", "Together", "current", "group"]

@@ -125,7 +125,8 @@ class Member:
     def _free(self) -> None:
         """Free this process from a program that waits for one that will not come."""
         group = self.group
-        if (group.lost and group.stuck(1.0)) or (group.ended and group.stuck(group.patience)):
+        patience = min(group.patience, 30.0)
+        if (group.lost and group.stuck(1.0)) or (group.ended and group.stuck(patience)):
             self.unstick()
 
     # ---- the end
