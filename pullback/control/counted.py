@@ -95,7 +95,9 @@ class CountedScan(ScanLike):
             return super().batch(trace, values, axes, params)
         nc, nk, size = params["num_consts"], params["num_carry"], trace.size
         at_consts, at_carry, at_xs = in_parts(tuple(axes[1:]), nc, nk)
-        at = (at_consts, (0,) * nk, at_xs)
+        # At the front, where elements that are done are given the row of another.
+        in_front = tuple(None if a is None else 0 for a in at_consts)
+        at = (in_front, (0,) * nk, at_xs)
         body = batched_body(params["jaxpr"], size, *at, trace.axis_name)
         ys_at = tuple(body.outs[nk:])
         on_axis = tuple(a is not None for group in at for a in group)
@@ -104,6 +106,10 @@ class CountedScan(ScanLike):
         consts, carry, xs = in_parts(args, nc, nk)
         with inside(trace.parent):
             count = move_axis(count, axes[0], 0)
+            consts = [
+                x if a is None else move_axis(x, a, 0)
+                for x, a in zip(consts, at_consts, strict=True)
+            ]
             most = reduce_max(count, axes=(0,))
             carry = [to_front(x, a, size) for x, a in zip(carry, at_carry, strict=True)]
             xs = [x if a is None else move_axis(x, a, 1) for x, a in zip(xs, at_xs, strict=True)]

@@ -18,7 +18,7 @@ from ..core.types import ArrayType
 from ..engines import numpy as numpy_engine
 from ..engines import whole
 from ..ops.reduction import reduce_or
-from ..ops.structural import to_front, zeros
+from ..ops.structural import move_axis, to_front, zeros
 from ..transforms.batch import BatchTracer
 from ..transforms.reverse import TapeTracer
 from ..transforms.stage import Mask, batch_program, derived, jvp_program, kept, split_program
@@ -167,11 +167,15 @@ class While(ProgramPrimitive):
             params["body_jaxpr"],
             params["cond_jaxpr"],
             trace.size,
-            (cond_axes, body_axes),
+            (cond_axes, tuple(None if a is None else 0 for a in body_axes)),
             tuple(a is not None for a in carry_axes),
             trace.axis_name,
         )
         with inside(trace.parent):
+            body_consts = [
+                x if a is None else move_axis(x, a, 0)
+                for x, a in zip(body_consts, body_axes, strict=True)
+            ]
             carry = [
                 to_front(x, a, trace.size) if m else x
                 for x, a, m in zip(carry, carry_axes, loop.marked, strict=True)
