@@ -55,6 +55,7 @@ NO_EXAMPLE = {
     "custom_vmap_call": "its vmap is the user's, with any meaning: test_custom_rules.py",
     "io_callback": "it has no derivative: test_callbacks.py",
     "linear_call": "its program and its transpose must belong together: test_custom_rules.py",
+    "on_cotangent": "its backward rule is the user's, with any meaning: test_cotangents.py",
     "pure_callback": "it has no derivative: test_callbacks.py",
     "debug_callback": "it has no result to compare: test_debug.py",
     **dict.fromkeys(

@@ -258,6 +258,7 @@ REFUSED = {
     "rng_uniform": "its forward rule does not exist",
     "pure_callback": "Python functions have no derivatives",
     "io_callback": "Python functions have no derivatives",
+    "check": "checkify takes it out of a program before that is differentiated",
 }
 
 ONLY_FIRST = {
