@@ -230,6 +230,28 @@ def test_code_that_is_gone_leaves_nothing():
 # ---- random loops and branches
 
 
+def test_views_of_a_shared_operation_are_computed_once():
+    x = np.resize(LINE, (30, 40))
+    hessian = pullback.jacfwd(pullback.jacrev(lambda x: jnp.sum(jnp.tanh(x) ** 2)))
+    agree(hessian, x)
+    text = compile_program(pullback.make_jaxpr(hessian)(x)).text
+    assert text.count("= icmp eq <") == 1  # the rows of the unit matrix, which two products need
+
+
+def test_operations_on_shared_operands_count_once():
+    """A tree of 24 steps, with each value needed three times, is 72 operations, not 3**24."""
+
+    def chain(x):
+        for _ in range(24):
+            y = x * 1.5
+            x = jnp.where(y > 0, y, -0.5 * y)
+        return x
+
+    x = np.resize(LINE, 1000)
+    agree(chain, x)
+    assert "@pullback_share" not in compile_program(pullback.make_jaxpr(chain)(x)).text
+
+
 def test_random_loops_and_branches():
     """In processes of their own. Of these, what ran before the tests above were written got 11 in
     1000 wrong."""

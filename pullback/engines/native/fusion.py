@@ -9,7 +9,19 @@ from . import transposing
 from .buffers import Buffer
 from .kinds import Kind, Word, extract, shuffle, store
 from .nest import WIDEST, Nest, buffer_of, merged, strides_in
-from .nodes import CHEAP, Applied, InMemory, Node, Reduce, Scalar, Sink, Store, stored, walk
+from .nodes import (
+    CHEAP,
+    Applied,
+    Counting,
+    InMemory,
+    Node,
+    Reduce,
+    Scalar,
+    Sink,
+    Store,
+    stored,
+    walk,
+)
 from .parts import LARGE, Part, Partial, pieces
 from .reducing import REDUCTIONS, Reduction
 from .registers import Lanes, Registers
@@ -62,7 +74,7 @@ class Fusion:
                 group.append(other)
                 nodes |= set(walk([other.node]))
         group += self._worth_keeping(group)
-        work = prod(group[0].shape) * (1 + sum(s.node.cost for s in group)) + _traffic(group)
+        work = prod(group[0].shape) * (1 + _each(group)) + _traffic(group)
         self.report.spend(_described(group), work)
         if not transposing.copy(self.code, self.registers, self.new_buffer, group):
             self._write(group, work)
@@ -136,6 +148,12 @@ class Fusion:
                 node.sink = Store(node, self.new_buffer(node.kind, node.shape))
                 found.append(node.sink)
         return found
+
+
+def _each(group: Sequence[Sink]) -> int:
+    """The work for one element of the domain: what several operations need is computed once."""
+    applied = [n for n in walk([s.node for s in group]) if isinstance(n, (Applied, Counting))]
+    return sum(n.cost if isinstance(n, Counting) else 1 if stored(n) else n.own for n in applied)
 
 
 def _traffic(group: Sequence[Sink]) -> float:

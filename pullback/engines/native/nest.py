@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import prod
 
 from .buffers import Buffer, address
@@ -92,6 +92,8 @@ class Nest:
         self.vector = self.order.index(max(runs)) if runs else -1
         self.width = lane_width(self.counts[self.vector], size, widest) if runs else 0
         self._facts: dict[Node, tuple[int, bool]] = {}
+        self._firsts: dict[Node, Node] = {}
+        self._alike: dict[Hashable, Node] = {}
         self._base = len(registers.memos)
         registers.enter()
         self.levels = [Level(0, 0, code.open_section())]
@@ -163,6 +165,7 @@ class Nest:
 
     def _word(self, node: Node) -> Word:
         depth, varies = self._fact(node)
+        node = self._first(node)
         if varies or not self.width:
             return self._kept(depth, node, lambda: self._computed(node, self.width))
         scalar = self._kept(depth, node, lambda: self._computed(node, 0))
@@ -172,6 +175,7 @@ class Nest:
 
     def _scalar(self, node: Node) -> Word:
         depth, _ = self._fact(node)
+        node = self._first(node)
         return self._kept(depth, node, lambda: self._computed(node, 0))
 
     def _kept(self, depth: int, key: object, make: Callable[[], Word]) -> Word:
@@ -205,6 +209,27 @@ class Nest:
                 fact = max(moving, default=0), self.vector + 1 in moving
             self._facts[node] = fact
         return fact
+
+    def _first(self, node: Node) -> Node:
+        """The node whose code is that of `node`: views of a shared operation are new nodes each,
+        with the same operations on the same memory. The arguments have been asked for before."""
+        found = self._firsts.get(node)
+        if found is None:
+            found = self._firsts[node] = self._alike.setdefault(self._looks(node), node)
+        return found
+
+    def _looks(self, node: Node) -> Hashable:
+        buffer = buffer_of(node)
+        if buffer is not None:
+            return buffer.pointer, id(node.kind), node.shape, tuple(buffer.strides)
+        if isinstance(node, Counting):
+            return id(node.kind), node.shape, node.strides
+        if isinstance(node, Applied):
+            return (
+                id(node.operation), id(node.params), id(node.kind), node.shape,
+                *map(self._first, node.arguments),
+            )  # fmt: skip
+        return node
 
     def _computed(self, node: Node, width: int) -> Word:
         if isinstance(node, Scalar):

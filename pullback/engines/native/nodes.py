@@ -87,6 +87,11 @@ class Applied(Node):
 
     __slots__ = ("arguments", "depth", "operation", "params", "seen", "sink", "uses")
 
+    @property
+    def own(self) -> int:
+        """The work of the operation alone; `cost` has that of its arguments too, each time."""
+        return int(self.operation.cost)
+
     def __init__(
         self,
         operation: Operation,
