@@ -6,6 +6,7 @@ What the engine has no code for, it must refuse: `Unsupported`, with a reason.
 from __future__ import annotations
 
 import collections
+import itertools
 
 import numpy as np
 import pytest
@@ -33,32 +34,59 @@ def x64():
         yield
 
 
-def compare(example, dtype):
-    """The XLA engine against `eval`, within some roundings."""
-    args = example.args(dtype)
-    closed = trace_program(function_of(example, dtype), [HostArray(x).aval for x in args])
-    got = program.compile_program(closed)(*args)
-    wanted = [np.asarray(y._value) for y in function_of(example, dtype)(*map(HostArray, args))]
-    where = label(example, dtype)
-    for g, w in zip(got, wanted, strict=True):
-        g = np.asarray(g)
-        assert (g.shape, g.dtype) == (w.shape, w.dtype), where
-        tolerance = 0.0
-        if dtypes.is_inexact(w.dtype):
-            units = 3 if w.dtype.itemsize == 2 else 100
-            tolerance = units * float(dtypes.finfo(w.dtype).eps) * example.scale
-        assert agree(g, w, tolerance), f"{where}:\ngot  {g}\nwant {w}"
+def compile_all(cases):
+    """One program of all: compiling one takes hardly longer than compiling a single example."""
+    args = [case.args for case in cases]
+
+    def function(*xs):
+        outs, rest = [], list(xs)
+        for case in cases:
+            given, rest = rest[: len(case.args)], rest[len(case.args) :]
+            outs += case.function(*given)
+        return outs
+
+    types = [HostArray(x).aval for x in itertools.chain(*args)]
+    run = program.compile_program(trace_program(function, types))
+    return iter(run(*itertools.chain(*args)))
+
+
+class Case:
+    """An example for one dtype, and what NumPy's engine gives."""
+
+    def __init__(self, example, dtype):
+        self.where, self.scale = label(example, dtype), example.scale
+        self.args, self.function = example.args(dtype), function_of(example, dtype)
+        outs = self.function(*map(HostArray, self.args))
+        self.wanted = [np.asarray(y._value) for y in outs]
+
+    def problem(self, got):
+        """What is wrong with these results; within some roundings nothing is."""
+        for g, w in zip(map(np.asarray, got), self.wanted, strict=True):
+            if (g.shape, g.dtype) != (w.shape, w.dtype):
+                return f"{self.where}: {g.dtype}{g.shape} instead of {w.dtype}{w.shape}"
+            tolerance = 0.0
+            if dtypes.is_inexact(w.dtype):
+                units = 3 if w.dtype.itemsize == 2 else 100
+                tolerance = units * float(dtypes.finfo(w.dtype).eps) * self.scale
+            if not agree(g, w, tolerance):
+                return f"{self.where}:\ngot  {g}\nwant {w}"
+        return ""
+
+
+def supported(cases):
+    """Those that the engine has code for, and the results of each."""
+    try:
+        results = compile_all(cases)
+        return [(case, [next(results) for _ in case.wanted]) for case in cases]
+    except program.Unsupported as reason:
+        assert str(reason), "Unsupported without a reason"
+        if len(cases) == 1:
+            return []
+        return [found for case in cases for found in supported([case])]
 
 
 @pytest.mark.parametrize("name", BY_PRIMITIVE)
 def test_examples(name):
-    reasons, wrong = set(), []
-    for example, dtype in BY_PRIMITIVE[name]:
-        try:
-            compare(example, dtype)
-        except program.Unsupported as reason:
-            reasons.add(str(reason))
-        except AssertionError as problem:
-            wrong.append(str(problem))
-    assert not wrong, "\n".join(wrong[:5])
-    assert all(reasons), "Unsupported without a reason"
+    cases = [Case(example, dtype) for example, dtype in BY_PRIMITIVE[name]]
+    problems = [case.problem(got) for case, got in supported(cases)]
+    assert not any(problems), "\n".join([p for p in problems if p][:5])

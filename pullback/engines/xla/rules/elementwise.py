@@ -75,6 +75,7 @@ _CHLO = {
 """Functions of the dialect beside it, which the compiler takes apart."""
 
 _WIDENED = {"bfloat16", "float16"}
+_ONE_STEP = {"negate", "add", "subtract", "multiply", "real", "imag", "floor", "ceil", "next_after"}
 
 
 def spread(code: Code, words: Sequence[Word], shape: tuple[int, ...]) -> list[Word]:
@@ -125,18 +126,16 @@ def convert(code: Code, x: Word, dtype: Any) -> Word:
     return code.op("convert", [x], x.shape, dtype)
 
 
-def _stablehlo(name: str) -> Rule:
+def _stablehlo(name: str, dialect: str = "stablehlo") -> Rule:
+    """An operation; one of several steps is done in float32 for 16-bit floats, and rounded once."""
+
     def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-        shape, dtype = low.result(eq)
-        return [low.code.op(name, spread(low.code, args, shape), shape, dtype)]
-
-    return rule
-
-
-def _chlo(name: str) -> Rule:
-    def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-        shape, dtype = low.result(eq)
-        return [low.code.op(name, spread(low.code, args, shape), shape, dtype, dialect="chlo")]
+        code, (shape, dtype) = low.code, low.result(eq)
+        words = spread(code, args, shape)
+        if name in _ONE_STEP or dtype.name not in _WIDENED:
+            return [code.op(name, words, shape, dtype, dialect=dialect)]
+        wide = [_wide(code, w) for w in words]
+        return [convert(code, code.op(name, wide, shape, np.float32, dialect=dialect), dtype)]
 
     return rule
 
@@ -420,7 +419,7 @@ def _mulhi(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 RULES: dict[Any, Rule] = {
     **{p: _stablehlo(name) for p, name in _STABLEHLO.items()},
-    **{p: _chlo(name) for p, name in _CHLO.items()},
+    **{p: _stablehlo(name, "chlo") for p, name in _CHLO.items()},
     **{p: _same for p in (stage, sharding_constraint, copy, stop_gradient)},
     c.eq: _comparison("EQ"),
     c.ne: _comparison("NE"),
