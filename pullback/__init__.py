@@ -73,12 +73,12 @@ from .jit import eval_shape as eval_shape
 from .jit import jit as jit
 from .jit import make_jaxpr as make_jaxpr
 from .linear import linear_transpose as linear_transpose
-from .mapping import pmap as pmap
 from .mapping import vmap as vmap
 from .mode_switching import forward_from_reverse as forward_from_reverse
 from .mode_switching import reverse_from_forward as reverse_from_forward
 from .naming import named_call as named_call
 from .naming import named_scope as named_scope
+from .parallel_mapping import pmap as pmap
 from .placement import block_until_ready as block_until_ready
 from .placement import copy_to_host_async as copy_to_host_async
 from .placement import device_get as device_get

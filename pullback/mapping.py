@@ -98,7 +98,7 @@ def _inputs(in_axes: Any, axis_size: int | None, args: Any, kwargs: Any) -> Any:
             fix="add an entry, or give a single integer for all arguments.",
         )
     leaves, in_tree = flatten_call(args, kwargs)
-    axes = _axes_of_leaves(in_axes, args, kwargs)
+    axes = axes_of_leaves(in_axes, args, kwargs)
     leaves = [  # what is not mapped may be anything: it is only passed on
         x if isinstance(x, Array) or a is None else checks.input_array(x, "vmap")
         for x, a in zip(leaves, axes, strict=True)
@@ -116,72 +116,8 @@ def _inputs(in_axes: Any, axis_size: int | None, args: Any, kwargs: Any) -> Any:
     return leaves, in_tree, axes, size
 
 
-def pmap(
-    fun: Callable[..., Any],
-    axis_name: Any = None,
-    *,
-    in_axes: Any = 0,
-    out_axes: Any = 0,
-    static_broadcasted_argnums: Any = (),
-    devices: Any = None,
-    backend: str | None = None,
-    axis_size: int | None = None,
-    donate_argnums: Any = (),
-) -> Callable[..., Any]:
-    """`vmap` with one device for each element of the mapped axis: here there is one device.
-
-    Args:
-      fun, axis_name, in_axes, out_axes, axis_size: as in `vmap`.
-      static_broadcasted_argnums: positional arguments that are Python values; their entries in
-        `in_axes` do not count.
-      devices, backend, donate_argnums: accepted for compatibility.
-
-    Raises:
-      ValueError: the mapped axis is longer than there are devices.
-
-    Example:
-      >>> import pullback
-      >>> import pullback.numpy as jnp
-      >>> print(pullback.pmap(jnp.sin)(jnp.zeros((1, 2))))
-      [[0. 0.]]
-    """
-    checks.callable_(fun, "pmap")
-    given = static_broadcasted_argnums
-    static = {given} if isinstance(given, int) else set(given)
-
-    def on_devices(*args: Any, **kwargs: Any) -> Any:
-        if not static:
-            return on_arrays(fun, in_axes, args, kwargs)
-        fixed = {n % len(args): args[n] for n in static if -len(args) <= n < len(args)}
-        axes = in_axes
-        if isinstance(in_axes, (tuple, list)):
-            axes = tuple(a for i, a in enumerate(in_axes) if i not in fixed)
-
-        def rest(*arrays: Any, **named: Any) -> Any:
-            left = iter(arrays)
-            return fun(*[fixed[i] if i in fixed else next(left) for i in range(len(args))], **named)
-
-        dynamic = tuple(x for i, x in enumerate(args) if i not in fixed)
-        return on_arrays(rest, axes, dynamic, kwargs)
-
-    def on_arrays(fun: Any, in_axes: Any, args: Any, kwargs: Any) -> Any:
-        leaves, _ = flatten_call(args, kwargs)
-        axes = _axes_of_leaves(in_axes, args, kwargs)
-        for i, (x, axis) in enumerate(zip(leaves, axes, strict=True)):
-            if axis is not None and x.shape[axis] > 1:
-                raise error(
-                    ValueError,
-                    f"compiling computation that requires {x.shape[axis]} logical devices, but "
-                    "only 1 is available.",
-                    got=f"{_name(i, args, kwargs)} of type {type_of(x).str_short()}",
-                    fix="use vmap, which needs no devices.",
-                )
-        return vmap(fun, in_axes, out_axes, axis_name, axis_size)(*args, **kwargs)
-
-    return checks.named_like(on_devices, fun, "pmap")
-
-
-def _axes_of_leaves(in_axes: Any, args: Any, kwargs: Any) -> list[Any]:
+def axes_of_leaves(in_axes: Any, args: Any, kwargs: Any) -> list[Any]:
+    """For each array of the arguments the axis to map."""
     if in_axes is None or isinstance(in_axes, int):
         axes = [in_axes] * len(flatten(args)[0])
     elif isinstance(in_axes, tuple) and all([isinstance(x, Array) for x in args]):
@@ -199,7 +135,7 @@ def _axis_in(axis: Any, x: Any, i: int, args: Any, kwargs: Any) -> int:
         raise error(
             TypeError,
             "an entry of vmap's in_axes must be an integer or None.",
-            got=f"{axis!r} for {_name(i, args, kwargs)}",
+            got=f"{axis!r} for {name_of(i, args, kwargs)}",
             fix="name the axis by its number.",
         )
     if not -ndim <= axis < ndim:
@@ -207,7 +143,7 @@ def _axis_in(axis: Any, x: Any, i: int, args: Any, kwargs: Any) -> int:
             ValueError,
             f"vmap was requested to map its argument along axis {axis}, which implies that its "
             f"rank should be at least {axis + 1 if axis >= 0 else -axis}, but is only {ndim}.",
-            got=f"{_name(i, args, kwargs)} of type {type_of(x).str_short()}",
+            got=f"{name_of(i, args, kwargs)} of type {type_of(x).str_short()}",
             fix="give None in in_axes for an argument that is not mapped, or add an axis to it.",
         )
     return axis % ndim
@@ -217,7 +153,7 @@ def _no_common_size(
     leaves: Any, axes: Any, given: int | None, args: Any, kwargs: Any
 ) -> ValueError:
     found = [
-        f"{_name(i, args, kwargs)} ({type_of(x).str_short()}) has {x.shape[a]} on axis {a}"
+        f"{name_of(i, args, kwargs)} ({type_of(x).str_short()}) has {x.shape[a]} on axis {a}"
         for i, (x, a) in enumerate(zip(leaves, axes, strict=True))
         if a is not None
     ]
@@ -238,7 +174,8 @@ def _no_common_size(
     )
 
 
-def _name(i: int, args: Any, kwargs: Any) -> str:
+def name_of(i: int, args: Any, kwargs: Any) -> str:
+    """The name of an array among the arguments."""
     return (leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs"))[i]
 
 

@@ -79,6 +79,7 @@ LAYERS = [
     "callbacks",
     "checkpointing",
     "devices",
+    "parallel_mapping",
     "placement",
     "dlpack",
     "memory",

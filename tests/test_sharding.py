@@ -345,8 +345,8 @@ WRONG = [
     (lambda: pb.shard_map(lambda x: x, out_specs=P())(X), ValueError, "the mesh cannot be empty"),
     (
         lambda: pb.shard_map(lambda x: x, mesh=AbstractMesh((2,), ("a",)), out_specs=P())(X),
-        NotImplementedError,
-        "the mesh has 2 devices, and this engine has one",
+        ValueError,
+        "an AbstractMesh has no devices to run on",
     ),
 ]
 

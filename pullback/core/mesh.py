@@ -458,6 +458,12 @@ class Mesh(AbstractMesh):
             self.axis_sizes, self.axis_names, self.axis_types, abstract_device=self.abstract_device
         )
 
+    def update_axis_types(self, name_to_type: dict[Any, AxisType]) -> Mesh:
+        """The same with other types for some axes."""
+        pairs = zip(self.axis_names, self.axis_types, strict=True)
+        types = tuple(name_to_type.get(n, t) for n, t in pairs)
+        return Mesh(self._devices, self.axis_names, types)
+
     def update(  # type: ignore[override]  # as in JAX, whose two classes differ here
         self, devices: Any = None, axis_names: Any = None, axis_types: Any = None
     ) -> Mesh:

@@ -19,6 +19,7 @@ from .comparison import eq
 from .elementwise import convert_element_type, div, like, mul, select_n
 from .indexing import FILL_OR_DROP, gather
 from .reduction import reduce_max, reduce_min
+from .spreading import along, lies_on, mesh_permute, mesh_scatter
 from .structural import (
     iota,
     move_axis,
@@ -165,6 +166,9 @@ class Ppermute(Collective):
         return [ppermute(ct, axis_names=axis_names, perm=back)]
 
     def along(self, trace: Any, x: Any, *, axis_names: Any, perm: Any) -> Any:
+        mesh = lies_on(trace)
+        if mesh is not None:
+            return mesh_permute(x, mesh=mesh, name=trace.axis_name, at=0, perm=perm), 0
         source_of = np.full(trace.size, trace.size, np.int32)  # outside: filled with zeros
         for source, target in perm:
             source_of[target] = source
@@ -205,7 +209,8 @@ class AllGather(Collective):
         out = move_axis(x, 0, axis)
         if tiled:
             out = _merged(out, axis)
-        return out, None
+        mesh = lies_on(trace)
+        return (out if mesh is None else along(out, mesh, {axis: None})), None
 
     def beside(self, x: Any, at: int, *, axis: int, tiled: bool, **params: Any) -> Any:
         x = move_axis(x, at, 0)
@@ -232,6 +237,10 @@ class PsumScatter(Collective, name="reduce_scatter"):
         return [all_gather(ct, **params)]
 
     def along(self, trace: Any, x: Any, *, axis: int, tiled: bool, **params: Any) -> Any:
+        mesh = lies_on(trace)
+        if mesh is not None:
+            out = mesh_scatter(x, mesh=mesh, name=trace.axis_name, at=0, axis=axis + 1)
+            return (out if tiled else _without(out, axis + 1)), 0
         total = reduce_sum(x, axes=(0,))
         if tiled:
             total = _parted(total, axis, trace.size)
@@ -283,6 +292,9 @@ class AllToAll(Collective):
             raise _bad_axis("all_to_all", aval, split_axis, trace.size, tiled)
         if tiled:
             x = _parted(x, split_axis + 1, trace.size)
+        mesh = lies_on(trace)
+        if mesh is not None:  # each part moves to its place
+            x = along(x, mesh, {0: None, split_axis + 1: trace.axis_name})
         # The axis of the parts becomes the mapped one, the mapped one that of what is received.
         x = move_axis(move_axis(x, split_axis + 1, 0), 1, concat_axis + 1)
         return (_merged(x, concat_axis + 1) if tiled else x), 0
@@ -298,6 +310,11 @@ all_to_all = AllToAll()
 
 def _resized(shape: Any, axis: int, n: int) -> tuple[int, ...]:
     return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+def _without(x: Any, axis: int) -> Any:
+    """`x` without an axis of length 1."""
+    return reshape(x, new_sizes=(*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
 def _merged(x: Any, axis: int) -> Any:
