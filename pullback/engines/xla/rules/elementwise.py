@@ -372,8 +372,17 @@ def _wide(code: Code, x: Word) -> Word:
 
 
 def power(code: Code, x: Word, y: Word) -> Word:
-    """x to the power y; not of integers."""
-    return code.op("power", [x, y], x.shape, x.dtype)
+    """x to the power y; not of integers. Powers of a complex 0 are 0 where y has a
+    positive real part."""
+    found = code.op("power", [x, y], x.shape, x.dtype)
+    if x.dtype.kind != "c":
+        return found
+    part = np.dtype(f"f{x.dtype.itemsize // 2}")
+    real = code.op("real", [y], x.shape, part)
+    positive = compare(code, "GT", real, like(code, real, 0))
+    nothing = compare(code, "EQ", x, like(code, x, 0))
+    vanishes = code.op("and", [positive, nothing], x.shape, bool)
+    return code.op("select", [vanishes, like(code, x, 0), found], x.shape, x.dtype)
 
 
 def _exp2(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
