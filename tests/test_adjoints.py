@@ -242,6 +242,43 @@ def test_the_same_solution_and_gradient_as_jax(adjoint):
     close(found, slopes, 3e-6)
 
 
+# ---- times that are given twice, or go back
+
+
+@pytest.mark.parametrize("adjoint", ADJOINTS)
+@pytest.mark.parametrize("times", [[0.3, 0.3, 0.3], [0.3, 0.3, 1.0, 1.0], [0.3, 0.8, 0.8]], ids=str)
+def test_times_given_twice(adjoint, times, engine):
+    def solved(y0, t, rate):  # dy/dt = rate t y
+        return odeint(lambda y, t, rate: rate * t * y, y0, t, rate, adjoint=adjoint, rtol=1e-10)
+
+    def formula(y0, t, rate):
+        return y0 * jnp.exp(rate * (t**2 - t[0] ** 2) / 2)[:, None]
+
+    args = (jnp.array([1.0, -2.0]), jnp.array(times), 0.7)
+    close(solved(*args), formula(*args), 1e-7)
+    expected = pb.jacrev(formula, (0, 1, 2))(*args)
+    found = pb.jacrev(solved, (0, 1, 2))
+    found = (pb.jit(found) if engine == "native" else found)(*args)
+    close(found, expected, 1e-5)  # with respect to times it is that of a polynomial
+    if adjoint == "direct" and engine == "numpy":
+        close(pb.jacfwd(solved, (0, 1, 2))(*args), expected, 1e-5)
+
+
+@pytest.mark.parametrize("adjoint", STORED)
+def test_times_that_go_back(adjoint):
+    def solved(t):
+        return odeint(lambda y, t: -y, 1.0, t, adjoint=adjoint)
+
+    for times, got in {
+        (1.0, 0.0): "t[0]=1 and t[1]=0",
+        (0.0, 1.0, 0.5): "t[1]=1 and t[2]=0.5",
+    }.items():
+        with pytest.raises(ValueError, match="the times must not go back") as caught:
+            solved(jnp.array(times))
+        assert got in text(caught)
+        assert np.isnan(pb.jit(solved)(jnp.array(times))).all()
+
+
 # ---- the schedule of kept states
 
 

@@ -319,7 +319,9 @@ def integrated(
 
         _, *carry = lax.while_loop(go_on, step, (0, *carry))
         _, _, t, _, before, polynomial, _ = carry
-        at = ((target - before) / (t - before)).astype(polynomial.dtype)
+        still_at_start = (t == before) & (target == before)
+        at = (target - before) / jnp.where(still_at_start, 1.0, t - before)
+        at = at.astype(polynomial.dtype)
         return tuple(carry), jnp.polyval(polynomial, at)
 
     t0 = ts[0]

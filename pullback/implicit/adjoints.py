@@ -51,7 +51,7 @@ def odeint(
       func: gives the slope of `y`, of the structure of `y0`. It may close over traced values, with
         respect to which the solution can be differentiated.
       y0: the state at the first time: a pytree of float or complex arrays.
-      t: a flat array of increasing float times.
+      t: a flat array of float times, none of them before the one in front of it.
       *args: pytrees of arrays that `func` takes.
       adjoint: what reverse mode does.
 
@@ -78,7 +78,8 @@ def odeint(
       ConvergenceError: the last time was not reached, and this is known.
       TypeError: `t` is not of floats, `func` gives something else than `y0` is, or forward mode is
         used with another adjoint than "direct".
-      ValueError: there is no such adjoint, or less than one checkpoint or step is allowed.
+      ValueError: there is no such adjoint, less than one checkpoint or step is allowed, or the
+        times go back and this is known (else the result is NaN; "backsolve" does not look).
 
     The lengths of the steps count as given. The method is that of J. Dormand and P. Prince (1980)
     with its polynomial of degree 4 (Shampine 1986); the adjoint equation ``da/dt = -a df/dy`` is
@@ -106,11 +107,15 @@ def odeint(
     slots = _whole(checkpoints, "checkpoints")
     options = Options(rtol, atol, hmax, _whole(most, "max_steps"), slots)
     slope, start, times, given, unravel = ode.prepared(func, y0, t, args)
+    ordered = jnp.all(times[1:] >= times[:-1])
+    if not isinstance(ordered, Tracer) and not bool(ordered):
+        raise _going_back(times)
     if adjoint == "direct":
         ys, good = _direct(slope, options, start, times, given)
     else:
         solution = _checkpointed if adjoint == "checkpointed" else _interpolated
         ys, good = solution(slope, options, start, times, given)
+    good = good & ordered
     if isinstance(good, Tracer):
         ys = ys * jnp.where(good, 1, jnp.nan).astype(ys.dtype)
     elif not bool(good):
@@ -136,6 +141,16 @@ def _not_reached(options: Options) -> ConvergenceError:
         got=f"max_steps={options.most}, rtol={options.rtol:g}, atol={options.atol:g}",
         fix="allow more steps with max_steps=, or larger errors with rtol= and atol=; a solution "
         "that grows without bounds ends where it does.",
+    )
+
+
+def _going_back(times: Any) -> ValueError:
+    i = int(jnp.argmin(times[1:] >= times[:-1]))
+    return error(
+        ValueError,
+        "odeint: the times must not go back.",
+        got=f"t[{i}]={float(times[i]):g} and t[{i + 1}]={float(times[i + 1]):g}",
+        fix="sort them; to solve an equation backwards, solve -func(y, -s) for s = -t.",
     )
 
 
@@ -203,8 +218,13 @@ def _checkpointed_backward(slope: Any, options: Options, kept: Any, cts: Any) ->
     )
     counts = (steps.count, options.most, options.checkpoints)
     found, _ = pulled_through(advance, pull, y0, *counts, begin)
-    ct, ct_start, ct_times, ct_args, _ = found
-    return ct + at_times[0], ct_times.at[0].add(ct_start), all_cotangents(ct_args)
+    ct, ct_start, ct_times, ct_args, left = found
+    # What is left are outputs at the first time itself, which are y0.
+    at_start = (jnp.arange(ts.shape[0]) <= left).astype(at_times.dtype)[:, None] * at_times
+    rates = jnp.real(jnp.sum(slope(y0, ts[0], *args) * at_start, 1)).astype(ts.dtype)
+    rates = rates.at[0].set(0)
+    ct_times = (ct_times + rates).at[0].add(ct_start - jnp.sum(rates))
+    return ct + jnp.sum(at_start, 0), ct_times, all_cotangents(ct_args)
 
 
 def _outputs_of_step(

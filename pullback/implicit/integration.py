@@ -105,7 +105,8 @@ def done_again(slope: Slope, steps: Steps, length: int, y0: Any, ts: Any, args: 
 
     The lengths of the steps are given; when they begin moves with the first time.
     """
-    starts = ts[0] + (steps.starts - steps.starts[0])
+    any_step = steps.count > 0  # otherwise all times are the first one
+    starts = ts[0] + jnp.where(any_step, steps.starts - jnp.where(any_step, steps.starts[0], 0), 0)
     moved = steps._replace(starts=starts)
 
     def step(y: Any, i: Any) -> tuple[Any, Any]:
@@ -117,7 +118,13 @@ def done_again(slope: Slope, steps: Steps, length: int, y0: Any, ts: Any, args: 
 
         return lax.cond(i < steps.count, real, none, y)  # type: ignore[no-any-return]
 
+    def tangent(found: Any) -> Any:
+        zeros = jnp.zeros((3, y0.size), y0.dtype)
+        line = jnp.stack([slope(y0, ts[0], *args), y0])
+        return found.at[0].set(jnp.concatenate([zeros, line]))
+
     _, polynomials = lax.scan(step, y0, jnp.arange(length))
+    polynomials = lax.cond(any_step, lambda found: found, tangent, polynomials)
     ys = [y0[None]]
     if ts.shape[0] > 1:
         ys.append(vmap(lambda t: interpolated(polynomials, moved, t))(ts[1:]))
