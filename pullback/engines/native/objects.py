@@ -35,8 +35,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MAGIC = b"pullback object 2\n"
 _SETTING = "PULLBACK_CACHE_DIR"
 
-OBJECT, KERNEL = ".o", ".kernel"
-"""What names of files end in: machine code alone; a whole kernel, for `stored`."""
+OBJECT, KERNEL, EXECUTABLE = ".o", ".kernel", ".xla"
+"""What names of files end in: machine code alone; a whole kernel, for `stored`; what XLA made."""
 
 
 class Origin(NamedTuple):
@@ -249,7 +249,7 @@ def write(path: Path, body: bytes) -> None:
 def prune(folder: Path, most: int = MOST_ON_DISK) -> None:
     """Delete the entries that were not used for longest, until `most` bytes are left."""
     entries = []
-    for path in [*folder.glob(f"*{OBJECT}"), *folder.glob(f"*{KERNEL}")]:
+    for path in [p for end in (OBJECT, KERNEL, EXECUTABLE) for p in folder.glob(f"*{end}")]:
         with suppress(OSError):
             status = path.stat()
             entries.append((status.st_mtime, status.st_size, path))

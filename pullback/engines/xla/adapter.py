@@ -14,6 +14,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,7 @@ from jaxlib import xla_client as xc
 
 from ...core import processes
 from ...core.device import cpu_count
+from . import kept
 
 PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
 """Dtypes that cannot be read out of a buffer: programs give them as int8 or float32."""
@@ -111,8 +113,21 @@ class Client:
         if callbacks:
             made = self.client.compile_and_load(_parsed(text), devices, options, list(callbacks))
         else:
-            made = self.client.compile_and_load(text.encode(), devices, options)
+            made = self._kept(text, devices, options)
         return Executable(self, made, self._places[device], out_types, bool(callbacks))
+
+    def _kept(self, text: str, devices: Any, options: Any) -> Any:
+        """An executable, from disk if one was made of this text before."""
+        told = os.environ.get("XLA_FLAGS", "")
+        known = (self.client.platform_version, version(), told)
+        name = kept.name_of(text, *map(str.encode, known), options.SerializeAsString())
+        stored = kept.found(name)
+        if stored is not None:
+            with suppress(RuntimeError):  # a file of another machine: it is made anew
+                return self.client.deserialize_executable(stored, devices, options)
+        made = self.client.compile_and_load(text.encode(), devices, options)
+        kept.keep(name, made.serialize)
+        return made
 
 
 class Executable:

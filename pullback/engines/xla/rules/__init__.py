@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     contraction,
     control,
+    decompositions,
     elementwise,
     host,
     indexing,
@@ -33,6 +34,7 @@ RULES = {
     **windows.RULES,
     **keys.RULES,
     **linalg.RULES,
+    **decompositions.RULES,
     **linalg_cuda.RULES,
 }
 

@@ -77,7 +77,7 @@ def alias(result: int, operand: int, many: bool = True) -> str:
     )
 
 
-def _ready(low: Lowering, x: Word) -> bool:
+def is_ready(low: Lowering, x: Word) -> bool:
     """Whether there is a function for these elements on this device, and something to do."""
     return low.platform == "cpu" and x.dtype.name in LETTER and x.size > 0
 
@@ -100,7 +100,7 @@ def triangle(low: Lowering, x: Word, lower: bool) -> Word:
 
 def _cholesky(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,) = args
-    if not _ready(low, x):
+    if not is_ready(low, x):
         return low.by_definition(eq, args)
     results = [(x.shape, x.dtype), (x.shape[:-2], np.int32)]
     found, info = call(
@@ -112,7 +112,7 @@ def _cholesky(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 def _triangular_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (a, b), p = args, eq.params
     conjugate_only = p["conjugate_a"] and not p["transpose_a"] and a.dtype.kind == "c"
-    if not _ready(low, b) or conjugate_only:
+    if not is_ready(low, b) or conjugate_only:
         return low.by_definition(eq, args)
     turned = "N" if not p["transpose_a"] else "C" if p["conjugate_a"] else "T"
     letters = {
@@ -129,7 +129,7 @@ def _triangular_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence
 
 def _lu(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), code = args, low.code
-    if not _ready(low, x):
+    if not is_ready(low, x):
         return low.by_definition(eq, args)
     *stack, m, n = x.shape
     k = min(m, n)
@@ -151,7 +151,7 @@ def _lu(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 def _eigh(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), p = args, eq.params
-    if not _ready(low, x) or p["subset_by_index"] is not None:
+    if not is_ready(low, x) or p["subset_by_index"] is not None:
         return low.by_definition(eq, args)
     (vectors, values) = low.result(eq, 0), low.result(eq, 1)
     name = "heevd_ffi" if x.dtype.kind == "c" else "syevd_ffi"
@@ -163,7 +163,7 @@ def _eigh(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 def _svd(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), p = args, eq.params
-    if not _ready(low, x) or p.get("subset_by_index") is not None:
+    if not is_ready(low, x) or p.get("subset_by_index") is not None:
         return low.by_definition(eq, args)
     *stack, m, n = x.shape
     k = min(m, n)
@@ -185,7 +185,7 @@ def _svd(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 def _geqrf(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,) = args
-    if not _ready(low, x):
+    if not is_ready(low, x):
         return low.by_definition(eq, args)
     results = [(x.shape, x.dtype), low.result(eq, 1)]
     return call(low, "geqrf_ffi", [x], results, "", x.rank, alias(0, 0))
@@ -193,7 +193,7 @@ def _geqrf(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 def _householder_product(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     a, taus = args
-    if not _ready(low, a) or not taus.size:
+    if not is_ready(low, a) or not taus.size:
         return low.by_definition(eq, args)
     name = "ungqr_ffi" if a.dtype.kind == "c" else "orgqr_ffi"
     return call(low, name, [a, taus], [(a.shape, a.dtype)], "", a.rank, alias(0, 0, many=False))
