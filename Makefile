@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+GPU := .venv-gpu
 PY := $(VENV)/bin/python
 PIP := $(PY) -I -m pip --disable-pip-version-check --quiet install
 # The tests use two processes; `make test JOBS=0` uses one.
@@ -13,11 +14,13 @@ export PYTHONNOUSERSITE := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test clients suites lint types docs bench check clean .venv
+.PHONY: help demo test test-gpu test-jaxlib clients suites lint types docs bench check clean .venv
 
 help:
 	@echo "make demo    train a small network on handwritten digits"
 	@echo "make test    run the tests"
+	@echo "make test-gpu    run the tests on a GPU of NVIDIA (large downloads)"
+	@echo "make test-jaxlib run the tests of the XLA engine's adapter with each version of jaxlib"
 	@echo "make clients run 15 libraries written for JAX, and compare with JAX"
 	@echo "make suites  run libraries' own tests on JAX and on Pullback (a quarter of an hour)"
 	@echo "make lint    ruff"
@@ -32,6 +35,17 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/test.stamp
 	$(PY) -I -m pytest -n $(JOBS) tests
+
+# Without a driver nothing is downloaded: the first line says what is missing.
+test-gpu: $(VENV)/made.stamp
+	@$(PY) -I tests/xla/on_gpu.py --driver
+	@test -e $(GPU)/made.stamp || { $(PYTHON) -I -m venv --clear $(GPU) && \
+	  $(GPU)/bin/python -I -m pip --disable-pip-version-check --quiet install '.[cuda13,test]' && \
+	  touch $(GPU)/made.stamp; }
+	PYTHONPATH=. $(GPU)/bin/python tests/xla/on_gpu.py
+
+test-jaxlib: $(VENV)/made.stamp
+	$(PY) -I tests/xla/versions.py
 
 clients: $(VENV)/clients.stamp
 	$(PY) -I -m pytest -n $(JOBS) tests/test_clients.py
@@ -85,5 +99,5 @@ $(VENV)/test.stamp: requirements/demo.txt
 $(VENV)/clients.stamp: requirements/demo.txt requirements/test.txt
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(GPU) .venv-jaxlib build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find pullback tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} + 2> /dev/null || true

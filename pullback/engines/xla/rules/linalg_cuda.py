@@ -13,8 +13,9 @@ import numpy as np
 
 from ....core.program import Equation
 from ....ops.eigen import eigh
-from ....ops.factorizations import geqrf, householder_product
-from ....ops.linalg import cholesky, lu, lu_pivots_to_permutation, triangular_solve
+from ....ops.factorizations import geqrf, householder_product, qr
+from ....ops.hermitian import hermitian_part
+from ....ops.linalg import cholesky, lu, lu_pivots_to_permutation, lu_solve, triangular_solve
 from ....ops.spectral import svd
 from ..lowering import Lowering, Rule
 from ..text import Result, Word
@@ -22,7 +23,7 @@ from ..types import ints
 from . import host, linalg
 from .elementwise import compare, like
 from .linalg import LETTER, alias, foreign, triangle, where_done
-from .structural import broadcast
+from .structural import broadcast, counting
 
 _JACOBI = 1024
 """Up to this size the Jacobi method is quicker than the QR method: it has more to do at once."""
@@ -175,7 +176,88 @@ def _householder_product(low: Lowering, eq: Equation, args: list[Word]) -> Seque
     return foreign(low, "cusolver_orgqr_ffi", [a, taus], results, "", a.rank, aliases)
 
 
+def _qr(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    """By Householder's reflections."""
+    (x,), p = args, eq.params
+    if p["pivoting"]:
+        return host.host_call(low, eq, args)
+    *stack, m, n = x.shape
+    k, width = low.result(eq, 0)[0][-1], min(m, n)
+    taus = ((*stack, width), x.dtype)
+    packed, factors = foreign(
+        low, "cusolver_geqrf_ffi", [x], [(x.shape, x.dtype), taus], "", x.rank, alias(0, 0)
+    )
+    start = _first(low, packed, (*stack, m, width))
+    if k > width:
+        zero = low.code.constant(np.zeros((), x.dtype))
+        none = [0] * x.rank
+        options = (
+            f"edge_padding_low = {ints(none)}, interior_padding = {ints(none)}, "
+            f"edge_padding_high = {ints([*none[:-1], k - width])}"
+        )
+        start = low.code.op("pad", [start, zero], (*stack, m, k), x.dtype, options)
+    aliases = alias(0, 0, many=False)
+    results = [(start.shape, x.dtype)]
+    (q,) = foreign(low, "cusolver_orgqr_ffi", [start, factors], results, "", x.rank, aliases)
+    return [q, triangle(low, _first(low, packed, (*stack, k, n)), lower=False)]
+
+
+def _lu_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    _, factors, order, b = args
+    if eq.params["trans"]:
+        b = _substituted(low, factors, b, lower=False, turned="TRANSPOSE")
+        b = _substituted(low, factors, b, lower=True, turned="TRANSPOSE")
+        return [_rows(low, b, _inverse(low, order))]
+    b = _substituted(low, factors, _rows(low, b, order), lower=True)
+    return [_substituted(low, factors, b, lower=False)]
+
+
+def _substituted(
+    low: Lowering, a: Word, b: Word, lower: bool, turned: str = "NO_TRANSPOSE"
+) -> Word:
+    flags = _flags(left_side=True, lower=lower, unit_diagonal=lower)
+    options = f"{flags}, transpose_a = #stablehlo<transpose {turned}>"
+    return low.code.op("triangular_solve", [a, b], b.shape, b.dtype, options)
+
+
+def _rows(low: Lowering, x: Word, order: Word) -> Word:
+    """The rows of matrices in this order."""
+    rank, stack = x.rank, list(range(x.rank - 2))
+    numbers = (
+        f"#stablehlo.gather<offset_dims = [{rank - 1}], collapsed_slice_dims = [{rank - 2}], "
+        f"operand_batching_dims = {stack}, start_indices_batching_dims = {stack}, "
+        f"start_index_map = [{rank - 2}], index_vector_dim = {rank - 1}>"
+    )
+    sizes = ints([*[1] * (rank - 1), x.shape[-1]])
+    options = f"dimension_numbers = {numbers}, slice_sizes = {sizes}"
+    return low.code.op("gather", [x, order], x.shape, x.dtype, options)
+
+
+def _inverse(low: Lowering, order: Word) -> Word:
+    """The permutation that undoes one: where each number stands."""
+    code = low.code
+    places = counting(code, order.shape, order.dtype, order.rank - 1)
+    scalar = ((), order.dtype)
+    by = low.region([scalar] * 4, lambda a, b, i, j: [compare(code, "LT", a, b)])
+    result = (order.shape, order.dtype)
+    options = f"dimension = {order.rank - 1} : i64, is_stable = false"
+    return code.ops("sort", [order, places], [result] * 2, options, by.text)[1]
+
+
+def _hermitian_part(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    (x,), code = args, low.code
+    turn = [*range(x.rank - 2), x.rank - 1, x.rank - 2]
+    y = code.op("transpose", [x], x.shape, x.dtype, f"permutation = {ints(turn)}")
+    if x.dtype.kind == "c":
+        y = code.op("conj", [y], y.shape, y.dtype, dialect="chlo")
+    total = code.op("add", [x, y], x.shape, x.dtype)
+    return [code.op("multiply", [total, like(code, total, 0.5)], x.shape, x.dtype)]
+
+
 _OWN: dict[Any, Rule] = {
+    qr: _qr,
+    lu_solve: _lu_solve,
+    hermitian_part: _hermitian_part,
     cholesky: _cholesky,
     triangular_solve: _triangular_solve,
     eigh: _eigh,
