@@ -84,7 +84,7 @@ def _gathered(x: Any, tiled: bool) -> np.ndarray:
     if process_count() == 1:
         return value if tiled else value[None]
     joined = tiled and value.ndim > 0
-    stacked = _stacked(np.ascontiguousarray(value))
+    stacked = _stacked(value)
     return stacked.reshape(-1, *value.shape[1:]) if joined else stacked
 
 
