@@ -53,7 +53,7 @@ def broadcast_one_to_all(in_tree: Any, is_source: bool | None = None) -> Any:
             got=f"is_source is true in {found.size} of {process_count()} processes",
             fix="give is_source=True in one of them, or leave it out: then process 0 is.",
         )
-    return tree_map(lambda x: x[found[0]], told["values"])
+    return tree_map(lambda x: np.asarray(x[found[0]]), told["values"])
 
 
 def process_allgather(in_tree: Any, tiled: bool = False) -> Any:
