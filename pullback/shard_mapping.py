@@ -169,7 +169,7 @@ def _mesh(given: Any, axis_names: Set[Any]) -> AbstractMesh:
             fix="give mesh=, or choose one with jax.set_mesh(mesh).",
         )
     if mesh.size > 1 and not isinstance(mesh, Mesh):
-        if not isinstance(mesh_in_use(), Mesh):
+        if mesh_in_use().empty or not isinstance(mesh_in_use(), Mesh):
             raise error(
                 ValueError,
                 "an AbstractMesh has no devices to run on.",

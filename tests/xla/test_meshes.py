@@ -14,6 +14,17 @@ HERE = Path(__file__).parent / "meshes"
 FILES = sorted(p.name for p in HERE.glob("check_*.py"))
 
 
+def test_a_transformer_on_a_grid_is_that_of_one_device():
+    env = {**os.environ, "JAX_NUM_CPU_DEVICES": "8"}
+    script = Path(__file__).parents[2] / "examples" / "transformer_parallel.py"
+    command = [sys.executable, "-m", "pullback", "run", str(script)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "each device has (64, 64) of a matrix of (64, 256)" in done.stdout
+    (line,) = [s for s in done.stdout.splitlines() if "largest difference" in s]
+    assert float(line.split()[-1]) < 1e-5
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_on_eight_devices(file):
     quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"

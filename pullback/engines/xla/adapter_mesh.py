@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -31,6 +32,17 @@ class _Spread(xc.GSPMDSharding):  # type: ignore[misc]
 
     def _to_xla_hlo_sharding(self, rank: int) -> Any:
         return self._hlo_sharding
+
+
+def _weak(shape: Sequence[int], dtype: Any) -> Type:
+    """The type of an array on several devices.
+
+    jaxlib keeps the types of parts by shape, dtype and weakness, for us and an imported jax alike.
+    Ours are weak, as arrays of jax on several devices are not; so each finds its own.
+    """
+    t = Type(shape, dtype)
+    t.weak_type = True
+    return t
 
 
 class Team:
@@ -86,7 +98,7 @@ class Team:
             return parts[0]
         place = self.place(sharding)
         return xc.ArrayImpl(
-            Type(shape, dtype), place, list(parts), committed=True, _skip_checks=True
+            _weak(shape, dtype), place, list(parts), committed=True, _skip_checks=True
         )
 
     def parts(self, buffer: Any, shape: Sequence[int]) -> list[Any]:
@@ -133,7 +145,7 @@ class SpreadExecutable:
     def give(self, out_types: Sequence[tuple[Any, Any]], shardings: Sequence[str]) -> None:
         """Say what the results are."""
         self._handlers = [
-            handler(Type(shape, dtype), self.team.place(where))
+            handler(_weak(shape, dtype), self.team.place(where))
             for (shape, dtype), where in zip(out_types, shardings, strict=True)
         ]
 
@@ -197,8 +209,9 @@ _answered: list[bool] = []
 
 def _shaped(shape: Any, dtype: Any, *rest: Any) -> Any:
     """What jaxlib takes for jax's ShapedArray, and keeps as long as the process lives."""
-    of_jax = getattr(sys.modules.get(_SHAPES), "ShapedArray", _shaped)
-    return Type(shape, dtype) if of_jax is _shaped else of_jax(shape, dtype, *rest)
+    if not hasattr(sys.modules.get("jax"), "__version__"):
+        return Type(shape, dtype)
+    return import_module(_SHAPES).ShapedArray(shape, dtype, *rest)
 
 
 @contextmanager
