@@ -476,13 +476,17 @@ def _linear(eq: Equation, args: Sequence[Value]) -> Value:
 Known = dict[Var, Value]
 
 FLUSHING = False
-"""Whether the engine may take numbers below the normal ones for 0."""
+"""Whether the engine may take numbers below the normal ones for 0, and carry 16-bit floats from
+one operation to the next without rounding them, as XLA does both."""
 
 
 def _flushed(v: Value) -> Value:
     """With the bounds that an engine needs which has no subnormal numbers."""
     if not FLUSHING or kind(v.x.dtype) not in "fc":
         return v
+    if v.x.dtype.itemsize == 2:
+        unrounded = np.where(np.isfinite(v.x), 0.5 * ulp(v.x), 0.0)
+        v = Value(v.x, v.bound() + unrounded)
     tiny = 4 * float(ml_dtypes.finfo(_part(v.x.dtype)).tiny)  # a step before may be below
     parts = (v.x.real, v.x.imag) if kind(v.x.dtype) == "c" else (v.x,)
     with quiet():
