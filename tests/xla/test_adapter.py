@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 
 import ml_dtypes
 import numpy as np
@@ -167,3 +168,20 @@ def test_nothing_is_written_to_the_standard_error():
         [sys.executable, "-c", OURS], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.stderr == ""
+
+
+# ---- several processes: each on its own here, as a group of one
+
+
+def test_a_group_of_one_has_a_service_a_connection_and_gloo():
+    code = """
+    from pullback.engines.xla import adapter_distributed as d
+    service = d.Service(1, 30)
+    connection = d.Connection(service.port, 0, 1, 30)
+    client = connection.cpu("127.0.0.1", 2)
+    print([x.id for x in client.devices()], len(connection.gloo.ports), connection.gloo.cut())
+    connection.shutdown()
+    print(d.free_port() != service.port)
+    """
+    *ids, ports, cut, free = run(textwrap.dedent(code))
+    assert (ids, ports, cut, free) == (["[0,", "1]"], "1", "0", "True")
