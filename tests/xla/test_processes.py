@@ -481,7 +481,7 @@ def alone(tmp_path_factory):
 @pytest.mark.parametrize("count", [2, 4])
 def test_digits_are_learned_as_by_one_process(tmp_path, alone, count, way):
     for x, y in zip(alone, learned(tmp_path, count, way), strict=True):
-        np.testing.assert_allclose(y, x, rtol=0, atol=2e-5)
+        np.testing.assert_allclose(y, x, rtol=0, atol=2e-6)
 
 
 def test_a_killed_job_goes_on_from_its_checkpoint(tmp_path, alone):
@@ -504,7 +504,7 @@ def test_a_killed_job_goes_on_from_its_checkpoint(tmp_path, alone):
     with np.load(file) as saved:
         resumed = [saved[f"arr_{i}"] for i in range(len(saved.files) - 1)]
     for x, y in zip(alone, resumed, strict=True):
-        np.testing.assert_allclose(y, x, rtol=0, atol=2e-5)
+        np.testing.assert_allclose(y, x, rtol=0, atol=2e-6)
 
 
 # ---- the launcher
