@@ -134,3 +134,15 @@ def test_dtypes_that_stablehlo_has_not():
     with pytest.raises(NotImplementedError) as info:
         pb.jit(lambda x: x + x, engine="xla")(jnp.asarray([1.0], "float6_e2m3fn"))
     assert "it has no code for the dtype float6_e2m3fn" in str(info.value)
+
+
+def test_a_window_in_a_window_stays_inside_it():
+    """XLA alone gives elements of x that the first window has not."""
+
+    def function(x, i, j):
+        return [lax.dynamic_slice(lax.dynamic_slice(x, (i,), (4,)), (j,), (3,))]
+
+    x = np.arange(9)
+    for i in (-2, 1, 7):
+        for j in (-3, 0, 3):
+            same(function, x, np.int32(i), np.int32(j))

@@ -167,7 +167,12 @@ def _dynamic_slice(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Wo
     (x, *starts), sizes = args, eq.params["slice_sizes"]
     if not x.rank:
         return [x]
-    at = starts_of(low.code, starts, x, sizes)
+    code, zero = low.code, low.code.constant(np.int64(0))
+    # Said here, for XLA adds up the starts of a window in a window before it moves them inside.
+    at = [
+        code.op("clamp", [zero, s, code.constant(np.int64(n - size))], (), np.int64)
+        for s, n, size in zip(starts_of(code, starts, x, sizes), x.shape, sizes, strict=True)
+    ]
     return [low.code.op("dynamic_slice", [x, *at], sizes, x.dtype, f"slice_sizes = {ints(sizes)}")]
 
 
