@@ -145,11 +145,12 @@ def _not_reached(options: Options) -> ConvergenceError:
 
 
 def _going_back(times: Any) -> ValueError:
-    i = int(jnp.argmin(times[1:] >= times[:-1]))
+    t = np.asarray(times)
+    i = int(np.argmin(t[1:] >= t[:-1]))
     return error(
         ValueError,
         "odeint: the times must not go back.",
-        got=f"t[{i}]={float(times[i]):g} and t[{i + 1}]={float(times[i + 1]):g}",
+        got=f"t[{i}]={t[i]:g} and t[{i + 1}]={t[i + 1]:g}",
         fix="sort them; to solve an equation backwards, solve -func(y, -s) for s = -t.",
     )
 
