@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 from . import checks
@@ -11,15 +11,18 @@ from .core import dtypes
 from .core.array import Tracer
 from .core.device import CPU
 from .core.errors import error
+from .core.lazy import lazy
 from .core.program import ClosedProgram
 from .core.pytree import PyTreeDef, flatten_call
 from .core.settings import values
 from .core.sharding import SingleDeviceSharding
 from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
-from .engines.choice import Choice, choose
+from .engines.choice import Choice, choose, jaxlib_is_installed
 from .transforms.cost import Memory, cost_of, memory_of
 from .transforms.simplify import simplify
+
+xla = lazy("pullback.engines.xla.program")
 
 CompilerOptions = dict[str, str | bool]
 
@@ -137,11 +140,18 @@ class Signature:
     call: Callable[[list[Any]], Any]
     engine: str | None = None
     """The engine that was asked for."""
+    made: Choice | None = None
+    """The program, compiled with options of its own."""
+
+    @property
+    def wish(self) -> str:
+        """The engine that was asked for, here or by the setting."""
+        return self.engine or str(values.pullback_engine)
 
     @property
     def choice(self) -> Choice:
         """The program, compiled by the engine that runs it under the settings of this thread."""
-        return choose(self.closed, self.engine or values.pullback_engine)
+        return self.made or choose(self.closed, self.wish)
 
 
 @dataclass(frozen=True)
@@ -155,11 +165,20 @@ class Explanation:
     report: Any = ""
     """What the native engine says: loops that were made of several operations, memory."""
     kernel: Any = None
+    compiled: Any = None
+    """What the XLA engine made."""
 
     @property
     def ir(self) -> str:
-        """The LLVM IR of the native engine; empty for others."""
+        """What was compiled: LLVM IR for the native engine, StableHLO for XLA; else empty."""
+        if self.compiled is not None:
+            return str(self.compiled.module.text)
         return self.kernel.text if self.kernel is not None else ""
+
+    @property
+    def hlo(self) -> str:
+        """What XLA made of it in all its passes; empty for other engines."""
+        return self.compiled.executable.text() if self.compiled is not None else ""
 
     @property
     def assembly(self) -> str:
@@ -235,7 +254,7 @@ class Traced(Stage):
         """Which engine runs the program, why, and how."""
         choice = self._signature.choice
         report = "" if choice.kernel is None else choice.kernel.report
-        return Explanation(choice.engine, choice.reason, report, choice.kernel)
+        return Explanation(choice.engine, choice.reason, report, choice.kernel, choice.compiled)
 
     def lower(self, *, lowering_platforms: tuple[str, ...] | None = None) -> Lowered:
         """The program, ready to compile. There is one platform: "cpu"."""
@@ -254,14 +273,27 @@ class Lowered(Stage):
     """A program, ready to compile."""
 
     def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
-        """The text of the program, in the notation of `make_jaxpr`: the only dialect, "jaxpr"."""
+        """The text of the program.
+
+        `dialect` is "jaxpr", the notation of `make_jaxpr`, or, where jaxlib is installed,
+        "stablehlo" or "hlo", which is what XLA compiles. None is "stablehlo" if the engine xla was
+        asked for, else "jaxpr". Large constants are arguments in StableHLO and HLO.
+
+        Raises:
+          ValueError: the dialect is unknown, or needs jaxlib, which is not installed.
+        """
+        dialect = dialect or ("stablehlo" if self._signature.wish == "xla" else "jaxpr")
         _check_dialect(dialect)
-        return str(self._signature.closed)
+        closed = self._signature.closed
+        if dialect == "jaxpr":
+            return str(closed)
+        return str(xla.stablehlo(closed) if dialect == "stablehlo" else xla.hlo(closed))
 
     def compiler_ir(self, dialect: str | None = None) -> Any:
-        """The program itself."""
-        _check_dialect(dialect)
-        return self._signature.closed
+        """The program itself; in the dialects of XLA, its text."""
+        if dialect in (None, "jaxpr"):
+            return self._signature.closed
+        return self.as_text(dialect)
 
     def cost_analysis(self) -> dict[str, float]:
         """An estimate, read off the program: "flops", "transcendentals", "bytes accessed".
@@ -276,9 +308,23 @@ class Lowered(Stage):
         *,
         device_assignment: tuple[Any, ...] | None = None,
     ) -> Compiled:
-        """Compile it. The options are accepted: the engines have none."""
-        _ = self._signature.choice
-        return Compiled(self._signature)
+        """Compile it. The options are XLA's flags by their names; other engines have none.
+
+        Raises:
+          ValueError: XLA has no such option.
+        """
+        s = self._signature
+        if not compiler_options or s.wish != "xla" or len(s.closed.in_avals) != len(s.types):
+            _ = s.choice
+            return Compiled(s)
+        made = xla.compile_program(s.closed, compiler_options)
+        reason = "it was asked for"
+        choice = Choice("xla", reason, made, on_arrays=made.on_arrays, compiled=made)
+
+        def call(leaves: list[Any]) -> Any:
+            return s.out_tree.unflatten(made.on_arrays(*leaves))
+
+        return Compiled(replace(s, made=choice, call=call))
 
 
 class Compiled(Stage):
@@ -329,18 +375,34 @@ class Compiled(Stage):
     call = __call__
 
     def as_text(self) -> str:
-        """The text that the engine compiled: LLVM IR, or the source of one Python function."""
-        kernel = self._signature.choice.kernel
-        if kernel is not None:
-            return str(kernel.text)
+        """What the engine made: LLVM IR, XLA's HLO, or the source of one Python function."""
+        choice = self._signature.choice
+        if choice.compiled is not None:
+            return str(choice.compiled.executable.text())
+        if choice.kernel is not None:
+            return str(choice.kernel.text)
         return numpy_engine.write_source(simplify(self._signature.closed))[0]
 
     def cost_analysis(self) -> dict[str, float]:
-        """As that of `Lowered`, of the program without what is not used or is computed twice."""
+        """As that of `Lowered`, of the program without what is not used or is computed twice.
+
+        On the engine xla it is what XLA says, which has more entries.
+        """
+        compiled = self._signature.choice.compiled
+        if compiled is not None:
+            return dict(compiled.executable.costs())
         return _costs(simplify(self._signature.closed))
 
     def memory_analysis(self) -> Memory:
-        """Bytes of arguments, results and what else is alive at once, read off the program."""
+        """Bytes of arguments, results and what else is alive at once, read off the program.
+
+        On the engine xla they are those of XLA's plan.
+        """
+        compiled = self._signature.choice.compiled
+        if compiled is not None:
+            found = compiled.executable.memory()
+            names = [f.name for f in fields(Memory)]
+            return Memory(**{n: int(getattr(found, n, 0)) for n in names})
         return memory_of(simplify(self._signature.closed).program)
 
     def runtime_executable(self) -> Any:
@@ -360,13 +422,20 @@ class Compiled(Stage):
         return s.out_tree.unflatten([SingleDeviceSharding(CPU)] * s.out_tree.num_leaves)
 
 
-def _check_dialect(dialect: str | None) -> None:
-    if dialect not in (None, "jaxpr"):
+def _check_dialect(dialect: str) -> None:
+    if dialect not in ("jaxpr", "stablehlo", "hlo"):
         raise error(
             ValueError,
             f"unknown dialect: {dialect}.",
             got=f"dialect={dialect!r}",
-            fix='this engine compiles programs as make_jaxpr gives them: leave it out, or "jaxpr".',
+            fix='use "jaxpr", "stablehlo" or "hlo", or leave it out.',
+        )
+    if dialect != "jaxpr" and not jaxlib_is_installed():
+        raise error(
+            ValueError,
+            f"the dialect {dialect} needs the package jaxlib, which is not installed.",
+            got=f"dialect={dialect!r}",
+            fix="install it: pip install 'pullback[xla]'; or use dialect=\"jaxpr\".",
         )
 
 

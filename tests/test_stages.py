@@ -62,8 +62,8 @@ def test_texts():
     assert compiled.as_text()
     by_numpy = pb.jit(jnp.sin, engine="numpy").lower(X).compile()
     assert by_numpy.as_text().startswith("def run(")
-    with pytest.raises(ValueError, match=r"unknown dialect: hlo\."):
-        lowered.as_text("hlo")
+    with pytest.raises(ValueError, match=r"unknown dialect: tosa\."):
+        lowered.as_text("tosa")
     with pytest.raises(ValueError, match="does not compile for the platform 'tpu'"):
         traced.lower(lowering_platforms=("tpu",))
 

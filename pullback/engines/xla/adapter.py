@@ -13,7 +13,7 @@ import ctypes
 import gc
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -103,9 +103,11 @@ class Client:
         out_types: Sequence[tuple[tuple[int, ...], Any]],
         callbacks: Sequence[Callable[..., Any]] = (),
         device: int = 0,
+        chosen: Mapping[str, Any] | None = None,
     ) -> Executable:
-        """The function `main` of a StableHLO module, for one device."""
+        """The function `main` of a StableHLO module, for one device; `chosen` are XLA's options."""
         options = xc.CompileOptions()
+        options.env_option_overrides = list((chosen or {}).items())
         if self.devices[device].id:
             assignment = np.asarray([[self.devices[device].id]])
             options.device_assignment = xc.DeviceAssignment.create(assignment)
@@ -161,6 +163,23 @@ class Executable:
         results = self._execute(buffers, with_tokens=True)
         results.consume_token().block_until_ready()
         return results.consume_with_handlers(self._handlers)  # type: ignore[no-any-return]
+
+    def text(self) -> str:
+        """The program as XLA has it after all its passes, as HLO."""
+        return "\n\n".join(m.to_string() for m in self.loaded.hlo_modules())
+
+    def costs(self) -> dict[str, float]:
+        """What XLA estimates: operations, bytes."""
+        return dict(self.loaded.cost_analysis())
+
+    def memory(self) -> Any:
+        """The sizes of arguments, results and what else is needed, in bytes."""
+        return self.loaded.get_compiled_memory_stats()
+
+
+def hlo(text: str) -> str:
+    """A StableHLO module as HLO, before any pass."""
+    return str(_jax.mlir.mlir_module_to_xla_computation(text).as_hlo_text())
 
 
 def get(buffer: Any) -> np.ndarray:
@@ -225,4 +244,4 @@ def version() -> str:
     return str(xc._version)
 
 
-__all__ = ["PACKED", "Client", "Executable", "Type", "cpu", "get", "handler", "version"]
+__all__ = ["PACKED", "Client", "Executable", "Type", "cpu", "get", "handler", "hlo", "version"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -31,31 +31,48 @@ _INLINE = 1024
 """Bytes of a constant above which the program takes it as an argument: text is slow to read."""
 
 
+class _Inside(threading.local):
+    callback = False
+    """Whether this thread is in a callback."""
+
+
+_inside = _Inside()
+_alone = threading.RLock()
+
+
 class Caller:
     """The settings of the thread that runs a program: callbacks may run on another one."""
 
     def __init__(self) -> None:
         self.thread, self.settings = 0, {}  # type: ignore[var-annotated]
 
-    def note(self) -> None:
-        """It is this thread that will run the program."""
-        self.thread, self.settings = threading.get_ident(), dict(vars(values))
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """It is this thread that runs the program meanwhile.
+
+        One thread at a time: callbacks that run programs on all of XLA's threads would leave none
+        for these programs, and all would wait for ever.
+        """
+        with nullcontext() if _inside.callback else _alone:
+            self.thread, self.settings = threading.get_ident(), dict(vars(values))
+            yield
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         """Its settings hold meanwhile."""
-        own = vars(values)
-        if threading.get_ident() == self.thread:
-            yield
-            return
+        own, outer = vars(values), _inside.callback
         before = dict(own)
-        own.clear()
-        own.update(self.settings)
+        _inside.callback = True
+        if threading.get_ident() != self.thread:
+            own.clear()
+            own.update(self.settings)
         try:
             yield
         finally:
-            own.clear()
-            own.update(before)
+            _inside.callback = outer
+            if own != before:
+                own.clear()
+                own.update(before)
 
 
 class Lowering:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,15 +67,27 @@ def _readable(low: Lowering, word: Word) -> Word:
     return low.code.op("convert", [word], word.shape, wide)
 
 
-def compile_program(closed: ClosedProgram) -> Compiled:
-    """The program, compiled for the CPU.
+def compile_program(closed: ClosedProgram, options: Mapping[str, Any] | None = None) -> Compiled:
+    """The program, compiled for the CPU with these options of XLA.
 
     Raises:
       Unsupported: the program has something that this engine has no code for.
+      ValueError: XLA has no such option.
     """
     module = write(closed)
     client = adapter.cpu()
-    executable = client.compile(module.text, module.out_types, module.callbacks)
+    try:
+        executable = client.compile(module.text, module.out_types, module.callbacks, chosen=options)
+    except RuntimeError as mistake:
+        if not options:
+            raise
+        text = str(mistake).strip().split("\n", 1)[0]
+        raise error(
+            ValueError,
+            "XLA did not take these compiler options.",
+            got=f"compiler_options={dict(options)!r}: {text}",
+            fix="give the names of XLA's flags without --, and values of their types.",
+        ) from None
     constants = [client.put(np.ascontiguousarray(c)) for c in module.constants]
     return Compiled(module, executable, constants, closed.in_avals, closed.out_avals)
 
@@ -99,10 +112,9 @@ class Compiled:
 
     def _run(self, buffers: Sequence[Any]) -> Sequence[Any]:
         caller = self.module.caller
-        if caller is not None:
-            caller.note()
         try:
-            return self.executable([*self.constants, *buffers])
+            with nullcontext() if caller is None else caller.running():
+                return self.executable([*self.constants, *buffers])
         except RuntimeError as mistake:
             cause = failure(mistake)
         raise cause
@@ -133,6 +145,16 @@ class Compiled:
         return tuple([value_of(adapter.get(y), t) for y, t in outs])
 
 
+def stablehlo(closed: ClosedProgram) -> str:
+    """The text of a program, without what stands in large constants: they are arguments."""
+    return write(closed).text
+
+
+def hlo(closed: ClosedProgram) -> str:
+    """The same as HLO, before any pass of the compiler."""
+    return adapter.hlo(stablehlo(closed))
+
+
 def check_alive(arrays: Sequence[Any]) -> None:
     """Raise RuntimeError if an array was deleted, or donated."""
     for x in arrays:
@@ -161,4 +183,4 @@ def _ready(x: Any, t: ArrayType) -> np.ndarray:
     return plain(array)
 
 
-__all__ = ["Compiled", "Module", "Unsupported", "compile_program", "write"]
+__all__ = ["Compiled", "Module", "Unsupported", "compile_program", "hlo", "stablehlo", "write"]

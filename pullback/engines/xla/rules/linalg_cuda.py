@@ -20,7 +20,7 @@ from ....ops.spectral import svd
 from ..lowering import Lowering, Rule
 from ..text import Result, Word
 from ..types import ints
-from . import host, linalg
+from . import decompositions, host, linalg
 from .elementwise import compare, like
 from .linalg import LETTER, alias, foreign, triangle, where_done
 from .structural import broadcast, counting
@@ -272,7 +272,8 @@ _OWN: dict[Any, Rule] = {
 def _by_platform(primitive: Any, own: Rule) -> Rule:
     """The rule here for NVIDIA's devices, where there is something to do for cuSOLVER; else that
     of `linalg`."""
-    other = linalg.RULES.get(primitive, Lowering.by_definition)
+    others = {**linalg.RULES, **decompositions.RULES}
+    other = others.get(primitive, Lowering.by_definition)
 
     def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         x = args[-1]
