@@ -56,7 +56,9 @@ SMALL = {
     "cross product": lambda x: jnp.cross(x, jnp.sin(x)),
     "outer": lambda x: jnp.outer(x, x) @ x,
     "constant matrix": lambda x: jnp.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]]) @ jnp.exp(x),
-    "batched product": lambda x: jnp.einsum("bij,bj->bi", jnp.ones((2, 3, 3)) * x, x + jnp.eye(2, 3)),
+    "batched product": lambda x: jnp.einsum(
+        "bij,bj->bi", jnp.ones((2, 3, 3)) * x, x + jnp.eye(2, 3)
+    ),
     "solve": lambda x: jnp.linalg.solve(jnp.diag(x) + 0.1, x),
     "inverse": lambda x: jnp.linalg.inv(jnp.diag(x) + jnp.outer(x, x))[0],
     "sort": lambda x: jnp.sort(-x) * x,

@@ -42,7 +42,9 @@ def points(*shape, seed=0):
 def close(got, want, tolerance=ROUNDING):
     got = got.toarray() if scipy.sparse.issparse(got) else got
     want = np.asarray(want)
-    np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * max(1, np.abs(want).max(initial=0)))
+    np.testing.assert_allclose(
+        got, want, rtol=0, atol=tolerance * max(1, np.abs(want).max(initial=0))
+    )
 
 
 # ---- functions from the literature

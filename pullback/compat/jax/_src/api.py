@@ -13,8 +13,8 @@ from pullback.jit import eval_shape as eval_shape
 from pullback.jit import jit as jit
 from pullback.jit import make_jaxpr as make_jaxpr
 from pullback.linear import linear_transpose as linear_transpose
-from pullback.parallel_mapping import pmap as pmap
 from pullback.mapping import vmap as vmap
+from pullback.parallel_mapping import pmap as pmap
 from pullback.placement import block_until_ready as block_until_ready
 from pullback.placement import device_get as device_get
 from pullback.placement import device_put as device_put
