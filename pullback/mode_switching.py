@@ -35,9 +35,9 @@ Flat = Callable[..., Leaves]
 def forward_from_reverse(fun: Callable[..., Any]) -> Callable[..., Any]:
     """`fun`, with forward mode made from its reverse mode.
 
-    A `custom_vjp` function has a backward rule only, so that `jvp`, `jacfwd`, `linearize` and
-    `hessian` refuse it. This is the same function with both modes: reverse mode is as before, and
-    the derivative in a direction is the transpose of the backward pass.
+    A `custom_vjp` function has a backward rule only, so that `jvp`, `jacfwd` and `linearize`
+    refuse it. This is the same function with both modes: reverse mode is as before, and the
+    derivative in a direction is the transpose of the backward pass.
 
     Args:
       fun: a function of pytrees of arrays that reverse mode can differentiate. It may close over

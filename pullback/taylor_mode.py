@@ -66,6 +66,10 @@ def taylor(fun: Callable[..., Any], order: int) -> Callable[[Any, Any], list[Any
     return along
 
 
+_MOST = 10**8
+"""Entries of a tensor of derivatives, or weights of the lines that these are combined of."""
+
+
 def derivative_tensor(fun: Callable[..., Any], order: int) -> Callable[[Any], Any]:
     """All derivatives of one order: the symmetric tensor D^d fun(x), by Taylor series along lines.
 
@@ -84,7 +88,7 @@ def derivative_tensor(fun: Callable[..., Any], order: int) -> Callable[[Any], An
       shape ``T + S * d``.
 
     Raises:
-      ValueError: `order` is less than 1.
+      ValueError: `order` is less than 1, or there would be more than 10^8 derivatives or weights.
       TypeError: `order` is no integer, or the argument is not a real float array.
 
     Example:
@@ -112,6 +116,14 @@ def derivative_tensor(fun: Callable[..., Any], order: int) -> Callable[[Any], An
                 fix="convert it to a float.",
             )
         n = type_of(x).size
+        entries = math.comb(n + order - 1, order)
+        if max(n**order, entries**2) > _MOST:
+            raise error(
+                ValueError,
+                "derivative_tensor is for few inputs and low orders: this is too much.",
+                got=f"order {order} of {n} inputs: {entries:,} lines",
+                fix="take the derivatives along the directions that you need with taylor.",
+            )
         directions, weights, places = _interpolation(n, order)
         lines = HostArray(directions.astype(dtype).reshape(-1, *shape))
         zeros = [np.float32(0)] * (order - 1)

@@ -568,6 +568,9 @@ MISTAKES = {
     "the direction of taylor must have the structure of the point.": lambda: pb.taylor(jnp.sin, 1)(
         1.0, (1.0,)
     ),
+    "derivative_tensor is for few inputs and low orders: this is too much.": (
+        lambda: pb.derivative_tensor(jnp.sin, 9)(jnp.ones(100))
+    ),
     "derivative_tensor takes a real float array.": lambda: pb.derivative_tensor(jnp.sin, 1)(
         np.arange(3)
     ),
