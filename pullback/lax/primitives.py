@@ -89,7 +89,6 @@ from ..ops.functions import square as square_p
 from ..ops.functions import tan as tan_p
 from ..ops.functions import tanh as tanh_p
 from ..ops.identities import device_put as device_put_p
-from ..ops.identities import sharding_constraint as sharding_constraint_p
 from ..ops.identities import stage as stage_p
 from ..ops.incomplete import igamma as igamma_p
 from ..ops.incomplete import igamma_grad_a as igamma_grad_a_p
@@ -138,6 +137,7 @@ from ..ops.special import erfc as erfc_p
 from ..ops.special import lgamma as lgamma_p
 from ..ops.special import polygamma as polygamma_p
 from ..ops.special import zeta as zeta_p
+from ..ops.spreading import sharding_constraint as sharding_constraint_p
 from ..ops.stacking import stack as stack_p
 from ..ops.stacking import tile as tile_p
 from ..ops.stacking import unstack as unstack_p

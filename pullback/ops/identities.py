@@ -34,13 +34,6 @@ class Stage(Identity):
 stage = Stage()
 
 
-class ShardingConstraint(Identity):
-    """x, spread over devices as `sharding` says"""
-
-
-sharding_constraint = ShardingConstraint()
-
-
 class DevicePut(LinearPrimitive):
     """The operands, each on a device"""
 

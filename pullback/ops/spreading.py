@@ -14,7 +14,7 @@ from ..core.array import Tracer
 from ..core.lazy import lazy
 from ..core.mesh import UNCONSTRAINED, Mesh, PartitionSpec
 from ..core.placing import marked
-from ..core.primitive import CORE, Primitive
+from ..core.primitive import CORE, Method, Primitive
 from ..core.settings import values
 from ..core.sharding import NamedSharding, Sharding
 from ..core.types import ArrayType, array_type
@@ -52,8 +52,6 @@ class ShardingConstraint(Primitive):
     def transpose(self, ct: Any, x: Any, *, sharding: NamedSharding) -> list[Any]:
         return [sharding_constraint(ct, sharding=sharding)]
 
-    own_batch = True
-
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
         (x,), (at,) = values, axes
         before = params["sharding"]
@@ -65,8 +63,7 @@ class ShardingConstraint(Primitive):
         new = NamedSharding(mesh, PartitionSpec(*entries))
         return trace.parent.process(self, [x], {"sharding": new}), at
 
-    def vmap(self, size: int, args: Any, axes: Any, *, sharding: NamedSharding) -> Any:
-        raise NotImplementedError  # see batch
+    vmap: Any = Method("batch", "the mesh in use says how the mapped axis is spread")
 
     lower = CORE
 

@@ -9,11 +9,15 @@ from pullback.ops.approximate import approx_top_k
 from pullback.ops.bit_generator import rng_bit_generator
 from pullback.ops.elementwise import add, mul
 from pullback.ops.functions import sin
-from pullback.ops.identities import device_put, sharding_constraint, stage
+from pullback.ops.identities import device_put, stage
 from pullback.ops.integers import mulhi
+from pullback.ops.spreading import mesh_permute, mesh_scatter, sharding_constraint
+from pullback.sharding import NamedSharding, PartitionSpec, make_mesh
 
 from .base import FLOATS, INTS, Example, F, I, distinct
 from .control import DOUBLE, OTHER_PROGRAMS, program
+
+MESH = make_mesh((1,), ("x",))
 
 
 def _bits(algorithm, dtype, *shape):
@@ -83,9 +87,23 @@ EXAMPLES += [
     Example(
         sharding_constraint,
         [F(2, 3)],
-        {"sharding": None},
+        {"sharding": NamedSharding(MESH, PartitionSpec("x"))},
         linear_in=(0,),
         skip={"jax": "it needs a mesh"},
+    ),
+    Example(
+        mesh_permute,
+        [F(3, 2)],
+        {"mesh": MESH, "name": "x", "at": 0, "perm": ((0, 1), (2, 0))},
+        linear_in=(0,),
+        skip={"jax": "it has no such primitive"},
+    ),
+    Example(
+        mesh_scatter,
+        [F(2, 3, 4)],
+        {"mesh": MESH, "name": "x", "at": 0, "axis": 2},
+        linear_in=(0,),
+        skip={"jax": "it has no such primitive"},
     ),
     Example(
         device_put,

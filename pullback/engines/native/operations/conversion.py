@@ -117,6 +117,5 @@ OPERATIONS: Operations = {
     structural.copy: Operation(_same, 0),
     barriers.stop_gradient: Operation(_same, 0),
     identities.stage: Operation(_same, 0),
-    identities.sharding_constraint: Operation(_same, 0),
     comparison.bitcast_convert_type: Operation(_bitcast),
 }

@@ -14,7 +14,7 @@ from ....ops import elementwise as e
 from ....ops import functions as f
 from ....ops import rounding, special
 from ....ops.barriers import stop_gradient
-from ....ops.identities import sharding_constraint, stage
+from ....ops.identities import stage
 from ....ops.integers import mulhi
 from ....ops.structural import copy
 from ..lowering import Lowering, Rule
@@ -429,7 +429,7 @@ def _mulhi(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 RULES: dict[Any, Rule] = {
     **{p: _stablehlo(name) for p, name in _STABLEHLO.items()},
     **{p: _stablehlo(name, "chlo") for p, name in _CHLO.items()},
-    **{p: _same for p in (stage, sharding_constraint, copy, stop_gradient)},
+    **{p: _same for p in (stage, copy, stop_gradient)},
     c.eq: _comparison("EQ"),
     c.ne: _comparison("NE"),
     c.lt: _comparison("LT"),
