@@ -41,8 +41,8 @@ def picture() -> str:
         f'<polyline points="{points}" fill="none" stroke="#c33" stroke-width="2"/>'
         f'<polyline points="{steps}" fill="none" stroke="#226" stroke-width="1.5"/>'
         '<line x1="40" y1="250" x2="590" y2="250" stroke="#999"/>'
-        '<text x="300" y="40" fill="#c33">slope of the square root, by jit(vmap(grad)) of the loop'
-        '</text><text x="300" y="60" fill="#226">rounds of the loop (20 pixels each)</text>'
+        '<text x="240" y="40" fill="#c33">slope of the square root, by jit(vmap(grad)) of the loop'
+        '</text><text x="240" y="60" fill="#226">rounds of the loop (20 pixels each)</text>'
         '<text x="40" y="268">0</text><text x="575" y="268">a = 6</text></svg>\n'
     )
 
