@@ -30,8 +30,8 @@ def picture() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="{X}" y="16">{STEPS} steps with {SLOTS} checkpoints: {done} are done again (grey), '
-        "each is reversed once (red); dots are kept states</text>",
+        f'<text x="{X}" y="16">{STEPS} steps with {SLOTS} checkpoints: {done} are done again '
+        "(grey), each is reversed once (red); dots are kept states</text>",
     ]
     for row, (kind, a, b) in enumerate(actions):
         y, color = 30 + row * Y, "#999" if kind == "advance" else "#c33"
