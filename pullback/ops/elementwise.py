@@ -173,7 +173,10 @@ _CONSTANTS: dict[tuple[Any, Any], HostArray] = {}
 
 
 def like(x: Any, value: Any) -> HostArray:
-    """The scalar `value` in the dtype of `x`, weak so that it does not make a weak `x` strong."""
+    """The scalar `value` in the dtype of `x`, weak so that it does not make a weak `x` strong.
+
+    0.0 and -0.0 are one key of the cache: for -0.0 negate `like(x, 0)`.
+    """
     key = (x.dtype, value)
     known = _CONSTANTS.get(key)
     if known is None:
