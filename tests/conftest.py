@@ -13,12 +13,6 @@ os.environ.setdefault(
     "PULLBACK_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "machine code")
 )
 
-# Programs of tests run once: XLA, ours and that of the real JAX, does not optimise machine code.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
-
 # Tests change how programs are written, and so must have them written anew.
 os.environ.setdefault("PULLBACK_KEEPS_PROGRAMS", "0")
 

@@ -52,5 +52,5 @@ def test_what_is_public_and_a_module():
              "watching", "static_arguments", "dispatch", "accumulation",
              "parallel_mapping", "sharded_calls",
              "custom_types", "edges", "taylor_mode",
-             "mode_switching", "implicit", "sparse", "curvature"}  # fmt: skip
+             "mode_switching", "implicit", "sparse", "curvature", "processes"}  # fmt: skip
     assert set(MODULES) - inner <= SHARED

@@ -84,6 +84,7 @@ def first_host(nodes: str) -> str:
     """The first of the hosts in Slurm's list.
 
     Example:
+      >>> from pullback.processes.cluster import first_host
       >>> first_host("node[007-012,030],login1")
       'node007'
       >>> first_host("alpha,beta")

@@ -185,3 +185,39 @@ def test_a_group_of_one_has_a_service_a_connection_and_gloo():
     """
     *ids, ports, cut, free = run(textwrap.dedent(code))
     assert (ids, ports, cut, free) == (["[0,", "1]"], "1", "0", "True")
+
+
+# ---- portable StableHLO
+
+adapter_export = pytest.importorskip("pullback.engines.xla.adapter_export")
+
+
+def test_a_module_becomes_portable_bytes_and_comes_back():
+    data = adapter_export.artifact(DOUBLE)
+    assert data.startswith(b"ML\xefR")
+    text = adapter_export.text_of(data)
+    tensor = ["tensor<3x4xf32>"]
+    assert adapter_export.main_of(text) == (tensor, tensor)
+    x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    (found,) = adapter.cpu().compile(text, [TYPE])([adapter.cpu().put(x)])
+    np.testing.assert_array_equal(adapter.get(found), 2 * x)
+
+
+def test_wrong_bytes_are_no_module(capfd):
+    data = adapter_export.artifact(DOUBLE)
+    for wrong in (b"hello", data[:50], data[:-3]):
+        with pytest.raises(RuntimeError, match="StableHLO"):
+            adapter_export.text_of(wrong)
+    assert adapter_export.main_of(adapter_export.text_of(b"")) is None
+    assert capfd.readouterr().err == ""
+
+
+def test_functions_of_a_module_are_called_by_another():
+    private = adapter_export.functions(DOUBLE, "inner_")
+    assert "func.func private @inner_main(" in private and "@main" not in private
+    call = '"func.call"(%a) <{callee = @inner_main}> : (tensor<3x4xf32>)'
+    add = '"stablehlo.add"(%a, %a) : (tensor<3x4xf32>, tensor<3x4xf32>)'
+    text = DOUBLE.replace(add, call).rstrip().removesuffix("}") + private + "\n}\n"
+    x = np.ones((3, 4), np.float32)
+    (found,) = adapter.cpu().compile(text, [TYPE])([adapter.cpu().put(x)])
+    np.testing.assert_array_equal(adapter.get(found), 2 * x)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # or jaxlib writes to the standard error
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # or jaxlib writes to the standard error
 
 import numpy as np
 from jaxlib import _jax, lapack
@@ -35,6 +35,10 @@ _UNREADABLE = frozenset(
     ["bfloat16", *(n for n in dir(__import__("ml_dtypes")) if n.startswith("float8"))]
 )
 """Dtypes that buffers do not show to NumPy: their bytes are copied."""
+
+
+OPTIONS: dict[str, Any] = {}
+"""XLA's options for programs of one device. Tests have it spend no time on the machine code."""
 
 
 class Type:
@@ -107,7 +111,7 @@ class Client:
     ) -> Executable:
         """The function `main` of a StableHLO module, for one device; `chosen` are XLA's options."""
         options = xc.CompileOptions()
-        options.env_option_overrides = list((chosen or {}).items())
+        options.env_option_overrides = list({**OPTIONS, **(chosen or {})}.items())
         if self.devices[device].id:
             assignment = np.asarray([[self.devices[device].id]])
             options.device_assignment = xc.DeviceAssignment.create(assignment)
