@@ -97,6 +97,12 @@ class Lowering:
         self.code = Code()
         self.constants: list[Any] = []
         self.callbacks: list[Callable[..., Any]] = []
+        self.called: list[str] = []
+        """The operations that they do."""
+        self.functions: dict[int, tuple[Any, str, str]] = {}
+        """Exported programs that are called, by identity: the name and the text of each."""
+        self.inline: float = _INLINE
+        """Bytes of a constant above which it is an argument."""
         self.meshes: Any = None
         """How the meshes are called in the module, if it is one for several devices."""
         self.caller = Caller()
@@ -191,7 +197,7 @@ class Lowering:
     def constant_array(self, value: Any) -> Word:
         """A constant of any size."""
         array = plain(value)
-        if array.nbytes <= _INLINE:
+        if array.nbytes <= self.inline:
             return self.code.constant(array)
         word = self._hoisted.get(id(value))
         if word is None:
@@ -199,6 +205,10 @@ class Lowering:
             self._hoisted[id(value)] = word
             self.constants.append(array)
         return word
+
+    def function_texts(self) -> str:
+        """The functions of exported programs that are called."""
+        return "".join(f"{text}\n" for _, _, text in self.functions.values())
 
     def result(self, eq: Equation, k: int = 0) -> Result:
         """Shape and dtype of result `k`."""

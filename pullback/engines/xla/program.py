@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -31,16 +32,20 @@ class Module:
     caller: Caller | None
     """What callbacks must know of who runs it; None if it has none."""
     out_types: list[tuple[tuple[int, ...], Any]] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+    """The operations that callbacks do."""
 
 
-def write(closed: ClosedProgram, platform: str = "cpu") -> Module:
-    """The text of a program.
+def write(closed: ClosedProgram, platform: str = "cpu", whole: bool = False) -> Module:
+    """The text of a program; with `whole`, all its constants are in it.
 
     Raises:
       Unsupported: the program has something that this engine has no code for.
     """
     simple = simplify(closed)
     low = Lowering(RULES, host.by_definition, platform)
+    if whole:
+        low.inline = math.inf
     args = [
         Word(f"%a{i}", shape, np.dtype(dtype))
         for i, (shape, dtype) in enumerate(types_of(simple.in_avals))
@@ -53,10 +58,12 @@ def write(closed: ClosedProgram, platform: str = "cpu") -> Module:
     body = "\n".join(low.code.lines)
     text = (
         "module @program attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32}"
-        f" {{\nfunc.func public @main({head}) -> ({results}) {{\n{body}\n}}\n}}\n"
+        f" {{\nfunc.func public @main({head}) -> ({results}) {{\n{body}\n}}\n"
+        f"{low.function_texts()}}}\n"
     )
     caller = low.caller if low.callbacks else None
-    return Module(text, low.constants, low.callbacks, caller, [(w.shape, w.dtype) for w in outs])
+    types = [(w.shape, w.dtype) for w in outs]
+    return Module(text, low.constants, low.callbacks, caller, types, low.called)
 
 
 def _readable(low: Lowering, word: Word) -> Word:

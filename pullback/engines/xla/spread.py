@@ -179,6 +179,7 @@ class _Module:
         pairs = zip((*words, *given, *args), marks, strict=True)
         self._head = ", ".join(f"{w.name}: {w.type}{mark}" for w, mark in pairs)
         self._body = "\n".join(low.code.lines)
+        self._functions = low.function_texts()
 
     def text(self, outs: Places) -> str:
         """With the results where `outs` says."""
@@ -188,7 +189,8 @@ class _Module:
         return (
             f"module @program attributes {{mhlo.num_partitions = {n} : i32, "
             f"mhlo.num_replicas = 1 : i32}} {{\n{self.meshes.head()}"
-            f"func.func public @main({self._head}) -> ({results}) {{\n{self._body}\n}}\n}}\n"
+            f"func.func public @main({self._head}) -> ({results}) {{\n{self._body}\n}}\n"
+            f"{self._functions}}}\n"
         )
 
 

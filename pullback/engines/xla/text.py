@@ -74,6 +74,7 @@ class Code:
         attributes: str = "",
         regions: str = "",
         extra: str = "",
+        dialect: str = "stablehlo",
     ) -> list[Word]:
         """An operation with any number of results."""
         stem = self.name()
@@ -85,7 +86,7 @@ class Code:
         head = f"{stem}:{len(results)} = " if len(results) > 1 else f"{stem} = " if results else ""
         types = ", ".join(o.type for o in outs)
         self._write(
-            head, f"stablehlo.{name}", operands, attributes, regions, f"({types})", extra=extra
+            head, f"{dialect}.{name}", operands, attributes, regions, f"({types})", extra=extra
         )
         return outs
 

@@ -7,6 +7,7 @@ from . import (
     control,
     decompositions,
     elementwise,
+    exported,
     host,
     indexing,
     integers,
@@ -36,6 +37,7 @@ RULES = {
     **linalg.RULES,
     **decompositions.RULES,
     **linalg_cuda.RULES,
+    **exported.RULES,
 }
 
 __all__ = ["RULES"]

@@ -69,6 +69,7 @@ def host_call(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Wor
     results: list[Result] = [low.result(eq, k) for k in range(len(eq.outvars))]
     effects = getattr(primitive, "effects", False)
     low.callbacks.append(_called(low.caller, eq, results, effects))
+    low.called.append(primitive.name)
     number = len(low.callbacks) - 1
     attributes = (
         f'call_target_name = "xla_ffi_python_{"cpu" if low.platform == "cpu" else "gpu"}_callback"'
