@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -358,3 +359,28 @@ def test_a_program_for_another_platform_is_written_and_not_run():
     for run in (e.call, pullback.jit(e.call), pullback.jit(e.call, engine="xla")):
         with pytest.raises(ValueError, match=text):
             run(X, OPTIONS)
+
+
+# ---- the peer
+
+
+def test_jax_runs_our_stablehlo_and_we_run_that_of_jax():
+    jax = pytest.importorskip("jax", reason="the peer")
+    peer = pytest.importorskip("jax.export", reason="the peer")
+    x = np.arange(9, dtype=np.float32).reshape(3, 3)
+
+    def ours(x):
+        return jnp.linalg.cholesky(x @ x.T + 3 * jnp.eye(3)), pullback.nn.softmax(x)
+
+    def theirs(x):
+        product = x @ x.T + 3 * jax.numpy.eye(3, dtype=x.dtype)
+        return jax.numpy.linalg.cholesky(product), jax.nn.softmax(x)
+
+    wanted = theirs(x)
+    a = export.export(pullback.jit(ours))(x)
+    b = peer.export(jax.jit(theirs))(x)
+    there = dataclasses.replace(b, mlir_module_serialized=a.mlir_module_serialized)
+    here = dataclasses.replace(a, mlir_module_serialized=bytes(b.mlir_module_serialized))
+    for call in (there.call, here.call, pullback.jit(here.call, engine="xla")):
+        for found, value in zip(call(x), wanted, strict=True):
+            np.testing.assert_allclose(found, value, rtol=1e-5, atol=1e-5)
