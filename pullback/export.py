@@ -14,7 +14,7 @@ from . import checks
 from . import exported_files as files
 from .api import vjp
 from .control.call import jit_p
-from .control.exported import call_exported_p
+from .control.callbacks import call_exported_p
 from .core import dtypes
 from .core.errors import error, noted_error
 from .core.lazy import lazy

@@ -259,6 +259,7 @@ REFUSED = {
     "rng_uniform": "its forward rule does not exist",
     "pure_callback": "Python functions have no derivatives",
     "io_callback": "Python functions have no derivatives",
+    "call_exported": "exported programs have reverse derivatives only",
     "check": "checkify takes it out of a program before that is differentiated",
 }
 

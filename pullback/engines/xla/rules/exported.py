@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ....control.exported import call_exported_p
+from ....control.callbacks import call_exported_p
 from ....core.program import Equation
 from ....core.types import ArrayType
 from .. import adapter, adapter_export
