@@ -150,3 +150,11 @@ def test_messages(call, kind, text):
     with pytest.raises(kind, match=text) as caught:
         call()
     assert all(f"  {part}:" in str(caught.value) for part in ("Got", "Where", "Fix"))
+
+
+def test_they_are_in_ops_as_in_jax():
+
+    for name in ("segment_sum", "segment_prod", "segment_max", "segment_min"):
+        assert getattr(pb.ops, name) is getattr(segments, name)
+    with pytest.raises(AttributeError, match="has no attribute 'segment_mean'"):
+        pb.ops.segment_mean  # noqa: B018
