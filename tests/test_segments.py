@@ -153,7 +153,6 @@ def test_messages(call, kind, text):
 
 
 def test_they_are_in_ops_as_in_jax():
-
     for name in ("segment_sum", "segment_prod", "segment_max", "segment_min"):
         assert getattr(pb.ops, name) is getattr(segments, name)
     with pytest.raises(AttributeError, match="has no attribute 'segment_mean'"):

@@ -1,4 +1,4 @@
-"""The primitives, a file for each family; and the functions of `jax.ops`, which stand beside them."""
+"""The primitives, a file for each family; and beside them the functions of `jax.ops`."""
 
 from typing import Any
 
