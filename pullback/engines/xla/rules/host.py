@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ....core.primitive import CORE, Absent
+from ....core.primitive import CORE, Absent, Method
 from ....core.program import Equation
 from ....core.trace import quiet, type_of
 from ....ops.elementwise import Elementwise, convert_element_type
@@ -31,7 +31,7 @@ _WITHOUT = (".collective",)
 def by_definition(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Word]:
     """The operation as other ones, or as a call of its `eval`."""
     settled = getattr(type(eq.primitive), "lower", CORE)
-    if settled is CORE or isinstance(settled, Absent):
+    if settled is CORE or isinstance(settled, Absent | Method):
         return host_call(low, eq, args)
     lower = eq.primitive.lower  # type: ignore[attr-defined]
 
