@@ -102,7 +102,7 @@ class HostArray(Array):
     _sharding: Any
     """Where `device_put` was told to put it; not there if it was not."""
     _buffer: Any
-    """The same for the XLA engine, once that has taken it."""
+    """The XLA engine's copy of the elements, or its view of them; not there until it has one."""
 
     def __init__(self, value: Any, weak_type: bool = False) -> None:
         self._value, self._weak = value, weak_type

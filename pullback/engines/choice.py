@@ -95,12 +95,6 @@ def native_choice(closed: ClosedProgram) -> Choice | None:
             return None
 
 
-def engine_for(closed: ClosedProgram, wish: str = AUTO) -> tuple[str, str]:
-    """The name of the engine that runs a program, and why it does."""
-    choice = choose(closed, wish)
-    return choice.engine, choice.reason
-
-
 def _compiled(closed: ClosedProgram, wish: str) -> Choice:
     check_wish(wish)
     if wish == "numpy":
@@ -173,4 +167,4 @@ def llvm_is_installed() -> bool:
     return util.find_spec("llvmlite") is not None
 
 
-__all__ = ["AUTO", "ENGINES", "Choice", "check_wish", "choose", "engine_for", "native_choice"]
+__all__ = ["AUTO", "ENGINES", "Choice", "check_wish", "choose", "native_choice"]

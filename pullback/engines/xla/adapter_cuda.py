@@ -79,18 +79,8 @@ def client() -> CudaClient:
     """
     checked("cuda", "a GPU is asked for")
     load()
-    return connect()
-
-
-def connect(processes: Any = None, number: int = 0, count: int = 1) -> CudaClient:
-    """The devices of NVIDIA, when `load` has been called.
-
-    `processes`: what connects this process, the one with this number, to the others of that many.
-    """
     options: dict[str, Any] = {**xc.generate_pjrt_gpu_plugin_options(), **_visible(os.environ)}
-    if processes is not None:
-        options |= {"node_id": number, "num_nodes": count}
-    return CudaClient(xc.make_c_api_client(_NAME, options, processes))
+    return CudaClient(xc.make_c_api_client(_NAME, options, None))
 
 
 def _visible(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -186,4 +176,4 @@ def _absent() -> Any:
     return there._make_compile_only_devices()[0]
 
 
-__all__ = ["CudaClient", "client", "compile_for_absent", "connect", "load"]
+__all__ = ["CudaClient", "client", "compile_for_absent", "load"]

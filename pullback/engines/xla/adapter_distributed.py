@@ -75,10 +75,6 @@ class Connection:
             num_devices=devices,
         )
 
-    def plugin_options(self) -> dict[str, Any]:
-        """What the client of a GPU needs to know to work with other processes by NCCL."""
-        return {"node_id": self.index, "num_nodes": self.count}
-
     def shutdown(self) -> None:
         """Leave the service."""
         with suppress(xc.XlaRuntimeError):
