@@ -23,6 +23,8 @@ class Group:
         """Why each process that is gone without a word is gone."""
         self.ended: set[int] = set()
         """Those that have called `shutdown`."""
+        self._left: list[int] = []
+        """Both kinds, in the order in which the news came."""
         self.connect: Callable[[int], Any] | None = None
         """Gives the engine its client, for so many devices of this process."""
         self._changed = threading.Condition()
@@ -35,12 +37,14 @@ class Group:
         """A process is gone. The first reason is kept."""
         with self._changed:
             self.lost.setdefault(index, why)
+            self._left.append(index)
             self._changed.notify_all()
 
     def end(self, index: int) -> None:
         """A process takes part in nothing more."""
         with self._changed:
             self.ended.add(index)
+            self._left.append(index)
             self._changed.notify_all()
 
     def stuck(self, seconds: float) -> bool:
@@ -61,9 +65,9 @@ class Group:
             raise self.problem(gone[0], what)
 
     def gone(self, members: Collection[int]) -> list[int]:
-        """Who of them is gone: who was lost first comes first, for it may be why others are."""
-        ended = [i for i in self.ended if i in members and i != self.index]
-        return [i for i in list(self.lost) if i in members] + ended
+        """Who of them is gone: who went first comes first, for it may be why others went."""
+        others = [i for i in list(self._left) if i != self.index or i in self.lost]
+        return [i for i in others if i in members]
 
     def together(self, members: Collection[int], what: str = "this program") -> Together:
         """For `with`, around what needs all these processes: what fails is blamed on who is gone.

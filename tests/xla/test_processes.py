@@ -361,8 +361,10 @@ def test_texts_of_lost_processes():
         group.check([0, 2])
     group.lose(1, "it was struck by lightning")
     group.lose(1, "a later reason")
-    with pytest.raises(ProcessLostError) as found:
+    with pytest.raises(ProcessLostError, match=r"^process 2 of 3 has ended, and a sum"):
         group.check([0, 1, 2], "a sum")
+    with pytest.raises(ProcessLostError) as found:
+        group.check([0, 1], "a sum")
     assert re.fullmatch(
         r"process 1 of 3 is lost, and a sum needs it\.\n"
         r"  Got: it was struck by lightning\n"
@@ -375,6 +377,21 @@ def test_texts_of_lost_processes():
     group.lose(0, "it has said nothing for 5 s")
     with pytest.raises(ProcessLostError, match="the others of the 3 processes have given this one"):
         group.check([0])
+
+
+def test_who_went_first_is_blamed():
+    """Whoever ends because of that one goes later, and has perhaps a lower number."""
+    group = Group(2, 3, 5.0)
+    group.end(1)
+    group.end(0)
+    with pytest.raises(ProcessLostError, match=r"^process 1 of 3 has ended"):
+        group.check([0, 1, 2])
+    group = Group(2, 3, 5.0)
+    group.end(2)
+    group.lose(1, "it was killed")
+    group.lose(0, "it ended with ProcessLostError")
+    with pytest.raises(ProcessLostError, match=r"^process 1 of 3 is lost"):
+        group.check([0, 1, 2])
 
 
 # ---- beginnings that fail
