@@ -562,8 +562,11 @@ def test_distributions_map_and_compile():
         of = getattr(stats, name).logpdf
         args = (1.5, 2.0) if name != "gamma" else (1.5,)
         want = np.array([of(v, *args) for v in x])
-        np.testing.assert_allclose(vmap(of, (0, *[None] * len(args)))(x, *args), want, rtol=1e-6)
-        np.testing.assert_allclose(jit(of)(x, *args), want, rtol=1e-6)
+        mapped = vmap(of, (0, *[None] * len(args)))(x, *args)
+        # A logarithm of a density is a sum of larger terms: 3.1 - 2.9 of truncnorm at 2. Its
+        # absolute error is the relative one of the density.
+        np.testing.assert_allclose(mapped, want, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(jit(of)(x, *args), want, rtol=1e-6, atol=1e-6)
 
 
 # ---- gaussian_kde

@@ -60,3 +60,20 @@ def test_what_is_explained():
     assert "stablehlo.dot_general" in said.ir
     assert said.hlo.startswith("HloModule")
     assert pullback.jit(f, engine="numpy").explain(X, Y).hlo == ""
+
+
+def test_checkpoint_computes_again():
+    """In XLA, not by a call of Python, and behind a barrier."""
+
+    def layers(w, x):
+        for _ in range(3):
+            x = jnp.tanh(x @ w)
+        return x.sum()
+
+    def text(f):
+        return pullback.jit(pullback.value_and_grad(f), engine="xla").lower(Y.T @ Y, Y).as_text()
+
+    kept, again = text(layers), text(pullback.checkpoint(layers))
+    assert kept.count('"stablehlo.dot_general"') == 8
+    assert again.count('"stablehlo.dot_general"') == 8 + 3
+    assert again.count('"stablehlo.optimization_barrier"') == 1 and "custom_call" not in again

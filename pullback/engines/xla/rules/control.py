@@ -1,4 +1,4 @@
-"""Loops and branches as regions."""
+"""Loops and branches as regions; programs that are computed again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....control.branches import cond_p
+from ....control.checkpoint import checkpoint_p
 from ....control.counted import counted_scan_p
 from ....control.scan import scan_p
 from ....control.while_loop import while_p
@@ -16,7 +17,7 @@ from ..lowering import Lowering, Rule, types_of
 from ..text import Result, Word
 from ..types import ints
 from .elementwise import compare, convert, like
-from .structural import broadcast, reshaped
+from .structural import behind_barrier, broadcast, reshaped
 
 
 def _results(words: list[Word]) -> list[Any]:
@@ -140,7 +141,14 @@ def _with_row(low: Lowering, y: Word, row: Word, k: Word) -> Word:
     return low.code.op("dynamic_update_slice", [y, wide, *at], y.shape, y.dtype)
 
 
+def _checkpoint(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    """The program behind a barrier: without it the compiler would find that the forward pass
+    computes the same, and keep that."""
+    return low.closed(eq.params["jaxpr"], behind_barrier(low, args))
+
+
 RULES: dict[Any, Rule] = {
+    checkpoint_p: _checkpoint,
     cond_p: _cond,
     while_p: _while,
     scan_p: _scan,

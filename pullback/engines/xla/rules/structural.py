@@ -142,9 +142,14 @@ def _same(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 
 def _barrier(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    if not args:
+    return behind_barrier(low, args)
+
+
+def behind_barrier(low: Lowering, words: Sequence[Word]) -> list[Word]:
+    """The same values, with which nothing before is simplified."""
+    if not words:
         return []
-    return low.code.ops("optimization_barrier", args, [(w.shape, w.dtype) for w in args])
+    return low.code.ops("optimization_barrier", words, [(w.shape, w.dtype) for w in words])
 
 
 def starts_of(code: Code, starts: Sequence[Word], x: Word, sizes: Any) -> list[Word]:
@@ -203,4 +208,14 @@ RULES: dict[Any, Rule] = {
     dynamic_update_slice: _dynamic_update_slice,
 }
 
-__all__ = ["RULES", "broadcast", "counting", "cut", "joined", "permuted", "reshaped", "starts_of"]
+__all__ = [
+    "RULES",
+    "behind_barrier",
+    "broadcast",
+    "counting",
+    "cut",
+    "joined",
+    "permuted",
+    "reshaped",
+    "starts_of",
+]
