@@ -218,29 +218,57 @@ def _atanh(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 
 def _hyperbolic(name: str) -> Rule:
-    """sinh and cosh of large numbers from e^(x/2), where XLA adds log 1/2 to x: 500 units."""
+    """sinh and cosh, where XLA adds log 1/2 to x: 500 units."""
+    real, imag = (_cosh, _sinh) if name == "cosh" else (_sinh, _cosh)
 
     def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         code, (x,) = low.code, args
-        wide = _wide(code, x)
-        if x.dtype.kind == "c":
-            return [code.op(name, [x], x.shape, x.dtype, dialect="chlo")]
-        size = code.op("abs", [wide], x.shape, wide.dtype)
-        half = like(code, wide, 0.5)
-        root = code.op("exponential", [_times(code, half, size)], x.shape, wide.dtype)
-        more = _times(code, _times(code, half, root), root)
-        less = code.op("divide", [like(code, wide, 0.25), more], x.shape, wide.dtype)
-        if name == "cosh":
-            return [convert(code, code.op("add", [more, less], x.shape, wide.dtype), x.dtype)]
-        far = code.op("subtract", [more, less], x.shape, wide.dtype)
-        below = compare(code, "LT", wide, like(code, wide, 0))
-        under = code.op("negate", [far], x.shape, wide.dtype)
-        far = code.op("select", [below, under, far], x.shape, wide.dtype)
-        near = code.op("sinh", [wide], x.shape, wide.dtype, dialect="chlo")
-        is_far = compare(code, "GT", size, like(code, wide, 1))
-        return [convert(code, code.op("select", [is_far, far, near], x.shape, wide.dtype), x.dtype)]
+        if x.dtype.kind != "c":
+            wide = _wide(code, x)
+            return [convert(code, real(code, wide, like(code, wide, 1)), x.dtype)]
+        part = np.dtype(f"f{x.dtype.itemsize // 2}")
+        a, b = (code.op(what, [x], x.shape, part) for what in ("real", "imag"))
+        turns = [code.op(what, [b], x.shape, part) for what in ("cosine", "sine")]
+        parts = [f(code, a, t) for f, t in zip((real, imag), turns, strict=True)]
+        return [code.op("complex", parts, x.shape, x.dtype)]
 
     return rule
+
+
+def _cosh(code: Code, x: Word, factor: Word) -> Word:
+    """cosh(x) factor."""
+    more, less = _halves(code, x, factor)
+    found = code.op("add", [more, less], x.shape, x.dtype)
+    nothing = compare(code, "EQ", factor, like(code, x, 0))
+    return code.op("select", [nothing, factor, found], x.shape, x.dtype)
+
+
+def _sinh(code: Code, x: Word, factor: Word) -> Word:
+    """sinh(x) factor: near 0 by XLA's function."""
+    more, less = _halves(code, x, factor)
+    far = code.op("subtract", [more, less], x.shape, x.dtype)
+    below = compare(code, "LT", x, like(code, x, 0))
+    under = code.op("negate", [far], x.shape, x.dtype)
+    far = code.op("select", [below, under, far], x.shape, x.dtype)
+    near = _times(code, code.op("sinh", [x], x.shape, x.dtype, dialect="chlo"), factor)
+    is_far = compare(code, "GT", code.op("abs", [x], x.shape, x.dtype), like(code, x, 1))
+    found = code.op("select", [is_far, far, near], x.shape, x.dtype)
+    signed = _times(code, code.op("sign", [x], x.shape, x.dtype), factor)
+    nothing = compare(code, "EQ", factor, like(code, x, 0))
+    return code.op("select", [nothing, signed, found], x.shape, x.dtype)
+
+
+def _halves(code: Code, x: Word, factor: Word) -> tuple[Word, Word]:
+    """e^|x| / 2 and e^-|x| / 2 times `factor`, from e^(|x|/2): e^|x| may leave the range where
+    the results do not."""
+    half = like(code, x, 0.5)
+    size = code.op("abs", [x], x.shape, x.dtype)
+    root = code.op("exponential", [_times(code, half, size)], x.shape, x.dtype)
+    once = _times(code, half, root)
+    more = _times(code, _times(code, once, factor), root)
+    whole = _times(code, once, root)
+    less = code.op("divide", [like(code, x, 0.25), whole], x.shape, x.dtype)
+    return more, _times(code, less, factor)
 
 
 def _digamma(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
