@@ -69,6 +69,34 @@ class Channel:
         self.connection.close()
 
 
+class Clock:
+    """Rings every `step` seconds, and knows for how long its process itself stood still."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self._seen = self._next = time.monotonic()
+
+    def left(self) -> float:
+        """The seconds until it rings."""
+        return max(0.0, self._next - time.monotonic())
+
+    def overslept(self) -> float:
+        """By how many seconds the time since the last call is longer than two steps: nobody waits
+        that long on purpose, so the process was stopped, or its machine slept.
+        """
+        before, self._seen = self._seen, time.monotonic()
+        late = self._seen - before - self.step
+        return late if late > self.step else 0.0
+
+    def rings(self) -> bool:
+        """Whether it is time; the next time is a step later."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self.step
+        return True
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Host and port of "host:port" or "[host]:port"; a ValueError if it has not this form."""
     host, colon, port = address.rpartition(":")
@@ -77,4 +105,4 @@ def split_address(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-__all__ = ["Channel", "Message", "split_address"]
+__all__ = ["Channel", "Clock", "Message", "split_address"]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .channel import Channel, Message
+from .channel import Channel, Clock, Message
 from .tunnel import GREETING, join
 
 FIRST_LINE = 10.0
@@ -89,6 +89,7 @@ class Coordinator:
 
     def _watch(self) -> None:
         step = min(1.0, self.patience / 5)
+        clock = Clock(step)
         while not self._over:
             with self._lock:
                 there = {i: c for i, c in self.members.items() if i not in self.gone}
@@ -98,6 +99,9 @@ class Coordinator:
                 ready = list(there.values())
             if not there:
                 time.sleep(min(step, 0.05))
+            late = clock.overslept()  # while this process itself stood still it heard nobody
+            for channel in there.values():
+                channel.heard += late
             for index, channel in there.items():
                 if channel in ready:
                     self._hear(index, channel)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import error
 from ..core.processes import Group
-from .channel import Channel, Message
+from .channel import Channel, Clock, Message
 from .tunnel import GREETING
 
 COORDINATOR = 0
@@ -79,11 +79,14 @@ class Member:
 
     def _listen(self) -> None:
         step = min(1.0, self.group.patience / 5)
+        clock = Clock(step)
         while not (self.done.is_set() and self._leaving):
             try:
-                ready = select.select([self.channel], [], [], step)[0]
+                ready = select.select([self.channel], [], [], clock.left())[0]
             except (OSError, ValueError):
                 return
+            # While this process itself stood still it could not hear the others.
+            self.channel.heard += clock.overslept()
             messages = self.channel.receive() if ready else []
             if messages is None:
                 self._lose_coordinator("its connection was closed: it was killed, or it crashed")
@@ -94,8 +97,9 @@ class Member:
                 silence = f"it has said nothing for {self.group.patience:g} s"
                 self._lose_coordinator(silence)
                 return
-            self.channel.send("beat")
-            self._free()
+            if clock.rings():  # not for each message: the coordinator answers
+                self.channel.send("beat")
+                self._free()
 
     def _hear(self, message: Message) -> None:
         match message["kind"]:

@@ -22,7 +22,9 @@ pytest.importorskip("jaxlib", reason="several processes need jaxlib")
 
 from pullback.core.errors import ProcessLostError
 from pullback.core.processes import Group
-from pullback.processes import cluster
+from pullback.processes import channel, cluster
+from pullback.processes.coordinator import Coordinator
+from pullback.processes.member import Member
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "examples" / "digits_parallel.py"
@@ -392,6 +394,38 @@ def test_who_went_first_is_blamed():
     group.lose(0, "it ended with ProcessLostError")
     with pytest.raises(ProcessLostError, match=r"^process 1 of 3 is lost"):
         group.check([0, 1, 2])
+
+
+# ---- how they notice
+
+
+def test_heartbeats_are_not_an_avalanche():
+    """The coordinator answers each: an answer must not be answered at once."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    coordinator = Coordinator(listener, 1, 2.5)
+    member = Member(listener.getsockname(), Group(0, 1, 2.5))
+    member.connect(30.0)
+    said, send = [], member.channel.send
+    member.channel.send = lambda kind, **fields: said.append(kind) or send(kind, **fields)
+    try:
+        time.sleep(2.2)
+        assert member.channel.silent() < 2.0 and not member.group.lost and not coordinator.gone
+    finally:
+        member.close()
+        coordinator.close()
+    assert set(said) == {"beat"} and 1 <= len(said) <= 5  # every half second
+
+
+def test_who_stood_still_does_not_blame_the_others(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(channel.time, "monotonic", lambda: now[0])
+    clock = channel.Clock(0.5)
+    assert clock.rings() and not clock.rings() and clock.left() == 0.5
+    now[0] += 0.6  # a little late, as always
+    assert clock.overslept() == 0 and clock.rings()
+    now[0] += 60.0  # the process was stopped, or its machine slept
+    assert clock.overslept() == 59.5
+    assert clock.overslept() == 0
 
 
 # ---- beginnings that fail
