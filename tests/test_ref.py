@@ -1,4 +1,4 @@
-"""Refs, and the modules that say clearly what cannot be done here: distributed, export, ffi."""
+"""Refs, and the modules that say clearly what cannot be done here: distributed, export."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import pullback as pb
 import pullback.numpy as jnp
-from pullback import distributed, export, ffi, lax, ref
+from pullback import distributed, export, lax, ref
 
 
 def test_reads_and_writes():
@@ -138,15 +138,6 @@ def test_distributed():
 ABSENT = [
     lambda: export.symbolic_shape("a, b"),
     lambda: export.symbolic_args_specs((1,), "a"),
-    lambda: ffi.ffi_call("name", jnp.ones(1)),
-    lambda: ffi.register_ffi_target("name", None),
-    lambda: ffi.register_ffi_type("name", None),
-    lambda: ffi.register_ffi_type_id("name", None),
-    lambda: ffi.register_ffi_target_as_batch_partitionable("name"),
-    lambda: ffi.ffi_lowering("name"),
-    lambda: ffi.build_ffi_lowering_function("name"),
-    lambda: ffi.pycapsule(None),
-    lambda: ffi.include_dir(),
 ]
 
 

@@ -57,6 +57,7 @@ NO_EXAMPLE = {
     "linear_call": "its program and its transpose must belong together: test_custom_rules.py",
     "on_cotangent": "its backward rule is the user's, with any meaning: test_cotangents.py",
     "pure_callback": "it has no derivative: test_callbacks.py",
+    "ffi_call": "its function is a compiled library's: xla/test_ffi.py",
     "call_exported": "its program is in bytes: xla/test_export.py",
     "debug_callback": "it has no result to compare: test_debug.py",
     **dict.fromkeys(

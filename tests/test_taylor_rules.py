@@ -15,6 +15,7 @@ from properties import function_of
 from test_jet import check, curve
 
 import pullback as pb
+import pullback.ffi
 import pullback.experimental.checkify  # its primitive is counted, too
 import pullback.experimental.jet
 import pullback.experimental.sparse
@@ -258,6 +259,7 @@ REFUSED = {
     "tridiagonal": "its forward rule does not exist",
     "rng_uniform": "its forward rule does not exist",
     "pure_callback": "Python functions have no derivatives",
+    "ffi_call": "functions of compiled libraries have no derivatives",
     "io_callback": "Python functions have no derivatives",
     "call_exported": "exported programs have reverse derivatives only",
     "check": "checkify takes it out of a program before that is differentiated",

@@ -99,6 +99,36 @@ class Callback(Primitive, family=True):
         return outs, [0] * len(outs)
 
 
+    def batch_as_asked(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
+        """`vmap` as the parameter `vmap_method` says."""
+        method, size = params["vmap_method"], trace.size
+        if method is None:
+            raise noted_error(
+                NotImplementedError,
+                f"vmap is only supported for the {self.name} primitive when vmap_method is one of "
+                f"{', '.join(map(repr, VMAP_METHODS[:-1]))}, or {VMAP_METHODS[-1]!r}. "
+                "Got vmap_method=None.",
+                fix="vmap_method='sequential' calls the function once for each element; "
+                "'expand_dims' and 'broadcast_all' call it once with a leading axis on its "
+                "arguments.",
+            )
+        with inside(trace.parent):
+            if method.startswith("sequential"):
+                return self.one_by_one(size, values, axes, params)
+            args = [_placed(x, a, size, method) for x, a in zip(values, axes, strict=True)]
+            grown = [a is not None or method != "legacy_vectorized" for a in axes]
+            outs = self(*args, **self.params_of_all(params, size, grown))
+            return outs, [0] * len(outs)
+
+    def params_of_all(
+        self, params: dict[str, Any], size: int, grown: Sequence[bool]
+    ) -> dict[str, Any]:
+        """The parameters of one call for all elements; `grown`: which arguments have a new axis in
+        front."""
+        types = tuple(t.with_axis(0, size) for t in params["result_avals"])
+        return {**params, "result_avals": types}
+
+
 class PureCallback(Callback):
     """A function without side effects: calls may be shared, left out or done again."""
 
@@ -114,24 +144,7 @@ class PureCallback(Callback):
         return list(result_avals)
 
     def batch(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
-        method, size = params["vmap_method"], trace.size
-        if method is None:
-            raise noted_error(
-                NotImplementedError,
-                "vmap is only supported for the pure_callback primitive when vmap_method is one of "
-                f"{', '.join(map(repr, VMAP_METHODS[:-1]))}, or {VMAP_METHODS[-1]!r}. "
-                "Got vmap_method=None.",
-                fix="vmap_method='sequential' calls the function once for each element; "
-                "'expand_dims' and 'broadcast_all' call it once with a leading axis on its "
-                "arguments.",
-            )
-        with inside(trace.parent):
-            if method.startswith("sequential"):
-                return self.one_by_one(size, values, axes, params)
-            args = [_placed(x, a, size, method) for x, a in zip(values, axes, strict=True)]
-            types = tuple(t.with_axis(0, size) for t in params["result_avals"])
-            outs = self(*args, **{**params, "result_avals": types})
-            return outs, [0] * len(outs)
+        return self.batch_as_asked(trace, values, axes, params)
 
 
 def _placed(x: Any, axis: int | None, size: int, method: str) -> Any:

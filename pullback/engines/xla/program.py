@@ -86,9 +86,9 @@ def compile_program(closed: ClosedProgram, options: Mapping[str, Any] | None = N
     try:
         executable = client.compile(module.text, module.out_types, module.callbacks, chosen=options)
     except RuntimeError as mistake:
-        if not options:
-            raise
         text = str(mistake).strip().split("\n", 1)[0]
+        if not options:
+            raise refused(text) from None
         raise error(
             ValueError,
             "XLA did not take these compiler options.",
@@ -183,6 +183,15 @@ def failure(mistake: RuntimeError) -> BaseException:
     )
 
 
+def refused(text: str) -> JaxRuntimeError:
+    """The error to raise where XLA does not compile a program."""
+    if "No FFI handler" in text or "custom call" in text.lower():
+        fix = "register the function first: ffi.register_ffi_target(name, ffi.pycapsule(function))."
+    else:
+        fix = "run it with engine='numpy', and report this: the program should have been compiled."
+    return error(JaxRuntimeError, "XLA did not compile a program.", got=text, fix=fix)
+
+
 def _ready(x: Any, t: ArrayType) -> np.ndarray:
     array = np.asarray(x)
     if array.dtype != t.dtype or array.shape != t.shape:
@@ -190,4 +199,13 @@ def _ready(x: Any, t: ArrayType) -> np.ndarray:
     return plain(array)
 
 
-__all__ = ["Compiled", "Module", "Unsupported", "compile_program", "hlo", "stablehlo", "write"]
+__all__ = [
+    "Compiled",
+    "Module",
+    "Unsupported",
+    "compile_program",
+    "hlo",
+    "refused",
+    "stablehlo",
+    "write",
+]

@@ -96,6 +96,13 @@ def table(rows: Any, columns: int) -> str:
     return f"dense<{rows}> : {shape}" if rows else f"dense<> : {shape}"
 
 
+def quoted(value: str | bytes) -> str:
+    """A string in the text."""
+    raw = value.encode() if isinstance(value, str) else value
+    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02X}" for b in raw)
+    return f'"{"".join(plain)}"'
+
+
 def dense(value: np.ndarray) -> str:
     """The elements of a constant, as its bytes in hexadecimal; of one number if all are equal."""
     if value.dtype.name in _PACKED:
@@ -132,6 +139,7 @@ __all__ = [
     "dense",
     "element",
     "ints",
+    "quoted",
     "stored",
     "table",
     "tensor",

@@ -8,6 +8,7 @@ from . import (
     decompositions,
     elementwise,
     exported,
+    foreign,
     host,
     indexing,
     integers,
@@ -38,6 +39,7 @@ RULES = {
     **decompositions.RULES,
     **linalg_cuda.RULES,
     **exported.RULES,
+    **foreign.RULES,
 }
 
 __all__ = ["RULES"]
