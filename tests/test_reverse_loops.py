@@ -362,6 +362,35 @@ def test_units_of_elements_that_end_apart(of_size, size):
     same(list(total(xs)), expected)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_what_comes_after_the_end_of_elements_of_elements(engine):
+    """Beyond its end the loop divides by 0: with two vmaps around each other as with one."""
+
+    def f(x, n):
+        def body(c):
+            i, y = c
+            return i + 1, y * jnp.log(1.5 * (n - i)) + y / (n - i)
+
+        return lax.while_loop(lambda c: c[0] < n, body, (0, x))[1]
+
+    xs = np.arange(1.0, 7.0).reshape(2, 3)
+    ns = np.array([[1, 3, 2], [5, 2, 4]])
+    expected = np.array([[pb.grad(f)(x, n) for x, n in zip(*row)] for row in zip(xs, ns)])
+    slopes = np.array(
+        [[np.prod([np.log(1.5 * k) + 1 / k for k in range(1, n + 1)]) for n in row] for row in ns]
+    )
+    same(expected, slopes)
+    twice = pb.vmap(pb.vmap(f))
+    same(pb.jit(pb.grad(lambda xs: twice(xs, ns).sum()), engine=engine)(xs), slopes)
+    same(pb.grad(lambda xs: twice(xs, ns).sum())(xs), slopes)
+    ones = np.ones_like(xs)
+    same(pb.jit(lambda xs: pb.jvp(lambda x: twice(x, ns), (xs,), (ones,))[1])(xs), slopes)
+    # The outer one maps nothing that decides.
+    same_ends = pb.vmap(lambda x: pb.vmap(f)(x, ns[0]))
+    found = pb.jit(pb.grad(lambda xs: same_ends(xs).sum()), engine=engine)(xs)
+    same(found, np.broadcast_to(slopes[0], (2, 3)))
+
+
 # ---- how much is done, and kept
 
 

@@ -15,10 +15,10 @@ from properties import function_of
 from test_jet import check, curve
 
 import pullback as pb
-import pullback.ffi
 import pullback.experimental.checkify  # its primitive is counted, too
 import pullback.experimental.jet
 import pullback.experimental.sparse
+import pullback.ffi
 import pullback.scipy.linalg as sl
 from examples import EXAMPLES
 from pullback import custom_batching, lax, nn

@@ -263,11 +263,18 @@ def _batched_loop(
             break
         mapped = new
     nc, nb = len(cond_axes), len(body_axes)
+    at_rest_body = batched_body
+    if AT_REST in cond.cache:  # a loop of many elements already
+        at_rest_body, _ = batch_program(cond.cache[AT_REST], size, (*body_axes, *at), mapped, name)
     if pred_at[0] is not None:
         at_consts = tuple(a is not None for a in (*cond_axes, *body_axes))
-        return Loop(_until_all_are_done(batched_cond, batched_body, nc, nb, at_consts), mapped)
+        bodies = batched_body, at_rest_body
+        return Loop(_until_all_are_done(batched_cond, *bodies, nc, nb, at_consts), mapped)
+    new_cond = _alike(cond, batched_cond)
+    if AT_REST in cond.cache:
+        new_cond.cache[AT_REST] = at_rest_body
     params = {
-        "cond_jaxpr": _alike(cond, batched_cond),
+        "cond_jaxpr": new_cond,
         "body_jaxpr": batched_body,
         "cond_nconsts": nc,
         "body_nconsts": nb,
@@ -276,11 +283,17 @@ def _batched_loop(
 
 
 def _until_all_are_done(
-    cond: ClosedProgram, body: ClosedProgram, nc: int, nb: int, mapped_consts: Mask
+    cond: ClosedProgram,
+    body: ClosedProgram,
+    at_rest_body: ClosedProgram,
+    nc: int,
+    nb: int,
+    mapped_consts: Mask,
 ) -> Any:
     """The loop for elements that end at different times: who is done keeps its carry.
 
-    The body needs the constants of the condition too.
+    The body needs the constants of the condition too. `at_rest_body` is the body of which
+    derivatives are taken.
     """
 
     def any_goes_on(*xs: Any) -> list[Any]:
@@ -297,7 +310,7 @@ def _until_all_are_done(
         cond_consts, _, carry = _parts(xs, nc, nb)
         (going,) = run_closed(cond, [*cond_consts, *carry])
         on_axis = (*mapped_consts[nc:], *(True for _ in carry))
-        new = run_closed(body, at_rest(going, xs[nc:], on_axis))
+        new = run_closed(at_rest_body, at_rest(going, xs[nc:], on_axis))
         return [chosen_rows(going, y, x) for x, y in zip(carry, new, strict=True)]
 
     types = cond.in_avals[:nc] + body.in_avals
