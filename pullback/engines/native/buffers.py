@@ -141,6 +141,11 @@ class Buffer:
         return prod(self.shape)
 
     @property
+    def varied(self) -> int:
+        """The number of elements that are in memory: those along axes that are not broadcast."""
+        return prod(n for n, s in zip(self.shape, self.strides, strict=True) if s)
+
+    @property
     def contiguous(self) -> bool:
         """Whether the elements stand in C order without gaps."""
         expected = strides_of(self.shape)

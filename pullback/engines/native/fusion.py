@@ -19,6 +19,7 @@ from .nodes import (
     Scalar,
     Sink,
     Store,
+    cheap,
     stored,
     walk,
 )
@@ -143,7 +144,7 @@ class Fusion:
             if type(s.node) is Applied:
                 s.node.seen += 1
         for node in evaluated:
-            wanted = node.seen < node.uses and node.cost > CHEAP and node.sink is None
+            wanted = node.seen < node.uses and node.sink is None and not cheap(node)
             if wanted and node not in ends and node.shape == shape:
                 node.sink = Store(node, self.new_buffer(node.kind, node.shape))
                 found.append(node.sink)
@@ -163,12 +164,8 @@ def _traffic(group: Sequence[Sink]) -> float:
     nodes = walk([s.node for s in group])
     buffers = [b for n in nodes if n.shape and (b := buffer_of(n)) is not None]
     buffers += [s.buffer for s in group if isinstance(s, Store)]
-    sizes = [b.kind.size * prod(_varied(b)) for b in buffers]
+    sizes = [b.kind.size * b.varied for b in buffers]
     return BYTE * sum(n for n in sizes if n >= OWN_CACHE)
-
-
-def _varied(b: Buffer) -> list[int]:
-    return [n for n, s in zip(b.shape, b.strides, strict=True) if s]
 
 
 def _described(group: Sequence[Sink]) -> str:

@@ -223,7 +223,7 @@ class Nest:
         if buffer is not None:
             return buffer.pointer, id(node.kind), node.shape, tuple(buffer.strides)
         if isinstance(node, Counting):
-            return id(node.kind), node.shape, node.strides
+            return id(node.kind), node.shape, node.strides, node.first
         if isinstance(node, Applied):
             return (
                 id(node.operation), id(node.params), id(node.kind), node.shape,
@@ -247,7 +247,7 @@ class Nest:
 
     def _counted(self, node: Counting, width: int) -> Word:
         code, strides = self.code, node.strides
-        first: Index = 0
+        first: Index = node.first
         for d, level in zip(self.order, self.levels[1:], strict=False):
             first = code.add(first, code.times(level.start, strides[d]))
         along = bool(width) and strides[self.order[self.vector]] == 1

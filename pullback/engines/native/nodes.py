@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any
 
 from .buffers import Buffer
@@ -14,6 +15,13 @@ DEEP = 32
 """Operations upon operations that functions calling themselves go through without a stop."""
 CHEAP = 6
 """Cost up to which a value is computed again for each loop that needs it, instead of stored."""
+CHEAP_WITHOUT_MEMORY = 24
+"""The same of a large value for which hardly any memory is read."""
+LARGE = 1 << 16
+"""Elements of a large value: to store and read them takes longer than to compute them."""
+FEW = 16
+"""How many times more elements a value has than an array of which it is said that it is hardly
+any memory to read."""
 
 
 class Node:
@@ -64,15 +72,18 @@ class Total(Node):
 class Counting(Node):
     """The sum of the positions along all axes, each times its stride: 0, 1, 2, ... along one axis.
 
-    Along the last axis that is longer than 1 the stride is 0 or 1.
+    Along the last axis that is longer than 1 the stride is 0 or 1. `first` is the first number.
     """
 
-    __slots__ = ("strides",)
+    __slots__ = ("first", "strides")
 
-    def __init__(self, kind: Kind, shape: Sequence[int], strides: Sequence[int]) -> None:
+    def __init__(
+        self, kind: Kind, shape: Sequence[int], strides: Sequence[int], first: int = 0
+    ) -> None:
         super().__init__(kind, shape, 1)
         self.strides = tuple(strides)
         """As if the numbers stood in memory: where dimensions can be merged."""
+        self.first = first
 
 
 class Applied(Node):
@@ -211,6 +222,26 @@ def steps(root: Applied) -> Iterator[Applied]:
             seen.add(node)
             waiting.append((node, True))
             waiting += [(a, False) for a in reversed(node.arguments)]
+
+
+def cheap(node: Node) -> bool:
+    """Whether to compute it again for each loop that needs it is less work than to store it."""
+    if node.cost <= CHEAP:
+        return True
+    return (
+        node.cost <= CHEAP_WITHOUT_MEMORY and prod(node.shape) >= LARGE and _without_memory([node])
+    )
+
+
+def _without_memory(roots: Sequence[Node]) -> bool:
+    most = prod(roots[0].shape) // FEW
+    for node in walk(roots):
+        buffer = node.buffer if isinstance(node, InMemory) else None
+        if type(node) is Applied and stored(node):
+            buffer = node.sink.buffer  # type: ignore[union-attr]
+        if buffer is not None and buffer.varied > most:
+            return False
+    return True
 
 
 def stored(node: Applied) -> bool:

@@ -125,6 +125,12 @@ class Code:
         """Go to `block`."""
         self.line(f"br label %{block}")
 
+    def go_on(self) -> None:
+        """End the basic block, and go on in another one."""
+        block = self.name("next")
+        self.jump(block)
+        self.start(block)
+
     def branch(self, condition: str, yes: str, no: str) -> None:
         """Go to one of two blocks."""
         self.line(f"br i1 {condition}, label %{yes}, label %{no}")

@@ -17,13 +17,13 @@ from .kinds import Kind
 from .nodes import InMemory, Node, Sink, Store, walk
 from .parts import Part
 from .registers import Registers
-from .rules.copies import TILE, transposed
+from .rules.copies import TILE, run_of, tile_of, transposed
 from .rules.matrix_kernels import Share
 from .text import Code, Index
 
 LARGE = 1 << 16
 """Elements from which on an array is copied: some that fit the cache are read as fast across."""
-COST = 2.0
+COST = 8.0
 """Of an element that is copied, in additions."""
 
 NewBuffer = Callable[[Kind, Sequence[int]], Buffer]
@@ -92,24 +92,26 @@ def copied(
     shape = b.shape[near], b.shape[last]
     others = [d for d in range(len(b.shape)) if d not in found and b.shape[d] > 1]
     sizes = [b.shape[d] for d in others]
-    tiles = -(-shape[0] // TILE)
-    over = shape[0] % TILE != 0, False
-    grid = grid_of(COST * b.size * b.kind.size / 4, sizes, (tiles, 1), over, False)
+    tile, run = tile_of(b.kind), run_of(b.kind, shape[1])
+    steps = -(-shape[0] // tile), -(-shape[1] // run)
+    over = shape[0] % tile != 0, shape[1] % run != 0
+    grid = grid_of(COST * b.size * b.kind.size / 4, sizes, steps, over, True)
 
-    def one(code: Code, position: Sequence[Index], share: Share) -> None:
+    def one(code: Code, position: Sequence[Index], shares: tuple[Share, Share]) -> None:
         source, end = b.pointer, to.pointer
         for d, at in zip(others, position, strict=True):
             source = address(code, b.kind, source, code.times(at, b.strides[d]))
             end = address(code, b.kind, end, code.times(at, to.strides[d]))
-        transposed(code, b.kind, shape, (source, b.strides[last]), (end, to.strides[near]), share)
+        transposed(code, b.kind, shape, (source, b.strides[last]), (end, to.strides[near]), shares)
 
     if grid is None:
-        _looped(code, sizes, [], lambda position: one(code, position, None))
+        _looped(code, sizes, [], lambda position: one(code, position, (None, None)))
         return to
     part = Part(code, registers, new_buffer, [], [b, to])
 
     def unit(steps: list[Index], position: list[Index]) -> None:
-        one(part.code, position, (steps[0], steps[1]) if steps else None)
+        shares = ((steps[0], steps[1]), (steps[2], steps[3])) if steps else (None, None)
+        one(part.code, position, shares)
 
     grid.write(part, sizes, unit)
     return to

@@ -21,7 +21,7 @@ from ..registers import Lanes
 from ..text import Code
 from . import matrix_kernels as kernels
 from .matrices import Axis, merged, written
-from .structural import viewed
+from .views import viewed
 
 
 def _dot_general(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..buffers import address
-from ..kinds import Kind, Word, load, store
+from ..kinds import Kind, Word, kind_of, load, store
 from ..text import Code, Index
 from .matrix_kernels import Share, covered, lanes_of, shuffled
 
@@ -17,8 +17,10 @@ less than a tenth of the time of a product."""
 LARGE = 1 << 14
 """Elements of a matrix that is transposed tile by tile: more than the cache of level 1 holds."""
 TILE = 16
-"""Rows and columns of the part of a large matrix that is transposed at once: a line of the cache of
-each, of 4 bytes an element."""
+"""Rows and columns, at most, of the square of a large matrix that registers hold: a line of the
+cache of each, of 4 bytes an element."""
+RUN = 256
+"""Bytes that are written one after the other."""
 
 
 def copied(
@@ -73,30 +75,51 @@ def transposed(
     shape: Steps,
     source: tuple[str, int],
     to: tuple[str, int],
-    share: Share = None,
+    shares: tuple[Share, Share] = (None, None),
 ) -> None:
     """Append the loops over tiles of a matrix of at least `TILE` rows and columns.
 
     `source`: its address, and the step along its columns; that along its rows is 1. `to`: the same
-    of the copy, with the steps the other way round. `share`: of the rows of tiles, if not all.
+    of the copy, with the steps the other way round. `shares`: of the tiles of rows and of the runs
+    of columns (`run_of`), if not all. Lines of memory are read and written once each, as wholes,
+    and several that lie one after the other are written: where rows are apart by a power of 2, the
+    cache has room for few of them.
     """
+    kind, size = _moved(kind)
     rows, columns = shape
-    size = min(lanes_of(kind), WIDEST_SQUARE)
+    run = run_of(kind, columns)
 
     def tile(i: Index, j: Index) -> None:
-        def column(q: str, _: list[str]) -> None:
-            def row(r: str, _: list[str]) -> None:
-                at = code.add(code.times(r, size), i), code.add(code.times(q, size), j)
-                _block(code, kind, size, source, to, at)
+        code.loop(
+            run // size,
+            lambda q, _: _block(
+                code, kind, size, source, to, (i, code.add(j, code.times(q, size)))
+            ),
+        )
 
-            code.loop(TILE // size, row)
+    def along(j: Index) -> None:
+        covered(code, rows, size, lambda i: tile(i, j), shares[0])
 
-        code.loop(TILE // size, column)
+    covered(code, columns, run, along, shares[1])
 
-    def along(i: Index) -> None:
-        covered(code, columns, TILE, lambda j: tile(i, j))
 
-    covered(code, rows, TILE, along, share)
+def tile_of(kind: Kind) -> int:
+    """Rows of the tiles."""
+    return _moved(kind)[1]
+
+
+def run_of(kind: Kind, columns: int) -> int:
+    """Columns that are written one after the other."""
+    kind, size = _moved(kind)
+    return max(size, min(RUN // kind.size, columns) // size * size)
+
+
+def _moved(kind: Kind) -> tuple[Kind, int]:
+    """What elements are moved as, whatever they mean, and how many of them at once."""
+    if kind.size > 8:
+        return kind, min(lanes_of(kind), 2)
+    kind = kind_of(f"u{kind.size}")
+    return kind, min(lanes_of(kind), TILE)
 
 
 def _block(
@@ -117,19 +140,19 @@ def _block(
 
 
 def _square(code: Code, kind: Kind, words: list[Word]) -> list[Word]:
-    """The transpose of a square of lanes, by merging each word with that half the way on."""
-    count = len(words)
-    half, size = count // 2, count
-    order_low = [n for i in range(half) for n in (i, size + i)]
-    order_high = [n for i in range(half, size) for n in (i, size + i)]
-    done = 1
-    while done < count:
-        found = []
-        for i in range(half):
-            x, y = words[i], words[i + half]
-            found += [
-                shuffled(code, kind, size, x, y, order_low),
-                shuffled(code, kind, size, x, y, order_high),
-            ]
-        words, done = found, 2 * done
+    """The transpose of a square of lanes: of each two words, 1, 2, 4, ... apart, the lanes that
+    belong into the other one are exchanged."""
+    size, apart = len(words), 1
+    while apart < size:
+        if size > WIDEST_SQUARE:  # all steps in one basic block take LLVM 20 ms more
+            code.go_on()
+        low = [k if not k & apart else size + (k ^ apart) for k in range(size)]
+        high = [k | apart if not k & apart else size + k for k in range(size)]
+        found = list(words)
+        for i in range(size):
+            if not i & apart:
+                x, y = words[i], words[i | apart]
+                found[i] = shuffled(code, kind, size, x, y, low)
+                found[i | apart] = shuffled(code, kind, size, x, y, high)
+        words, apart = found, 2 * apart
     return words

@@ -395,7 +395,7 @@ def _counts(value: Value, axis: int) -> bool:
     """Whether the elements are 0, 1, 2, ... along an axis."""
     node = value.node
     whole = value.kind.family in "iu" and value.kind.bits >= 32
-    if not whole or not isinstance(node, Counting):
+    if not whole or not isinstance(node, Counting) or node.first:
         return False
     each = enumerate(zip(node.strides, value.shape, strict=True))
     return all(s == (d == axis) for d, (s, n) in each if n > 1)

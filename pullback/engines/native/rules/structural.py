@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,14 +13,12 @@ from ....ops.slicing import concatenate, pad, slice_, split
 from ....ops.spreading import sharding_constraint
 from ....ops.stacking import stack, unstack
 from ....ops.structural import broadcast_in_dim, iota, reshape, rev, squeeze, transpose
-from ..buffers import Buffer, address, strides_of
+from ..buffers import Buffer
 from ..lowering import Lowering, Rule, Value
-from ..nodes import CHEAP, DEEP, Applied, Counting, InMemory, Node, Scalar, stored
+from ..nodes import CHEAP, Applied, Scalar
 from ..registers import Lanes
-from ..text import Code, Index
-
-View = Callable[[Buffer], Buffer | None]
-"""Another view of the same elements, or None where strides cannot express it."""
+from . import padding
+from .views import regrouped, sliced, viewed
 
 
 def moving(rule: Rule) -> Rule:
@@ -50,79 +46,6 @@ def _moved(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
 # ---- views
 
 
-def viewed(low: Lowering, value: Value, shape: Sequence[int], view: View) -> Value:
-    """`value` seen through `view`; operations not done yet are done on views of their operands."""
-    node = value.node
-    if node is not None:
-        if isinstance(node, Scalar):
-            return Value(value.kind, shape, node=node)
-        if isinstance(node, Applied) and not _to_be_kept(node):
-            turned = _through(low, node, shape, view)
-            if turned is not None:
-                return Value(value.kind, shape, node=turned)
-    buffer = low.buffer(value)
-    seen = view(buffer)
-    if seen is None:
-        seen = view(low.contiguous(value))
-    assert seen is not None
-    return low.memory_value(seen)
-
-
-def _to_be_kept(node: Applied) -> bool:
-    """Whether a value is or will be in memory: others need it and it costs too much, or it stands
-    on so many operations that to go through them each time would take too long."""
-    if node.depth > DEEP:
-        return True
-    return node.sink is not None or (node.uses > 1 and node.cost > CHEAP)
-
-
-def _through(low: Lowering, node: Node, shape: Sequence[int], view: View) -> Node | None:
-    if isinstance(node, Scalar):
-        return node
-    if isinstance(node, Counting):
-        return _recounted(node, shape, view)
-    if isinstance(node, InMemory):
-        if node.sink is not None:
-            low.fusion.finish(node.sink)
-        seen = view(node.buffer)
-        return None if seen is None else InMemory(seen)
-    assert isinstance(node, Applied)
-    if stored(node):
-        assert node.sink is not None
-        seen = view(node.sink.buffer)
-        return None if seen is None else InMemory(seen)
-    if _to_be_kept(node):
-        return None
-    arguments = []
-    for a in node.arguments:
-        turned = _through(low, a, shape, view)
-        if turned is None:
-            return None
-        arguments.append(turned)
-    return Applied(node.operation, node.params, arguments, node.kind, shape, node.uses)
-
-
-class _Positions(Buffer):
-    """What a `Counting` counts, as if the numbers stood in memory, the first one at 0."""
-
-    __slots__ = ()
-
-    def view(
-        self, code: Code, shape: Sequence[int], strides: Sequence[int], offset: Index = 0
-    ) -> Buffer:
-        """Another view, or none (whose shape is empty) that begins with another number."""
-        return _Positions("", self.kind, shape if offset == 0 else (), strides)
-
-
-def _recounted(node: Counting, shape: Sequence[int], view: View) -> Node | None:
-    """Positions seen through a view; None if they are not a `Counting` any more."""
-    seen = view(_Positions("", node.kind, node.shape, node.strides))
-    if seen is None or seen.shape != tuple(shape):
-        return None
-    along = [s for n, s in zip(shape, seen.strides, strict=True) if n != 1]
-    return Counting(node.kind, shape, seen.strides) if along[-1:] in ([], [0], [1]) else None
-
-
 def _broadcast(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     shape, dims = eq.params["shape"], eq.params["broadcast_dimensions"]
     value, out = args[0], eq.outvars[0].aval
@@ -138,8 +61,8 @@ def _broadcast(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
             strides[d] = step if n == shape[d] else 0
         return Buffer(b.pointer, b.kind, shape, strides, b.storage)
 
-    cheap = isinstance(value.node, Applied) and value.node.cost <= CHEAP // 2
-    if value.size == out.size or cheap:  # only axes of length 1 are new, or it costs nothing
+    free = isinstance(value.node, Applied) and value.node.cost <= CHEAP // 2
+    if value.size == out.size or free:  # only axes of length 1 are new, or it costs nothing
         return [viewed(low, value, shape, view)]
     return [low.memory_value(view(low.buffer(value)))]
 
@@ -152,31 +75,6 @@ def _reshape(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
         return None if strides is None else Buffer(b.pointer, b.kind, shape, strides, b.storage)
 
     return [viewed(low, args[0], shape, view)]
-
-
-def regrouped(shape: Sequence[int], strides: Sequence[int], new: Sequence[int]) -> list[int] | None:
-    """The strides of a view of another shape; None if the elements are not regular enough."""
-    old = [(n, s) for n, s in zip(shape, strides, strict=True) if n != 1]
-    found: list[int] = []
-    at = 0
-    have, step = 1, 0
-    for n in reversed(new):
-        if n == 1:
-            found.append(0)
-            continue
-        if have == 1:  # the next run of old axes that one stride covers
-            if at == len(old):
-                return None
-            have, step = old[-1 - at]
-            at += 1
-            while at < len(old) and old[-1 - at][1] == step * have:
-                have *= old[-1 - at][0]
-                at += 1
-        if have % n:
-            return None
-        found.append(step)
-        have, step = have // n, step * n
-    return found[::-1]
 
 
 def _transpose(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
@@ -202,30 +100,6 @@ def _rev(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
 def _slice(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     p = eq.params
     return [sliced(low, args[0], p["start_indices"], eq.outvars[0].aval.shape, p["strides"])]
-
-
-def sliced(
-    low: Lowering,
-    value: Value,
-    starts: Sequence[int],
-    shape: Sequence[int],
-    steps: Sequence[int] | None = None,
-) -> Value:
-    """A regular part of an array."""
-    steps = steps or (1,) * len(shape)
-
-    def view(b: Buffer) -> Buffer:
-        offset = sum(a * s for a, s in zip(starts, b.strides, strict=True))
-        strides = [s * k for s, k in zip(b.strides, steps, strict=True)]
-        return b.view(low.code, shape, strides, offset)
-
-    if value.node is None and prod(shape) <= 32:
-        at = tuple(
-            slice(a, a + (n - 1) * k + 1, k) for a, n, k in zip(starts, shape, steps, strict=True)
-        )
-        order = np.arange(value.size).reshape(value.shape)[at]
-        return low.small_value(low.lanes(value).taken(order))
-    return viewed(low, value, shape, view)
 
 
 def _split(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
@@ -272,28 +146,6 @@ def _stack(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     return [low.memory_value(out)]
 
 
-def _pad(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
-    value, filler = args
-    out = low.result_buffer(eq)
-    config = eq.params["padding_config"]
-    if any(before > 0 or after > 0 or gap for before, after, gap in config):
-        low.write(Value(value.kind, out.shape, node=Scalar(low.lanes(filler))), out)
-    starts, shape, at, steps = [], [], [], []
-    for (before, _, gap), n, m in zip(config, value.shape, out.shape, strict=True):
-        step = gap + 1
-        first = -(min(before, 0) // step)  # the first element that is not cut off
-        place = before + first * step
-        starts.append(first)
-        shape.append(max(0, min(n - first, -(-(m - place) // step))))
-        at.append(place)
-        steps.append(step)
-    if prod(shape):
-        offset = sum(a * s for a, s in zip(at, out.strides, strict=True))
-        strides = [s * k for s, k in zip(out.strides, steps, strict=True)]
-        low.write(sliced(low, value, starts, shape), out.view(low.code, shape, strides, offset))
-    return [low.memory_value(out)]
-
-
 def _iota(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     out, dimension = eq.outvars[0].aval, eq.params["dimension"]
     value = low.counting(low.kind_of(out), out.shape, dimension)
@@ -323,7 +175,7 @@ RULES: dict[Any, Rule] = {
     unstack: moving(_unstack),
     concatenate: moving(_concatenate),
     stack: moving(_stack),
-    pad: moving(_pad),
+    pad: moving(padding.pad),
     iota: _iota,
     optimization_barrier: _same,
     stop_gradient: _same,
@@ -331,4 +183,4 @@ RULES: dict[Any, Rule] = {
     sharding_constraint: _same,
 }
 
-__all__ = ["RULES", "address", "regrouped", "sliced", "strides_of", "viewed"]
+__all__ = ["RULES"]
