@@ -72,6 +72,12 @@ EXCHANGES = [
         ((2, 6), 1, 0, True),
     ]
 ]
+GROUPS = ((0, 2), (3, 1))
+UNEVEN = ((2,), (3, 0, 1))
+EXCHANGES += [
+    _around(c.group_exchange, F(4, 2, 3), {"groups": GROUPS}, linear_in=(0,), id="even"),
+    _around(c.group_exchange, F(4, 3, 2), {"groups": UNEVEN}, linear_in=(0,), id="uneven"),
+]
 EXTREMA = [_around(op, distinct(3, 2)) for op in (c.pmax, c.pmin)]
 for _example in EXTREMA:
     _example.dtypes = tuple(map(np.dtype, REAL))
@@ -156,3 +162,81 @@ def _twice(api, f):
 
 
 TRANSFORMED = (_value, _twice, _sum_inside, _sum_outside, _compiled)
+
+
+# ---- in groups
+
+
+def _in_groups(lax, numpy, groups):
+    """Functions of one element of shape (2, 4)."""
+    g = {"axis_index_groups": groups}
+    return {
+        "psum": lambda x: lax.psum(x**2, "i", **g) * x,
+        "pmean": lambda x: lax.pmean(x, "i", **g) * x,
+        "pmax": lambda x: lax.pmax(x, "i", **g),
+        "pmin": lambda x: lax.pmin(x, "i", **g),
+        "count": lambda x: x * lax.psum(1, "i", **g),
+        "gather": lambda x: lax.all_gather(x * x, "i", axis=1, **g),
+        "gather tiled": lambda x: lax.all_gather(x * x, "i", axis=1, tiled=True, **g),
+        "scatter": lambda x: lax.psum_scatter(x * x, "i", **g),
+        "scatter tiled": lambda x: lax.psum_scatter(x, "i", scatter_dimension=1, tiled=True, **g),
+        "exchange": lambda x: lax.all_to_all(x * x, "i", 0, 1, **g),
+        "exchange tiled": lambda x: lax.all_to_all(x, "i", 1, 0, tiled=True, **g),
+        "swap": lambda x: lax.pswapaxes(x, "i", 0, **g),
+    }
+
+
+def _by_hand(name, xs, groups):
+    """The same by loops over NumPy arrays."""
+    out = [None] * len(xs)
+    for group in groups:
+        for k, i in enumerate(group):
+            out[i] = _of_member(name, xs[list(group)], k)
+    return np.stack(out)
+
+
+def _of_member(name, xs, k):
+    """What the k-th of a group gets."""
+    x, n, squares = xs[k], len(xs), xs * xs
+    return {
+        "psum": lambda: squares.sum(0) * x,
+        "pmean": lambda: xs.mean(0) * x,
+        "pmax": lambda: xs.max(0),
+        "pmin": lambda: xs.min(0),
+        "count": lambda: x * n,
+        "gather": lambda: np.stack(squares, 1),
+        "gather tiled": lambda: np.concatenate(squares, 1),
+        "scatter": lambda: sum(y[k] for y in squares),
+        "scatter tiled": lambda: sum(np.split(y, n, 1)[k] for y in xs),
+        "exchange": lambda: np.stack([y[k] for y in squares], 1),
+        "exchange tiled": lambda: np.concatenate([np.split(y, n, 1)[k] for y in xs], 0),
+        "swap": lambda: np.stack([y[k] for y in xs], 0),
+    }[name]()
+
+
+@pytest.mark.parametrize("groups", [GROUPS, UNEVEN], ids=["even", "uneven"])
+@pytest.mark.parametrize("name", _in_groups(None, None, None))
+def test_groups(name, groups):
+    xs = np.random.default_rng(5).uniform(-2, 2, (4, 2, 4))
+    f = _in_groups(pullback.lax, pullback.numpy, groups)[name]
+    if groups is UNEVEN and ("ga" in name or "sca" in name or "ex" in name or name == "swap"):
+        with pytest.raises(ValueError, match="needs axis_index_groups of one size"):
+            pullback.vmap(f, axis_name="i")(xs)
+        return
+    mapped = pullback.vmap(f, axis_name="i")
+    np.testing.assert_allclose(mapped(xs), _by_hand(name, xs, groups), rtol=1e-12)
+    np.testing.assert_allclose(pullback.jit(mapped)(xs), _by_hand(name, xs, groups), rtol=1e-12)
+    both = pullback.vmap(mapped)(np.stack([xs, xs + 1]))
+    np.testing.assert_allclose(both[1], _by_hand(name, xs + 1, groups), rtol=1e-12)
+    pullback.test_util.check_grads(mapped, (xs,), order=1)
+
+
+def test_groups_that_are_wrong():
+    def summed(groups):
+        return pullback.vmap(
+            lambda x: pullback.lax.psum(x, "i", axis_index_groups=groups), axis_name="i"
+        )(np.arange(4.0))
+
+    for groups in ([[0, 1]], [[0, 1], [1, 2, 3]], [[0, 1, 2, 4]], [[0, 1, 2, 3], []]):
+        with pytest.raises(ValueError, match=r"^axis_index_groups must cover all indices exactly"):
+            summed(groups)

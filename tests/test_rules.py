@@ -43,6 +43,7 @@ NO_EXAMPLE = {
             "all_gather",
             "all_to_all",
             "axis_index",
+            "group_exchange",
             "pmax",
             "pmin",
             "ppermute",

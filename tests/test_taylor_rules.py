@@ -318,6 +318,9 @@ CASES = {
     "pmax": mapped(lambda x: x * lax.pmax(x, "i")),
     "pmin": mapped(lambda x: x * lax.pmin(x, "i")),
     "ppermute": mapped(lambda x: x * lax.ppermute(x, "i", [(0, 1), (1, 2), (2, 0)])),
+    "group_exchange": mapped(
+        lambda x: x * lax.psum(jnp.sin(x), "i", axis_index_groups=[[0, 2], [1]])
+    ),
     "all_gather": mapped(lambda x: x * lax.all_gather(jnp.cos(x), "i")),
     "reduce_scatter": mapped(lambda x: x * lax.psum_scatter(x * jnp.ones(3), "i")),
     "all_to_all": mapped(lambda x: x * lax.all_to_all(x * jnp.arange(3.0), "i", 0, 0)),

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import checks
 from ..core import dtypes
-from ..core.array import Array
+from ..core.array import Array, Tracer
 from ..core.errors import error
 from ..core.pytree import flatten
 from ..core.trace import host_array, state
@@ -17,7 +17,8 @@ from ..ops import collective
 from ..ops.collective import unbound
 from ..ops.elementwise import add, convert_element_type, div, like, mul
 from ..ops.reduction import reduce_max, reduce_min
-from ..ops.structural import reduce_sum
+from ..ops.structural import broadcast_in_dim, reduce_sum
+from . import grouped
 from .arguments import axis_of
 from .conversion import convert_element_type as converted
 from .slicing import index_in_dim
@@ -31,6 +32,12 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     Args:
       x: a pytree of arrays; bools are counted.
       axis_name: the name given to `vmap`, or a tuple of names; integers are axes of `x` itself.
+      axis_index_groups: lists of places on the one axis that is named, each in one of them: the sum
+        is that of the element's own group. JAX takes them on devices only, here `vmap` does, too.
+
+    Raises:
+      NameError: there is no such axis.
+      ValueError: the groups do not have each place once.
 
     Example:
       >>> import pullback
@@ -39,9 +46,16 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
       >>> print(pullback.vmap(lambda x: x / lax.psum(x, "i"), axis_name="i")(jnp.arange(1.0, 5.0)))
       [0.1 0.2 0.3 0.4]
     """
-    names, axes = _names(axis_name, axis_index_groups)
+    names, axes = _names(axis_name)
+    groups = _groups(axis_index_groups, axis_name, "psum")
 
     def total(leaf: Any) -> Any:
+        if groups and type(leaf) in (int, float, complex, bool):
+            n = grouped.count(groups, names[0])
+            if isinstance(n, int):
+                return host_array(leaf * n)
+            sizes = converted(n, host_array(leaf).dtype)
+            return mul(sizes, like(sizes, leaf))
         if type(leaf) in (int, float, complex, bool) and not axes:
             return host_array(leaf * prod(state.axes[n] for n in names))
         leaf = checks.input_array(leaf, "psum")
@@ -49,6 +63,8 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
             leaf = converted(leaf, int)
         if axes:
             leaf = reduce_sum(leaf, axes=tuple(axis_of(i, len(leaf.shape), "psum") for i in axes))
+        if groups:
+            return grouped.total(leaf, names[0], groups)
         return collective.psum(leaf, axis_names=names) if names else leaf
 
     return _map(total, x)
@@ -58,11 +74,15 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
     """The mean of `x`, a pytree of arrays, over the elements along a named axis."""
     total = psum(x, axis_name, axis_index_groups=axis_index_groups)
     count = psum(1, axis_name, axis_index_groups=axis_index_groups)
-    n = int(count)
+    n = None if isinstance(count, Tracer) else int(count)
 
     def mean(leaf: Any) -> Any:
         if dtypes.kind(leaf.dtype) in "iu":
             leaf = convert_element_type(leaf, new_dtype=dtypes.default_float(), weak_type=False)
+        if n is None:  # groups of several sizes
+            shape = tuple(leaf.shape)
+            return div(leaf, broadcast_in_dim(converted(count, leaf.dtype), shape=shape,
+                                              broadcast_dimensions=()))  # fmt: skip
         return div(leaf, like(leaf, n))
 
     return _map(mean, total)
@@ -79,13 +99,16 @@ def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
 
 
 def _extremum(op: Any, reduction: Any, x: Any, axis_name: Any, groups: Any) -> Any:
-    names, axes = _names(axis_name, groups)
+    names, axes = _names(axis_name)
+    chosen = _groups(groups, axis_name, op.name)
 
     def best(leaf: Any) -> Any:
         leaf = checks.input_array(leaf, op.name)
         if axes:
             at = tuple(axis_of(i, len(leaf.shape), op.name) for i in axes)
             leaf = reduction(leaf, axes=at)
+        if chosen:
+            return grouped.extremum(reduction, leaf, names[0], chosen)
         return op(leaf, axis_names=names) if names else leaf
 
     return _map(best, x)
@@ -93,7 +116,7 @@ def _extremum(op: Any, reduction: Any, x: Any, axis_name: Any, groups: Any) -> A
 
 def axis_index(axis_name: Any) -> Array:
     """The number of the element along a named axis; of several names the first counts most."""
-    names, _ = _names(axis_name, None)
+    names, _ = _names(axis_name)
     out: Any = None
     for name in names:
         i = collective.axis_index(axis_names=(name,))
@@ -103,7 +126,7 @@ def axis_index(axis_name: Any) -> Array:
 
 def axis_size(axis_name: Any) -> int:
     """The length of a named axis, or of several together."""
-    return prod(state.axes[n] for n in _names(axis_name, None)[0])
+    return prod(state.axes[n] for n in _names(axis_name)[0])
 
 
 def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
@@ -174,12 +197,15 @@ def all_gather(
     to: str = "varying",
 ) -> Any:
     """`x` of all elements along a named axis: on a new axis, or with `tiled` on an old one."""
-    names, _ = _names(axis_name, axis_index_groups)
+    names, _ = _names(axis_name)
+    groups = _groups(axis_index_groups, axis_name, "all_gather")
 
     def gathered(leaf: Any) -> Any:
         leaf = checks.input_array(leaf, "all_gather")
         rank = len(leaf.shape) + (not tiled)
         at = axis_of(axis, rank, "all_gather")
+        if groups:
+            return grouped.gathered(leaf, names[0], groups, at, bool(tiled))
         for i, name in enumerate(reversed(names)):
             leaf = collective.all_gather(
                 leaf,
@@ -202,14 +228,18 @@ def psum_scatter(
     tiled: bool = False,
 ) -> Any:
     """The sum over a named axis, of which each element gets its part along `scatter_dimension`."""
-    name = _one_name(axis_name, "psum_scatter", axis_index_groups)
+    name = _one_name(axis_name, "psum_scatter")
+    groups = _groups(axis_index_groups, axis_name, "psum_scatter")
 
     def scattered(leaf: Any) -> Any:
         leaf = checks.input_array(leaf, "psum_scatter")
+        at = axis_of(scatter_dimension, len(leaf.shape), "psum_scatter")
+        if groups:
+            return grouped.scattered(leaf, name, groups, at, bool(tiled))
         return collective.psum_scatter(
             leaf,
             axis_names=(name,),
-            axis=axis_of(scatter_dimension, len(leaf.shape), "psum_scatter"),
+            axis=at,
             axis_size=state.axes[name],
             tiled=bool(tiled),
         )
@@ -227,16 +257,21 @@ def all_to_all(
     tiled: bool = False,
 ) -> Any:
     """Each element sends its parts along `split_axis` to the others, to stand on `concat_axis`."""
-    name = _one_name(axis_name, "all_to_all", axis_index_groups)
+    name = _one_name(axis_name, "all_to_all")
+    groups = _groups(axis_index_groups, axis_name, "all_to_all")
 
     def exchanged(leaf: Any) -> Any:
         leaf = checks.input_array(leaf, "all_to_all")
         rank = len(leaf.shape)
+        split = axis_of(split_axis, rank, "all_to_all")
+        concat = axis_of(concat_axis, rank, "all_to_all")
+        if groups:
+            return grouped.exchanged(leaf, name, groups, split, concat, bool(tiled))
         return collective.all_to_all(
             leaf,
             axis_names=(name,),
-            split_axis=axis_of(split_axis, rank, "all_to_all"),
-            concat_axis=axis_of(concat_axis, rank, "all_to_all"),
+            split_axis=split,
+            concat_axis=concat,
             axis_size=state.axes[name],
             tiled=bool(tiled),
         )
@@ -257,15 +292,16 @@ def _map(function: Any, x: Any) -> Any:
     return tree.unflatten([function(leaf) for leaf in leaves])
 
 
-def _names(axis_name: Any, groups: Any) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+def _groups(groups: Any, axis_name: Any, function: str) -> grouped.Groups | None:
+    """The groups along one named axis; None where there are none."""
+    if groups is None:
+        return None
+    name = _one_name(axis_name, f"{function} with axis_index_groups")
+    return grouped.checked(groups, name, function, function not in ("psum", "pmax", "pmin"))
+
+
+def _names(axis_name: Any) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     """The names of axes in scope, and the axes given by number."""
-    if groups is not None:
-        raise error(
-            NotImplementedError,
-            "axis_index_groups are not supported in collectives under vmap.",
-            got=f"axis_index_groups={groups!r:.80}",
-            fix="nest two vmaps with a name each, and use the name of the inner one.",
-        )
     given = tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
     names = tuple(n for n in given if not isinstance(n, int))
     for name in names:
@@ -274,8 +310,8 @@ def _names(axis_name: Any, groups: Any) -> tuple[tuple[Any, ...], tuple[int, ...
     return names, tuple(n for n in given if isinstance(n, int))
 
 
-def _one_name(axis_name: Any, function: str, groups: Any = None) -> Any:
-    names, axes = _names(axis_name, groups)
+def _one_name(axis_name: Any, function: str) -> Any:
+    names, axes = _names(axis_name)
     if len(names) != 1 or axes:
         raise error(
             ValueError,

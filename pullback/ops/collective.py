@@ -19,7 +19,7 @@ from .comparison import eq
 from .elementwise import convert_element_type, div, like, mul, select_n
 from .indexing import FILL_OR_DROP, gather
 from .reduction import reduce_max, reduce_min
-from .spreading import along, lies_on, mesh_permute, mesh_scatter
+from .spreading import along, lies_on, mesh_exchange, mesh_permute, mesh_scatter
 from .structural import (
     iota,
     move_axis,
@@ -306,6 +306,47 @@ class AllToAll(Collective):
 
 
 all_to_all = AllToAll()
+
+
+class GroupExchange(Collective):
+    """The elements in groups. The first axis of `x` has a part for each member of the largest: of
+    the result, part k is what the k-th of this element's group has for this one; zeros, where there
+    is no k-th.
+    """
+
+    def typing(self, x: Any, *, axis_names: Any, groups: Any) -> ArrayType:
+        return x  # type: ignore[no-any-return]
+
+    def transpose(self, ct: Any, x: Any, **params: Any) -> list[Any]:
+        return [group_exchange(ct, **params)]  # what is sent twice is back
+
+    def along(self, trace: Any, x: Any, *, groups: Any, **params: Any) -> Any:
+        mesh, count = lies_on(trace), max(map(len, groups))
+        if mesh is not None and min(map(len, groups)) == count:
+            name = trace.axis_name
+            return mesh_exchange(x, mesh=mesh, name=name, at=0, axis=1, groups=groups), 0
+        source = np.full((trace.size, count, 2), (trace.size, 0), np.int32)  # outside: zeros
+        for group in groups:
+            for i, a in enumerate(group):
+                source[a, : len(group), 0], source[a, : len(group), 1] = group, i
+        rank = len(x.shape)
+        out = gather(
+            x,
+            HostArray(source),
+            dimension_numbers=GatherDimensionNumbers(tuple(range(2, rank)), (0, 1), (0, 1)),
+            slice_sizes=(1, 1, *x.shape[2:]),
+            mode=FILL_OR_DROP,
+            fill_value=0,
+            unique_indices=False,
+            indices_are_sorted=False,
+        )
+        return out, 0
+
+    def beside(self, x: Any, at: int, **params: Any) -> Any:
+        return group_exchange(move_axis(x, at, 1), **params), 1
+
+
+group_exchange = GroupExchange()
 
 
 def _resized(shape: Any, axis: int, n: int) -> tuple[int, ...]:

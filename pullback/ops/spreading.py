@@ -154,4 +154,47 @@ class MeshScatter(Primitive, name="mesh_scatter"):
 mesh_scatter = MeshScatter()
 
 
-__all__ = ["along", "lies_on", "mesh_permute", "mesh_scatter", "placed", "sharding_constraint"]
+class MeshExchange(Primitive, name="mesh_exchange"):
+    """Each place sends a part to each place of its group: part i of place p becomes part p of
+    place i. `at` is the axis of the places, `axis` that of the parts; groups are of one size.
+    """
+
+    def typing(
+        self, x: Any, *, mesh: Mesh, name: Any, at: int, axis: int, groups: Any
+    ) -> ArrayType:
+        return x  # type: ignore[no-any-return]
+
+    def eval(self, x: Any, *, mesh: Mesh, name: Any, at: int, axis: int, groups: Any) -> Any:
+        out = np.empty_like(x)
+        have, given = (np.moveaxis(y, (at, axis), (0, 1)) for y in (x, out))
+        for group in groups:
+            for i, a in enumerate(group):
+                for k, b in enumerate(group):
+                    given[a, k] = have[b, i]
+        return out
+
+    def jvp(self, primals: Any, tangents: Any, out: Any, **params: Any) -> Any:
+        return mesh_exchange(*tangents, **params)
+
+    def transpose(self, ct: Any, x: Any, **params: Any) -> list[Any]:
+        return [mesh_exchange(ct, **params)]  # what is sent twice is back
+
+    def vmap(self, size: int, args: Any, axes: Any, *, at: int, axis: int, **params: Any) -> Any:
+        ((x,), (b,)) = args, axes
+        return mesh_exchange(x, at=at + (b <= at), axis=axis + (b <= axis), **params), b
+
+    lower = CORE
+
+
+mesh_exchange = MeshExchange()
+
+
+__all__ = [
+    "along",
+    "lies_on",
+    "mesh_exchange",
+    "mesh_permute",
+    "mesh_scatter",
+    "placed",
+    "sharding_constraint",
+]

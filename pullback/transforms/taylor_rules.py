@@ -49,6 +49,7 @@ for _primitive in (
     *(reduction.reduce_max, reduction.reduce_min, sorting.sort, sorting.top_k),
     *(collective.psum, collective.pmax, collective.pmin, collective.ppermute),
     *(collective.all_gather, collective.psum_scatter, collective.all_to_all),
+    collective.group_exchange,
     barriers.optimization_barrier,
 ):
     RULES[_primitive] = by_coefficient

@@ -11,7 +11,7 @@ from pullback.ops.elementwise import add, mul
 from pullback.ops.functions import sin
 from pullback.ops.identities import device_put, stage
 from pullback.ops.integers import mulhi
-from pullback.ops.spreading import mesh_permute, mesh_scatter, sharding_constraint
+from pullback.ops.spreading import mesh_exchange, mesh_permute, mesh_scatter, sharding_constraint
 from pullback.sharding import NamedSharding, PartitionSpec, make_mesh
 
 from .base import FLOATS, INTS, Example, F, I, distinct
@@ -95,6 +95,13 @@ EXAMPLES += [
         mesh_permute,
         [F(3, 2)],
         {"mesh": MESH, "name": "x", "at": 0, "perm": ((0, 1), (2, 0))},
+        linear_in=(0,),
+        skip={"jax": "it has no such primitive"},
+    ),
+    Example(
+        mesh_exchange,
+        [F(4, 2, 3)],
+        {"mesh": MESH, "name": "x", "at": 0, "axis": 1, "groups": ((0, 2), (3, 1))},
         linear_in=(0,),
         skip={"jax": "it has no such primitive"},
     ),

@@ -218,3 +218,44 @@ def test_the_same_function_under_vmap_of_that_name():
     np.testing.assert_array_equal(there(X), plain)
     np.testing.assert_array_equal(pb.vmap(inner, axis_name="x")(X), plain)
     assert collectives(there, X) == {"collective-permute"}
+
+
+# ---- in groups
+
+GROUPS = [[0, 5], [1, 2], [7, 3], [6, 4]]
+G = {"axis_index_groups": GROUPS}
+IN_GROUPS = {
+    "psum": lambda x: lax.psum(x**2, "x", **G) * x,
+    "pmax": lambda x: lax.pmax(x, "x", **G),
+    "pmean uneven": lambda x: lax.pmean(x, "x", axis_index_groups=[[0, 5, 1], [2, 7, 3, 6, 4]]),
+    "all_gather": lambda x: lax.all_gather(x, "x", tiled=True, **G) * x,
+    "psum_scatter": lambda x: lax.psum_scatter(x, "x", scatter_dimension=1, tiled=True, **G),
+    "all_to_all": lambda x: lax.all_to_all(x, "x", 1, 0, tiled=True, **G),
+}
+
+
+@pytest.mark.parametrize("name", IN_GROUPS)
+def test_groups_are_those_of_vmap(name):
+    f = IN_GROUPS[name]
+    spread_out = pb.shard_map(f, mesh=LINE, in_specs=P("x"), out_specs=P("x"))
+    mapped = pb.vmap(f, axis_name="x")
+
+    def whole(x):
+        out = mapped(x[:, None])
+        return out.reshape(-1, *out.shape[2:])
+
+    np.testing.assert_allclose(spread_out(X), whole(X), rtol=1e-6)
+    np.testing.assert_allclose(pb.pmap(f, "x")(X[:, None]), mapped(X[:, None]), rtol=1e-6)
+    gradient = pb.grad(lambda x: (spread_out(x) ** 2).sum())(X)
+    np.testing.assert_allclose(gradient, pb.grad(lambda x: (whole(x) ** 2).sum())(X), rtol=1e-5)
+    if "uneven" not in name:
+        assert "all-to-all" in collectives(spread_out, X)
+        assert not collectives(spread_out, X) & {"all-gather", "all-reduce"}
+
+
+def test_groups_on_one_axis_of_a_grid():
+    f = lambda x: lax.psum(x, "b", axis_index_groups=[[0, 3], [1, 2]])  # noqa: E731
+    got = pb.shard_map(f, mesh=GRID, in_specs=P("a", "b"), out_specs=P("a", "b"))(X)
+    parts = X.reshape(8, 4, 2)
+    want = np.stack([parts[:, i] + parts[:, j] for i, j in ((0, 3), (1, 2), (2, 1), (3, 0))], 1)
+    np.testing.assert_allclose(got, want.reshape(8, 8), rtol=1e-6)

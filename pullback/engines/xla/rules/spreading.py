@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ....core.program import Equation
-from ....ops.spreading import mesh_permute, mesh_scatter, sharding_constraint
+from ....ops.spreading import mesh_exchange, mesh_permute, mesh_scatter, sharding_constraint
 from ..lowering import Lowering, Rule
 from ..text import Word
 
@@ -100,8 +100,27 @@ def _scatter(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     return _on_each(low, eq, x, low.result(eq), at, body)
 
 
+def _exchange(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    (x,), p = args, eq.params
+    if low.meshes is None:
+        return low.by_definition(eq, args)
+    rows = _groups(low, p["mesh"], p["name"])
+    groups = [[row[i] for i in group] for row in rows for group in p["groups"]]
+    axis, count = p["axis"], len(p["groups"][0])
+
+    def body(part: Word, shape: Any) -> Word:
+        what = (
+            f"split_dimension = {axis} : i64, concat_dimension = {axis} : i64, "
+            f"split_count = {count} : i64, replica_groups = {_table(groups)}, {_channel(low)}"
+        )
+        return low.code.op("all_to_all", [part], shape, part.dtype, what)
+
+    return _on_each(low, eq, x, (x.shape, x.dtype), p["at"], body)
+
+
 RULES: dict[Any, Rule] = {
     sharding_constraint: _constraint,
+    mesh_exchange: _exchange,
     mesh_permute: _permute,
     mesh_scatter: _scatter,
 }
