@@ -13,6 +13,7 @@ from typing import Any
 from ..core.errors import error
 from ..core.lazy import lazy
 from ..core.program import ClosedProgram
+from . import by_itself
 from . import numpy as numpy_engine
 
 native = lazy("pullback.engines.native.program")
@@ -104,7 +105,7 @@ def _compiled(closed: ClosedProgram, wish: str) -> Choice:
     if wish == "xla":
         return _xla(closed)
     try:
-        return _native(closed, wish)
+        return _by_itself(closed, wish, "native") or _native(closed, wish)
     except _Not as why:
         if wish == "native":
             raise error(
@@ -113,7 +114,28 @@ def _compiled(closed: ClosedProgram, wish: str) -> Choice:
                 got=str(why),
                 fix="leave engine out: the NumPy engine runs every program.",
             ) from None
-        return Choice("numpy", str(why), numpy_engine.compiled(closed))
+        found = _by_itself(closed, wish, "numpy", f"{why}, and ")
+        return found or Choice("numpy", str(why), numpy_engine.compiled(closed))
+
+
+def _by_itself(closed: ClosedProgram, wish: str, other: str, why: str = "") -> Choice | None:
+    """The program compiled by XLA, if nothing was asked for and that is quicker than `other`.
+
+    Args:
+      why: what there is to say of it before that.
+    """
+    if wish != AUTO:
+        return None
+
+    def otherwise() -> Callable[..., tuple[Any, ...]]:
+        choice = native_choice(closed) if other == "native" else None
+        return choice.run if choice is not None else numpy_engine.compiled(closed)
+
+    found = by_itself.compiled_by_xla(closed, other, otherwise)
+    if found is None:
+        return None
+    reason, compiled, run = found
+    return Choice("xla", why + reason, run, compiled=compiled)
 
 
 class _Not(Exception):

@@ -37,6 +37,13 @@ class _Inside(threading.local):
 
 
 _inside = _Inside()
+
+
+def in_callback() -> bool:
+    """Whether this thread runs a callback of a program."""
+    return _inside.callback
+
+
 _alone = threading.RLock()
 
 
