@@ -224,7 +224,7 @@ class Geqrf(OfMatrices):
         (packed, taus), (dx,) = out, tangents
         m, n = dx.shape[-2:]
         k = min(m, n)
-        v, t = _compact(first_columns(packed, k), taus)
+        v, t = compact(first_columns(packed, k), taus)
         q = sub(_eye_columns(v), matmul(v, matmul(t, adjoint(first_rows(v, k)))))
         r = triu(first_rows(packed, k))
         dq, turn = _basis_tangent(q, first_columns(r, k), first_columns(dx, k))
@@ -263,7 +263,7 @@ def _eye_columns(v: Any) -> Any:
     return padded(identity_like(first_rows(v, k)), m - k, 0)
 
 
-def _compact(a: Any, taus: Any) -> tuple[Any, Any]:
+def compact(a: Any, taus: Any) -> tuple[Any, Any]:
     """V and T of the reflections stored in `a`, which has as many columns as there are taus."""
     v = add(tril(a, -1), _eye_columns(a))
     s = triu(matmul(adjoint(v), v), 1)
@@ -326,7 +326,7 @@ class HouseholderProduct(OfMatrices):
         (a, taus), (da, dtaus) = primals, tangents
         k, n = taus.shape[-1], a.shape[-1]
         da = None if da is None else first_columns(da, k)
-        v, t = _compact(first_columns(a, k), taus)
+        v, t = compact(first_columns(a, k), taus)
         dv, dt = _compact_tangents(v, t, taus, da, dtaus)
         ends = adjoint(first_rows(v, n))
         total = matmul(v, matmul(dt, ends))
@@ -380,7 +380,7 @@ class Ormqr(OfMatrices):
         if da is None and dtaus is None:
             return found
         k = taus.shape[-1]
-        v, t = _compact(first_columns(a, k), taus)
+        v, t = compact(first_columns(a, k), taus)
         da = None if da is None else first_columns(da, k)
         dv, dt = _compact_tangents(v, t, taus, da, dtaus)
         if transpose:

@@ -6,7 +6,10 @@ from . import (
     contraction,
     control,
     decompositions,
+    eigenvalues,
     elementwise,
+    eliminations,
+    exponential,
     exported,
     foreign,
     host,
@@ -15,12 +18,24 @@ from . import (
     keys,
     linalg,
     linalg_cuda,
+    matrices,
     reductions,
     sorting,
     spreading,
     structural,
+    triangular,
     windows,
 )
+
+_OF_MATRICES = {
+    **linalg.RULES,
+    **decompositions.RULES,
+    **eigenvalues.RULES,
+    **exponential.RULES,
+    **triangular.RULES,
+    **eliminations.RULES,
+    **linalg_cuda.RULES,
+}
 
 RULES = {
     **host.RULES,
@@ -35,9 +50,8 @@ RULES = {
     **spreading.RULES,
     **windows.RULES,
     **keys.RULES,
-    **linalg.RULES,
-    **decompositions.RULES,
-    **linalg_cuda.RULES,
+    **matrices.guarded(_OF_MATRICES),
+    **decompositions.ELEMENTWISE,
     **exported.RULES,
     **foreign.RULES,
 }

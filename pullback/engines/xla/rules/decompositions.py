@@ -1,30 +1,34 @@
 """Operations of linear algebra that are made of others, all of them in XLA: no call of Python.
 
-Arrays of other than LAPACK's four dtypes, and empty ones, are left to NumPy.
+Elements are of LAPACK's four dtypes, and there are some: `matrices.guarded` sees to that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ....control.reducing import reduce_p, reduce_window_p
 from ....core.program import Equation
-from ....ops.comparison import gt, ne
+from ....ops.comparison import and_, ge, gt, ne
 from ....ops.contraction import matmul
-from ....ops.determinants import det
+from ....ops.determinants import cofactors, det
 from ....ops.eigen import eigh
-from ....ops.elementwise import add, convert_element_type, div, mul, neg, select_n
-from ....ops.factorizations import geqrf, householder_product, qr
+from ....ops.elementwise import add, convert_element_type, div, mul, neg, select_n, sub
+from ....ops.factorizations import compact, geqrf, householder_product, ormqr, qr
 from ....ops.hermitian import hermitian_part
 from ....ops.linalg import (
     adjoint,
+    conjugated,
     diagonal,
     first_columns,
     first_rows,
     flip,
+    for_columns,
+    for_rows,
+    identity_like,
     lu,
     lu_pivots_to_permutation,
     lu_solve,
@@ -33,52 +37,29 @@ from ....ops.linalg import (
     triangular_solve,
     triu,
 )
+from ....ops.matrix_functions import polar
 from ....ops.reduction import reduce_max, reduce_prod
 from ....ops.rounding import abs_
-from ....ops.spectral import pinv, svd
+from ....ops.spectral import lstsq, pinv, svd
 from ....ops.structural import broadcast_in_dim, iota, reduce_sum
-from ....ops.tridiagonal import tridiagonal_solve
 from ....ops.updates import symmetric_product
 from ..lowering import Lowering, Rule
 from ..text import Word
 from ..types import ints
 from .elementwise import compare, convert, like
-from .linalg import call, is_ready
+from .linalg import alias, call
+from .matrices import as_dtype, everywhere, made, written
 from .reductions import op, reduced
 from .structural import broadcast, counting, reshaped
 
 
-def _made(function: Callable[..., Any]) -> Rule:
-    """A rule from what the operation is in terms of others; its first argument is a matrix."""
-
-    def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-        if not all(is_ready(low, w) or w.dtype.kind in "iu" for w in args):
-            return low.by_definition(eq, args)
-
-        def whole(*xs: Any) -> list[Any]:
-            found = function(*xs, **eq.params)
-            return list(found) if eq.primitive.multiple_results else [found]
-
-        return low.traced(whole, [a.aval for a in eq.invars], args)
-
-    return rule
-
-
-def _number(x: Any, value: Any) -> Any:
-    return np.asarray(value).astype(x.dtype)
-
-
-def _filled(x: Any, value: Any) -> Any:
-    return broadcast_in_dim(_number(x, value), shape=x.shape, broadcast_dimensions=())
-
-
 def _hermitian_part(x: Any) -> Any:
-    return mul(add(x, adjoint(x)), _filled(x, 0.5))
+    return mul(add(x, adjoint(x)), everywhere(x, 0.5))
 
 
 def _symmetric_product(a: Any, c: Any, *, alpha: float, beta: float) -> Any:
     product = matmul(a, flip(a))
-    return add(mul(product, _filled(product, alpha)), mul(c, _filled(c, beta)))
+    return add(mul(product, everywhere(product, alpha)), mul(c, everywhere(c, beta)))
 
 
 def _lu_solve(a: Any, lu_: Any, permutation: Any, b: Any, *, trans: int) -> Any:
@@ -110,18 +91,31 @@ def _inverse(permutation: Any) -> Any:
     number = iota(dtype=permutation.dtype, shape=shape, dimension=rank - 2)
     place = iota(dtype=permutation.dtype, shape=shape, dimension=rank - 1)
     same = ne(rows, number)
-    return reduce_sum(select_n(same, place, _filled(place, 0)), axes=(rank - 1,))
+    return reduce_sum(select_n(same, place, everywhere(place, 0)), axes=(rank - 1,))
 
 
 def _qr(x: Any, *, pivoting: bool, full_matrices: bool) -> Any:
-    m, n = x.shape[-2:]
-    k = min(m, n)
     packed, taus = geqrf(x)
+    return _unpacked(packed, taus, full_matrices)
+
+
+def _unpacked(packed: Any, taus: Any, full_matrices: bool) -> tuple[Any, Any]:
+    m, n = packed.shape[-2:]
+    k = min(m, n)
     columns = first_columns(packed, k)
     if full_matrices:
         columns = padded(columns, 0, m - k)
     r = triu(packed) if full_matrices else first_rows(triu(packed), k)
     return householder_product(columns, taus), r
+
+
+def _ormqr(a: Any, taus: Any, c: Any, *, left: bool, transpose: bool) -> Any:
+    """By the product of all reflections, I - v t v^H: see `ops.factorizations`."""
+    v, t = compact(first_columns(a, taus.shape[-1]), taus)
+    t = adjoint(t) if transpose else t
+    if left:
+        return sub(c, matmul(v, matmul(t, matmul(adjoint(v), c))))
+    return sub(c, matmul(matmul(matmul(c, v), t), adjoint(v)))
 
 
 def _det(x: Any) -> Any:
@@ -143,7 +137,7 @@ def _pinv(x: Any, rtol: Any, *, hermitian: bool) -> Any:
     most = reduce_max(sizes, axes=(len(stack),))
     least = broadcast_in_dim(mul(rtol, most), shape=s.shape, broadcast_dimensions=stack)
     kept = gt(sizes, least)
-    inverse = select_n(kept, _filled(s, 0), div(_filled(s, 1), s))
+    inverse = select_n(kept, everywhere(s, 0), div(everywhere(s, 1), s))
     v = adjoint(vh)
     return matmul(mul(v, _columns(inverse, v)), adjoint(u))
 
@@ -153,6 +147,44 @@ def _columns(numbers: Any, x: Any) -> Any:
     rank = len(x.shape)
     wide = convert_element_type(numbers, new_dtype=x.dtype, weak_type=False)
     return broadcast_in_dim(wide, shape=x.shape, broadcast_dimensions=(*range(rank - 2), rank - 1))
+
+
+def _lstsq(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    whole = low.result(eq, 1)[1]
+    if not args[0].size:  # x is zero, and the rank too
+        return [low.constant_array(np.zeros(*low.result(eq, k))) for k in range(3)]
+
+    def function(a: Any, b: Any, rcond: Any) -> Any:
+        last = len(a.shape) - 2
+        s, u, vh = svd(a, full_matrices=False, compute_uv=True, subset_by_index=None)
+        least = mul(as_dtype(rcond, s.dtype), reduce_max(s, axes=(last,)))
+        least = broadcast_in_dim(least, shape=s.shape, broadcast_dimensions=tuple(range(last)))
+        kept = and_(gt(s, everywhere(s, 0)), ge(s, least))
+        inverse = select_n(kept, everywhere(s, 0), div(everywhere(s, 1), s))
+        inner = matmul(adjoint(u), b)
+        x = matmul(adjoint(vh), mul(inner, for_rows(inverse, inner)))
+        return x, reduce_sum(as_dtype(kept, whole), axes=(last,)), s
+
+    return made(function)(low, eq, args)
+
+
+def _cofactors(x: Any) -> Any:
+    """cof(u s v) = cof(u) cof(s) cof(v), and cof(u) = det(u) conj(u) for a unitary u."""
+    s, u, v = svd(x, full_matrices=True, compute_uv=True, subset_by_index=None)
+    rank = len(x.shape)
+    rows = broadcast_in_dim(s, shape=x.shape, broadcast_dimensions=(*range(rank - 2), rank - 1))
+    own = ne(identity_like(rows), everywhere(rows, 0))
+    others = reduce_prod(select_n(own, rows, everywhere(rows, 1)), axes=(rank - 1,))
+    found = matmul(mul(conjugated(u), for_columns(others, u)), conjugated(v))
+    factor = mul(det(u), det(v))
+    return mul(
+        found, broadcast_in_dim(factor, shape=x.shape, broadcast_dimensions=tuple(range(rank - 2)))
+    )
+
+
+def _polar(x: Any) -> Any:
+    _, u, vh = svd(x, full_matrices=False, compute_uv=True, subset_by_index=None)
+    return matmul(u, vh)
 
 
 # ---- what takes a loop, or a function of LAPACK
@@ -200,24 +232,6 @@ def _entry(low: Lowering, order: Word, where: Word) -> Word:
     return broadcast(code, total, order.shape, range(order.rank - 1))
 
 
-def _tridiagonal_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    _, d, _, b = args
-    code, n = low.code, d.shape[-1]
-    if eq.params["perturb_singular"] or n < 2 or not is_ready(low, b):
-        return low.by_definition(eq, args)
-    outs = [(w.shape, w.dtype) for w in args] + [(d.shape[:-1], np.dtype(np.int32))]
-    aliases = ", ".join(
-        "#stablehlo.output_operand_alias<output_tuple_indices = "
-        f"[{i}], operand_index = {i}, operand_tuple_indices = []>"
-        for i in range(4)
-    )
-    found = call(low, "gtsv_ffi", args, outs, "", b.rank, f", output_operand_aliases = [{aliases}]")
-    x, info = found[3:]
-    done = compare(code, "EQ", info, like(code, info, 0))
-    done = broadcast(code, done, x.shape, range(info.rank))
-    return [code.op("select", [done, x, like(code, x, np.nan)], x.shape, x.dtype)]
-
-
 def _lowered(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     """The program that the primitive makes of its function."""
     types = [a.aval for a in eq.invars]
@@ -225,22 +239,54 @@ def _lowered(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 
 def _qr_rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    if eq.params["pivoting"]:
+    (x,), p = args, eq.params
+    if not p["pivoting"]:
+        return made(_qr)(low, eq, args)
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
-    return _made(_qr)(low, eq, args)
+    code, (*stack, m, n) = low.code, x.shape
+    order = ((*stack, n), np.dtype(np.int32))
+    free = code.constant(np.zeros(*order))
+    results = [(x.shape, x.dtype), order, ((*stack, min(m, n)), x.dtype)]
+    packed, places, taus = call(low, "geqp3_ffi", [x, free], results, "", x.rank, alias(0, 0))
+    places = code.op("subtract", [places, like(code, places, 1)], places.shape, np.int32)
+
+    def factors(packed: Any, taus: Any) -> list[Any]:
+        return list(_unpacked(packed, taus, p["full_matrices"]))
+
+    return [*written(low, factors, packed, taus), places]
+
+
+def _ormqr_rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    (a, taus, c), p = args, eq.params
+    if not taus.size:
+        return [c]
+    if low.platform != "cpu":
+        return made(_ormqr)(low, eq, args)
+    (a,) = written(low, lambda a: [first_columns(a, taus.shape[-1])], a)
+    name = "unmqr_ffi" if c.dtype.kind == "c" else "ormqr_ffi"
+    options = ", ".join(f"{k} = {'true' if p[k] else 'false'}" for k in ("left", "transpose"))
+    results = [(c.shape, c.dtype)]
+    return call(low, name, [a, taus, c], results, options, c.rank, alias(0, 2, many=False))
 
 
 RULES: dict[Any, Rule] = {
-    hermitian_part: _made(_hermitian_part),
-    symmetric_product: _made(_symmetric_product),
-    lu_solve: _made(_lu_solve),
+    symmetric_product: made(_symmetric_product),
+    lu_solve: made(_lu_solve),
     lu_pivots_to_permutation: _permutation,
     qr: _qr_rule,
-    det: _made(_det),
-    pinv: _made(_pinv),
-    tridiagonal_solve: _tridiagonal_solve,
+    det: made(_det),
+    pinv: made(_pinv),
+    ormqr: _ormqr_rule,
+    lstsq: _lstsq,
+    cofactors: made(_cofactors),
+    polar: made(_polar),
+}
+ELEMENTWISE: dict[Any, Rule] = {
+    hermitian_part: made(_hermitian_part),
     reduce_p: _lowered,
     reduce_window_p: _lowered,
 }
+"""These take any elements."""
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "ELEMENTWISE"]

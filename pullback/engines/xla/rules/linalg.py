@@ -19,10 +19,8 @@ from ....ops.spectral import svd
 from ..lowering import Lowering, Rule
 from ..text import Result, Word
 from .elementwise import compare, like
-from .structural import broadcast, counting
-
-LETTER = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
-"""Of the elements that LAPACK knows."""
+from .matrices import LETTER, sound, where_done
+from .structural import broadcast, counting, cut
 
 
 def _order(rank: int, matrix: bool = True) -> str:
@@ -77,19 +75,6 @@ def alias(result: int, operand: int, many: bool = True) -> str:
     )
 
 
-def is_ready(low: Lowering, x: Word) -> bool:
-    """Whether there is a function for these elements on this device, and something to do."""
-    return low.platform == "cpu" and x.dtype.name in LETTER and x.size > 0
-
-
-def where_done(low: Lowering, info: Word, x: Word) -> Word:
-    """x, or NaN in the matrices where the function failed."""
-    code = low.code
-    done = compare(code, "EQ", info, like(code, info, 0))
-    done = broadcast(code, done, x.shape, range(info.rank))
-    return code.op("select", [done, x, like(code, x, np.nan)], x.shape, x.dtype)
-
-
 def triangle(low: Lowering, x: Word, lower: bool) -> Word:
     """The part of matrices below the diagonal, or above, and the diagonal."""
     code = low.code
@@ -100,7 +85,7 @@ def triangle(low: Lowering, x: Word, lower: bool) -> Word:
 
 def _cholesky(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,) = args
-    if not is_ready(low, x):
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
     results = [(x.shape, x.dtype), (x.shape[:-2], np.int32)]
     found, info = call(
@@ -111,9 +96,10 @@ def _cholesky(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 def _triangular_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (a, b), p = args, eq.params
-    conjugate_only = p["conjugate_a"] and not p["transpose_a"] and a.dtype.kind == "c"
-    if not is_ready(low, b) or conjugate_only:
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
+    if p["conjugate_a"] and not p["transpose_a"] and a.dtype.kind == "c":
+        a = low.code.op("conj", [a], a.shape, a.dtype, dialect="chlo")
     turned = "N" if not p["transpose_a"] else "C" if p["conjugate_a"] else "T"
     letters = {
         "diag": "U" if p["unit_diagonal"] else "N",
@@ -129,7 +115,7 @@ def _triangular_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence
 
 def _lu(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), code = args, low.code
-    if not is_ready(low, x):
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
     *stack, m, n = x.shape
     k = min(m, n)
@@ -151,19 +137,21 @@ def _lu(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 
 def _eigh(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), p = args, eq.params
-    if not is_ready(low, x) or p["subset_by_index"] is not None:
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
-    (vectors, values) = low.result(eq, 0), low.result(eq, 1)
+    values = (x.shape[:-1], low.result(eq, 1)[1])
     name = "heevd_ffi" if x.dtype.kind == "c" else "syevd_ffi"
     options = f"mode = {ord('V')} : ui8, uplo = {ord('L' if p['lower'] else 'U')} : ui8"
-    results = [vectors, values, (x.shape[:-2], np.int32)]
-    v, w, info = call(low, name, [x], results, options, x.rank, alias(0, 0))
-    return [where_done(low, info, v), where_done(low, info, w)]
+    results = [(x.shape, x.dtype), values, (x.shape[:-2], np.int32)]
+    safe, finite = sound(low, x)
+    v, w, info = call(low, name, [safe], results, options, x.rank, alias(0, 0))
+    outs = [where_done(low, info, y, finite) for y in (v, w)]
+    return [part(low, y, -1, p["subset_by_index"]) for y in outs]
 
 
 def _svd(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), p = args, eq.params
-    if not is_ready(low, x) or p.get("subset_by_index") is not None:
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
     *stack, m, n = x.shape
     k = min(m, n)
@@ -178,23 +166,50 @@ def _svd(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         (tuple(stack), np.int32),
     ]
     options = f"mode = {ord(mode)} : ui8"
-    _, s, u, v, info = call(low, "gesdd_ffi", [x], results, options, x.rank, alias(0, 0))
-    outs = [s, u, v] if p["compute_uv"] else [s]
-    return [where_done(low, info, w) for w in outs]
+    safe, finite = sound(low, x)
+    _, s, u, v, info = call(low, "gesdd_ffi", [safe], results, options, x.rank, alias(0, 0))
+    outs = [where_done(low, info, w, finite) for w in ([s, u, v] if p["compute_uv"] else [s])]
+    return singular_part(low, eq, outs)
+
+
+def part(low: Lowering, x: Word, axis: int, subset: tuple[int, int] | None) -> Word:
+    """The values, or the vectors, of these places along an axis."""
+    if subset is None:
+        return x
+    starts, limits = [0] * x.rank, list(x.shape)
+    starts[axis], limits[axis] = subset
+    return cut(low.code, x, starts, limits)
+
+
+def singular_part(low: Lowering, eq: Equation, outs: Sequence[Word]) -> list[Word]:
+    """The results of `svd` for the places that are asked for."""
+    p = eq.params
+    subset = None if p["full_matrices"] else p.get("subset_by_index")
+    return [part(low, y, at, subset) for y, at in zip(outs, (-1, -1, -2), strict=False)]
 
 
 def _geqrf(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,) = args
-    if not is_ready(low, x):
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
     results = [(x.shape, x.dtype), low.result(eq, 1)]
     return call(low, "geqrf_ffi", [x], results, "", x.rank, alias(0, 0))
 
 
+def identity(low: Lowering, a: Word) -> Sequence[Word]:
+    """The product of no reflections."""
+    code = low.code
+    rows, columns = (counting(code, a.shape, np.int32, a.rank - k) for k in (2, 1))
+    same = compare(code, "EQ", rows, columns)
+    return [code.op("select", [same, like(code, a, 1), like(code, a, 0)], a.shape, a.dtype)]
+
+
 def _householder_product(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     a, taus = args
-    if not is_ready(low, a) or not taus.size:
+    if low.platform != "cpu":
         return low.by_definition(eq, args)
+    if not taus.size:
+        return identity(low, a)
     name = "ungqr_ffi" if a.dtype.kind == "c" else "orgqr_ffi"
     return call(low, name, [a, taus], [(a.shape, a.dtype)], "", a.rank, alias(0, 0, many=False))
 
@@ -209,4 +224,4 @@ RULES: dict[Any, Rule] = {
     householder_product: _householder_product,
 }
 
-__all__ = ["LETTER", "RULES", "alias", "foreign", "triangle", "where_done"]
+__all__ = ["RULES", "alias", "call", "foreign", "identity", "part", "singular_part", "triangle"]

@@ -13,17 +13,17 @@ import numpy as np
 
 from ....core.program import Equation
 from ....ops.eigen import eigh
-from ....ops.factorizations import geqrf, householder_product, qr
-from ....ops.hermitian import hermitian_part
-from ....ops.linalg import cholesky, lu, lu_pivots_to_permutation, lu_solve, triangular_solve
+from ....ops.factorizations import geqrf, householder_product
+from ....ops.linalg import cholesky, lu, lu_pivots_to_permutation, triangular_solve
 from ....ops.spectral import svd
 from ..lowering import Lowering, Rule
 from ..text import Result, Word
 from ..types import ints
-from . import decompositions, host, linalg
+from . import decompositions, linalg
 from .elementwise import compare, like
-from .linalg import LETTER, alias, foreign, triangle, where_done
-from .structural import broadcast, counting
+from .linalg import alias, foreign, identity, part, singular_part, triangle
+from .matrices import sound, where_done
+from .structural import broadcast
 
 _JACOBI = 1024
 """Up to this size the Jacobi method is quicker than the QR method: it has more to do at once."""
@@ -79,23 +79,23 @@ def _lu_pivots_to_permutation(low: Lowering, eq: Equation, args: list[Word]) -> 
 
 def _eigh(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), p = args, eq.params
-    if p["subset_by_index"] is not None:
-        return host.host_call(low, eq, args)
-    results = [low.result(eq, 0), low.result(eq, 1), (x.shape[:-2], np.int32)]
+    values = (x.shape[:-1], low.result(eq, 1)[1])
+    results = [(x.shape, x.dtype), values, (x.shape[:-2], np.int32)]
     # 0: cuSOLVER's own choice between the QR and the Jacobi method.
     options = f"lower = {'true' if p['lower'] else 'false'}, algorithm = 0 : ui8"
-    v, w, info = foreign(low, "cusolver_syevd_ffi", [x], results, options, x.rank, alias(0, 0))
-    return [where_done(low, info, v), where_done(low, info, w)]
+    safe, finite = sound(low, x)
+    v, w, info = foreign(low, "cusolver_syevd_ffi", [safe], results, options, x.rank, alias(0, 0))
+    outs = [where_done(low, info, y, finite) for y in (v, w)]
+    return [part(low, y, -1, p["subset_by_index"]) for y in outs]
 
 
 def _svd(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), p = args, eq.params
-    if p.get("subset_by_index") is not None:
-        return host.host_call(low, eq, args)
     method = _by_jacobi if max(x.shape[-2:]) <= _JACOBI else _by_qr
-    info, *found = method(low, eq, x)
-    outs = found if p["compute_uv"] else found[:1]
-    return [where_done(low, info, w) for w in outs]
+    safe, finite = sound(low, x)
+    info, *found = method(low, eq, safe)
+    outs = [where_done(low, info, w, finite) for w in (found if p["compute_uv"] else found[:1])]
+    return singular_part(low, eq, outs)
 
 
 def _by_jacobi(low: Lowering, eq: Equation, x: Word) -> list[Word]:
@@ -107,7 +107,7 @@ def _by_jacobi(low: Lowering, eq: Equation, x: Word) -> list[Word]:
     rows, columns = (m, n) if full else (k, k)
     results = [
         (x.shape, x.dtype),
-        low.result(eq),
+        ((*stack, k), low.result(eq)[1]),
         ((*stack, m, rows), x.dtype),
         ((*stack, n, columns), x.dtype),
         (tuple(stack), np.int32),
@@ -122,8 +122,15 @@ def _by_jacobi(low: Lowering, eq: Equation, x: Word) -> list[Word]:
     vh = code.op("transpose", [v], (*stack, columns, n), v.dtype, f"permutation = {ints(turn)}")
     if x.dtype.kind == "c":
         vh = code.op("conj", [vh], vh.shape, vh.dtype, dialect="chlo")
-    (u_shape, _), (v_shape, _) = low.result(eq, 1), low.result(eq, 2)
+    (u_shape, _), (v_shape, _) = _vectors(eq, x)
     return [info, s, _first(low, u, u_shape), _first(low, vh, v_shape)]
+
+
+def _vectors(eq: Equation, x: Word) -> tuple[Result, Result]:
+    """What the left and the right singular vectors are."""
+    *stack, m, n = x.shape
+    rows, columns = (m, n) if eq.params["full_matrices"] else (min(m, n), min(m, n))
+    return ((*stack, m, rows), x.dtype), ((*stack, columns, n), x.dtype)
 
 
 def _by_qr(low: Lowering, eq: Equation, x: Word) -> list[Word]:
@@ -135,9 +142,10 @@ def _by_qr(low: Lowering, eq: Equation, x: Word) -> list[Word]:
     u: Result = ((), x.dtype)
     v: Result = ((), x.dtype)
     if p["compute_uv"]:
-        u, v = low.result(eq, 1), low.result(eq, 2)
+        u, v = _vectors(eq, x)
     vectors = [v, u] if wide else [u, v]
-    results = [(x.shape, x.dtype), low.result(eq), *vectors, (tuple(stack), np.int32)]
+    values = ((*stack, min(m, n)), low.result(eq)[1])
+    results = [(x.shape, x.dtype), values, *vectors, (tuple(stack), np.int32)]
     options = _flags(full_matrices=p["full_matrices"], compute_uv=p["compute_uv"], transposed=wide)
     rank = -1 if wide else x.rank
     _, s, first, second, info = foreign(
@@ -170,94 +178,13 @@ def _geqrf(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 def _householder_product(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     a, taus = args
     if not taus.size:
-        return low.by_definition(eq, args)
+        return identity(low, a)
     results = [(a.shape, a.dtype)]
     aliases = alias(0, 0, many=False)
     return foreign(low, "cusolver_orgqr_ffi", [a, taus], results, "", a.rank, aliases)
 
 
-def _qr(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    """By Householder's reflections."""
-    (x,), p = args, eq.params
-    if p["pivoting"]:
-        return host.host_call(low, eq, args)
-    *stack, m, n = x.shape
-    k, width = low.result(eq, 0)[0][-1], min(m, n)
-    taus = ((*stack, width), x.dtype)
-    packed, factors = foreign(
-        low, "cusolver_geqrf_ffi", [x], [(x.shape, x.dtype), taus], "", x.rank, alias(0, 0)
-    )
-    start = _first(low, packed, (*stack, m, width))
-    if k > width:
-        zero = low.code.constant(np.zeros((), x.dtype))
-        none = [0] * x.rank
-        options = (
-            f"edge_padding_low = {ints(none)}, interior_padding = {ints(none)}, "
-            f"edge_padding_high = {ints([*none[:-1], k - width])}"
-        )
-        start = low.code.op("pad", [start, zero], (*stack, m, k), x.dtype, options)
-    aliases = alias(0, 0, many=False)
-    results = [(start.shape, x.dtype)]
-    (q,) = foreign(low, "cusolver_orgqr_ffi", [start, factors], results, "", x.rank, aliases)
-    return [q, triangle(low, _first(low, packed, (*stack, k, n)), lower=False)]
-
-
-def _lu_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    _, factors, order, b = args
-    if eq.params["trans"]:
-        b = _substituted(low, factors, b, lower=False, turned="TRANSPOSE")
-        b = _substituted(low, factors, b, lower=True, turned="TRANSPOSE")
-        return [_rows(low, b, _inverse(low, order))]
-    b = _substituted(low, factors, _rows(low, b, order), lower=True)
-    return [_substituted(low, factors, b, lower=False)]
-
-
-def _substituted(
-    low: Lowering, a: Word, b: Word, lower: bool, turned: str = "NO_TRANSPOSE"
-) -> Word:
-    flags = _flags(left_side=True, lower=lower, unit_diagonal=lower)
-    options = f"{flags}, transpose_a = #stablehlo<transpose {turned}>"
-    return low.code.op("triangular_solve", [a, b], b.shape, b.dtype, options)
-
-
-def _rows(low: Lowering, x: Word, order: Word) -> Word:
-    """The rows of matrices in this order."""
-    rank, stack = x.rank, list(range(x.rank - 2))
-    numbers = (
-        f"#stablehlo.gather<offset_dims = [{rank - 1}], collapsed_slice_dims = [{rank - 2}], "
-        f"operand_batching_dims = {stack}, start_indices_batching_dims = {stack}, "
-        f"start_index_map = [{rank - 2}], index_vector_dim = {rank - 1}>"
-    )
-    sizes = ints([*[1] * (rank - 1), x.shape[-1]])
-    options = f"dimension_numbers = {numbers}, slice_sizes = {sizes}"
-    return low.code.op("gather", [x, order], x.shape, x.dtype, options)
-
-
-def _inverse(low: Lowering, order: Word) -> Word:
-    """The permutation that undoes one: where each number stands."""
-    code = low.code
-    places = counting(code, order.shape, order.dtype, order.rank - 1)
-    scalar = ((), order.dtype)
-    by = low.region([scalar] * 4, lambda a, b, i, j: [compare(code, "LT", a, b)])
-    result = (order.shape, order.dtype)
-    options = f"dimension = {order.rank - 1} : i64, is_stable = false"
-    return code.ops("sort", [order, places], [result] * 2, options, by.text)[1]
-
-
-def _hermitian_part(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    (x,), code = args, low.code
-    turn = [*range(x.rank - 2), x.rank - 1, x.rank - 2]
-    y = code.op("transpose", [x], x.shape, x.dtype, f"permutation = {ints(turn)}")
-    if x.dtype.kind == "c":
-        y = code.op("conj", [y], y.shape, y.dtype, dialect="chlo")
-    total = code.op("add", [x, y], x.shape, x.dtype)
-    return [code.op("multiply", [total, like(code, total, 0.5)], x.shape, x.dtype)]
-
-
 _OWN: dict[Any, Rule] = {
-    qr: _qr,
-    lu_solve: _lu_solve,
-    hermitian_part: _hermitian_part,
     cholesky: _cholesky,
     triangular_solve: _triangular_solve,
     eigh: _eigh,
@@ -270,17 +197,12 @@ _OWN: dict[Any, Rule] = {
 
 
 def _by_platform(primitive: Any, own: Rule) -> Rule:
-    """The rule here for NVIDIA's devices, where there is something to do for cuSOLVER; else that
-    of `linalg`."""
+    """The rule here for NVIDIA's devices; else that of `linalg` or `decompositions`."""
     others = {**linalg.RULES, **decompositions.RULES}
     other = others.get(primitive, Lowering.by_definition)
 
     def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-        x = args[-1]
-        known = x.dtype.name in LETTER or primitive is lu_pivots_to_permutation
-        if low.platform == "cuda" and known and all(w.size for w in args):
-            return own(low, eq, args)
-        return other(low, eq, args)
+        return (own if low.platform == "cuda" else other)(low, eq, args)
 
     return rule
 
