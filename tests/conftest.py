@@ -1,4 +1,6 @@
-"""What every test gets: the --fuzz option, and the same random numbers in each run."""
+"""What every test gets: the --fuzz option, the same random numbers in each run, and fixtures that
+many files use.
+"""
 
 import os
 import random
@@ -15,6 +17,8 @@ os.environ.setdefault(
 
 # Tests change how programs are written, and so must have them written anew.
 os.environ.setdefault("PULLBACK_KEEPS_PROGRAMS", "0")
+
+from pullback.core.settings import enable_x64, override
 
 # The same examples in each run; --fuzz looks for new ones.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -42,3 +46,17 @@ def pytest_collection_modifyitems(config, items):
 def seeded():
     random.seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture
+def x64():
+    """Arrays of Python's and NumPy's floats have 64 bits."""
+    with enable_x64():
+        yield
+
+
+@pytest.fixture(params=["native", "numpy"])
+def engine(request):
+    """The test runs on this engine, and once more on the other."""
+    with override("pullback_engine", request.param):
+        yield

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from math import comb
 
+import comparing
 import numpy as np
 import peer
 import pytest
 
 import pullback as pb
 import pullback.numpy as jnp
-from pullback.core.settings import enable_x64, override
 from pullback.implicit import ConvergenceError, odeint
 from pullback.implicit.revolve import pulled_through
 from pullback.test_util import check_grads
@@ -20,21 +20,11 @@ if peer.INSTALLED:
     import jax.experimental.ode
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
-@pytest.fixture(params=["native", "numpy"])
-def engine(request):
-    with override("pullback_engine", request.param):
-        yield
-
-
-def close(a, b, tolerance=1e-6):
-    for x, y in zip(pb.tree.leaves(a), pb.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(np.asarray(x), np.asarray(y), tolerance, tolerance)
+def close(found, wanted, tolerance=1e-6):
+    comparing.close(found, wanted, tolerance)
 
 
 def text(caught):

@@ -9,17 +9,12 @@ from examples.base import INEXACT, Example, F
 
 from pullback.core.array import HostArray
 from pullback.core.primitive import _instances
-from pullback.core.settings import enable_x64
 from pullback.core.types import array_type
 from pullback.ops.elementwise import Elementwise, Linearwise, conj, like, mul
 from pullback.ops.slicing import Split
 from pullback.ops.structural import transpose
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 @pytest.fixture

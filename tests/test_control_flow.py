@@ -15,16 +15,12 @@ import pullback as pb
 import pullback.numpy as jnp
 from pullback import lax
 from pullback.core.program import check_program
-from pullback.core.settings import enable_x64
 
 if peer.INSTALLED:
     import jax
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def scan_in_python(f, init, xs=None, length=None, reverse=False):

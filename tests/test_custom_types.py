@@ -31,11 +31,7 @@ def example(name):
 qs, pd, un = example("quaternions"), example("positive_definite"), example("units")
 Quaternion, Turn, Covariance, Quantity = qs.Quaternion, qs.Turn, pd.Covariance, un.Quantity
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def draw(*shape, seed=0):

@@ -12,19 +12,12 @@ from forced import not_on_xla
 from pullback import grad, hessian, jacfwd, jit, jvp, lax, random, vmap
 from pullback import numpy as jnp
 from pullback.core.primitive import MissingRule
-from pullback.core.settings import enable_x64
 from pullback.nn import initializers
 from pullback.numpy import linalg
 from pullback.test_util import check_grads
 
 KINDS = ("float32", "float64", "complex64", "complex128")
 SHAPES = ((3, 3), (4, 2), (2, 4), (2, 3, 3), (0, 2), (2, 0), (0, 3, 3), (0, 0))
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 def drawn(*shape, dtype="float64", seed=0):

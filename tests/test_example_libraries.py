@@ -36,10 +36,7 @@ GRADIENTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def run(module, name, array, module_numpy):

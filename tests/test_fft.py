@@ -11,17 +11,10 @@ import scipy.fft
 import pullback.numpy as jnp
 from pullback import lax
 from pullback.api import grad, jvp
-from pullback.core.settings import enable_x64
 from pullback.jit import jit
 from pullback.mapping import vmap
 from pullback.scipy import fft as cosine
 from pullback.test_util import check_grads
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 def values(*shape, kind="complex128", seed=0):

@@ -5,7 +5,6 @@ import pytest
 
 from pullback.core.array import HostArray
 from pullback.core.primitive import all_primitives
-from pullback.core.settings import enable_x64
 from pullback.ops import comparison as c
 from pullback.ops import functions as f
 from pullback.ops import rounding as r
@@ -16,11 +15,7 @@ from pullback.transforms import forward, reverse
 INF, NAN = np.inf, np.nan
 OPS = {op.name: op for op in all_primitives()}
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def array(x, dtype="float64"):

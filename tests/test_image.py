@@ -10,18 +10,11 @@ import pytest
 from pullback import image, lax
 from pullback import numpy as jnp
 from pullback.api import grad
-from pullback.core.settings import enable_x64
 from pullback.jit import jit
 from pullback.mapping import vmap
 from pullback.test_util import check_grads
 
 METHODS = ("linear", "lanczos3", "lanczos5", "cubic", "cubic-pytorch", "area")
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 def pixels(*shape, kind="float64", seed=0):

@@ -9,7 +9,6 @@ import scipy.optimize
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import lax
-from pullback.core.settings import enable_x64, override
 from pullback.implicit import (
     ConvergenceError,
     argmin,
@@ -22,17 +21,7 @@ from pullback.test_util import check_grads
 
 RNG = np.random.default_rng(0)
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
-
-
-@pytest.fixture(params=["native", "numpy"])
-def engine(request):
-    with override("pullback_engine", request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def close(a, b, tolerance=1e-9):

@@ -5,7 +5,6 @@ import pytest
 
 from pullback import grad, jvp
 from pullback import numpy as jnp
-from pullback.core.settings import enable_x64
 from pullback.ops import incomplete as inc
 from pullback.ops import special as s
 from pullback.scipy import special
@@ -14,11 +13,7 @@ from pullback.test_util import check_grads
 INF, NAN = np.inf, np.nan
 EPS = float(np.finfo(np.float64).eps)
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 # (a, b, x): the derivatives of betainc in a, b, aa, ab, bb

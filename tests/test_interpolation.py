@@ -11,7 +11,6 @@ import scipy.ndimage
 from pullback import numpy as jnp
 from pullback import tree_util
 from pullback.api import grad
-from pullback.core.settings import enable_x64
 from pullback.jit import jit
 from pullback.mapping import vmap
 from pullback.scipy.interpolate import RegularGridInterpolator
@@ -21,12 +20,6 @@ from pullback.test_util import check_grads
 MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
 SCIPY_MODE = {"constant": "grid-constant", "wrap": "grid-wrap"}
 """What "constant" and "wrap" mean here, SciPy does under other names."""
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 def values(*shape, seed=0):

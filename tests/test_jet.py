@@ -22,11 +22,7 @@ from pullback.scipy import special
 from pullback.transforms import forward, taylor
 from pullback.transforms import taylor_rules as of_operations  # noqa: F401
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def nested(function, args, order):

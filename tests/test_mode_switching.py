@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
+import comparing
 import numpy as np
 import pytest
 
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import lax
-from pullback.core.settings import enable_x64, override
 from pullback.test_util import check_grads
 
 RNG = np.random.default_rng(0)
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
-@pytest.fixture(params=["native", "numpy"])
-def engine(request):
-    with override("pullback_engine", request.param):
-        yield
-
-
-def close(a, b, tolerance=1e-11):
-    for x, y in zip(pb.tree.leaves(a), pb.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(np.asarray(x), np.asarray(y), tolerance, tolerance)
+def close(found, wanted, tolerance=1e-11):
+    comparing.close(found, wanted, tolerance)
 
 
 @pb.custom_vjp

@@ -19,10 +19,7 @@ if peer.INSTALLED:
     import jax.experimental.ode
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def close(found, wanted, tolerance=1e-6):

@@ -69,10 +69,7 @@ NO_EXAMPLE = {
 """Primitives without an example, and where they are tested instead."""
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def unique(pairs):

@@ -25,12 +25,6 @@ from pullback.test_util import check_grads
 INF, NAN = np.inf, np.nan
 
 
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
-
-
 def grid(low, high, n=60):
     return np.linspace(low, high, n)
 

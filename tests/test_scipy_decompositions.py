@@ -10,18 +10,11 @@ import scipy.linalg
 
 from pullback import grad, jit, jvp, vmap
 from pullback import numpy as jnp
-from pullback.core.settings import enable_x64
 from pullback.scipy import linalg
 from pullback.test_util import check_grads
 
 KINDS = ("float32", "float64", "complex64", "complex128")
 SHAPES = ((3, 3), (4, 2), (2, 4))
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 def drawn(*shape, dtype="float64", seed=0):

@@ -9,7 +9,6 @@ import scipy.optimize
 
 import pullback as pb
 import pullback.numpy as jnp
-from pullback.core.settings import enable_x64
 from pullback.scipy.optimize import OptimizeResults, minimize
 
 if peer.INSTALLED:
@@ -19,11 +18,7 @@ if peer.INSTALLED:
 LBFGS = "l-bfgs-experimental-do-not-rely-on-this"
 methods = pytest.mark.parametrize("method", ["BFGS", LBFGS])
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def rosenbrock(x):

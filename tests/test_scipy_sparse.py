@@ -9,7 +9,6 @@ import pytest
 
 import pullback as pb
 import pullback.numpy as jnp
-from pullback.core.settings import enable_x64
 from pullback.experimental import sparse
 from pullback.scipy.sparse.linalg import bicgstab, cg, gmres
 from pullback.test_util import check_grads
@@ -26,11 +25,7 @@ SOLVERS = {
 }
 solvers = pytest.mark.parametrize("name", SOLVERS)
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def close(found, wanted, tolerance=1e-8):

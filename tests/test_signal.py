@@ -10,19 +10,12 @@ import pytest
 import scipy.signal
 
 from pullback import numpy as jnp
-from pullback.core.settings import enable_x64
 from pullback.jit import jit
 from pullback.mapping import vmap
 from pullback.scipy import signal
 from pullback.test_util import check_grads
 
 MODES = ("full", "same", "valid")
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 def values(*shape, kind="float64", seed=0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comparing
 import numpy as np
 import peer
 import pytest
@@ -10,21 +11,16 @@ import pullback as pb
 import pullback.numpy as jnp
 from pullback import lax
 from pullback.core.program import check_program
-from pullback.core.settings import enable_x64
 
 if peer.INSTALLED:
     import jax
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
-def close(a, b, tolerance=1e-9):
-    for x, y in zip(pb.tree.leaves(a), pb.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(np.asarray(x), np.asarray(y), tolerance, tolerance)
+def close(found, wanted, tolerance=1e-9):
+    comparing.close(found, wanted, tolerance)
 
 
 RNG = np.random.default_rng(0)

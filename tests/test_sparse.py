@@ -24,11 +24,7 @@ if peer.INSTALLED:
 
 RNG = np.random.default_rng(0)
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def numbers(*shape, density=0.5):

@@ -13,18 +13,13 @@ from test_random_programs import function_of as run_of
 import pullback
 import pullback.numpy as jnp
 from pullback import lax, sparse
-from pullback.core.settings import enable_x64
 from pullback.experimental.sparse import BCOO
 from pullback.sparse import derivatives
 
 ROUNDING = 1e-12
 COUNT = hypothesis.settings.default.max_examples // 8
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 @pytest.fixture(autouse=True, params=["numpy", "native"])

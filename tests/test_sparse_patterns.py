@@ -20,7 +20,6 @@ from pullback.core import dtypes
 from pullback.core.array import HostArray
 from pullback.core.primitive import Absent, Primitive
 from pullback.core.program import trace_program
-from pullback.core.settings import enable_x64
 from pullback.core.trace import type_of
 from pullback.ops.elementwise import add
 from pullback.ops.structural import zeros
@@ -30,11 +29,7 @@ from pullback.sparse.structure import tangent_pattern
 from pullback.sparse.values import Value
 from pullback.transforms import batch, reverse
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 # ---- every primitive

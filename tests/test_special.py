@@ -5,16 +5,11 @@ import pytest
 
 from pullback.core.array import HostArray
 from pullback.core.errors import MissingRule
-from pullback.core.settings import enable_x64
 from pullback.ops import incomplete as inc
 from pullback.ops import special as s
 from pullback.transforms import forward
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def array(x, dtype="float64"):

@@ -14,12 +14,6 @@ from pullback.test_util import check_grads
 INF, NAN = np.inf, np.nan
 
 
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
-
-
 def grid(*axes):
     return [v.ravel() for v in np.meshgrid(*[np.asarray(a, float) for a in axes])]
 

@@ -7,18 +7,11 @@ import scipy.linalg
 
 from pullback import jit, vmap
 from pullback import numpy as jnp
-from pullback.core.settings import enable_x64
 from pullback.scipy import linalg
 from pullback.test_util import check_grads
 
 V = np.array([3.0, -1.0, 2.0, 0.5, 4.0])
 NAMES = ["circulant", "companion", "fiedler", "fiedler_companion", "hankel"]
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])

@@ -11,17 +11,10 @@ import scipy.stats
 
 from pullback import grad, jit, random, vmap
 from pullback import numpy as jnp
-from pullback.core.settings import enable_x64
 from pullback.scipy import stats
 from pullback.test_util import check_grads
 
 INF, NAN = np.inf, np.nan
-
-
-@pytest.fixture
-def x64():
-    with enable_x64():
-        yield
 
 
 def grid(*axes):

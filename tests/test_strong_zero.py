@@ -16,11 +16,7 @@ from pullback.ops.strong import strong_conv_general_dilated, strong_dot_general
 
 INF, NAN = np.inf, np.nan
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with pb.enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def masked(test, f):

@@ -26,18 +26,14 @@ from pullback import numpy as jnp
 from pullback.core import dtypes, trace
 from pullback.core.array import HostArray
 from pullback.core.primitive import Absent, all_primitives
-from pullback.core.settings import enable_x64, override
+from pullback.core.settings import override
 from pullback.ops import incomplete
 from pullback.ops.harmonics import complex_polygamma
 from pullback.scipy import special
 from pullback.transforms import taylor
 from pullback.transforms.taylor import expand
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 ORDER = 8

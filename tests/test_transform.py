@@ -18,12 +18,7 @@ from pullback.scipy.integrate import trapezoid
 from pullback.scipy.spatial.transform import Rotation, Slerp
 from pullback.test_util import check_grads
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
-
+pytestmark = pytest.mark.usefixtures("x64")
 
 RNG = np.random.default_rng(0)
 QUATS = RNG.normal(size=(9, 4))

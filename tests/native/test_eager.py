@@ -14,7 +14,7 @@ from scipy import special
 import pullback as pb
 from pullback import lax, nn, random
 from pullback import numpy as jnp
-from pullback.core.settings import debug_nans, enable_x64, override, threefry_partitionable
+from pullback.core.settings import debug_nans, override, threefry_partitionable
 from pullback.engines import eager, whole
 from pullback.engines import numpy as numpy_engine
 from pullback.ops import random_values
@@ -31,10 +31,7 @@ def begun(monkeypatch):
     monkeypatch.setattr(eager, "_spent", 1e9)
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 @pytest.fixture

@@ -40,10 +40,7 @@ with enable_x64():
             BY_PRIMITIVE[_example.primitive.name].append((_example, _dtype))
 
 
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def program_of(example, dtype):

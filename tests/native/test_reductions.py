@@ -7,7 +7,6 @@ import pytest
 from kernels import compare
 
 import pullback as pb
-from pullback.core.settings import enable_x64
 from pullback.ops.reduction import reduce_max, reduce_min, reduce_prod
 from pullback.ops.structural import reduce_sum
 
@@ -16,11 +15,7 @@ EXTREMA = [reduce_max, reduce_min]
 SHAPES = [((3,), ()), ((3, 1), (1,)), ((3, 5), (1,)), ((64,), ()), ((64, 1), (1,)), ((4, 64), (0,))]
 SHAPES += [((1, 64), (0,)), ((2, 40), (0, 1)), ((9, 33), (1,))]
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 @pytest.mark.parametrize("primitive", EXTREMA)

@@ -13,17 +13,12 @@ pytest.importorskip("jaxlib", reason="the XLA engine needs jaxlib")
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import lax
-from pullback.core.settings import enable_x64
 from pullback.ops.functions import pow_
 
 INTS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 NAN, INF = np.nan, np.inf
 
-
-@pytest.fixture(autouse=True)
-def x64():
-    with enable_x64():
-        yield
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def both(function, *args):
