@@ -16,6 +16,7 @@ from ..core.errors import JaxRuntimeError, error, noted_error
 from ..core.primitive import CORE, Method, Primitive
 from ..core.trace import EVAL, inside, not_an_array, type_of
 from ..core.types import ArrayType, array_type
+from ..ops.spreading import lies_on
 from ..ops.structural import broadcast_in_dim, move_axis
 from ..transforms.stage import derived
 from .scan import scan_p
@@ -98,10 +99,11 @@ class Callback(Primitive, family=True):
         )
         return outs, [0] * len(outs)
 
-
     def batch_as_asked(self, trace: Any, values: Any, axes: Any, params: Any) -> Any:
         """`vmap` as the parameter `vmap_method` says."""
         method, size = params["vmap_method"], trace.size
+        if method is None and lies_on(trace) is not None:
+            method = "sequential"  # the devices of a shard_map each call it for their own part
         if method is None:
             raise noted_error(
                 NotImplementedError,

@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, nullcontext
+from functools import cache, cached_property
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from jaxlib import xla_client as xc
 
 from ...core import processes
-from .adapter import Client, Type, _OneDevice, _parsed, handler
+from .adapter import Client, Type, _context, _OneDevice, _parsed, handler
 
 
 class _Spread(xc.GSPMDSharding):  # type: ignore[misc]
@@ -125,10 +125,11 @@ class Team:
             build.allow_spmd_sharding_propagation_to_output = list(free)
         make = self.client.client.compile_and_load
         if callbacks:
+            _register()
             made = make(_parsed(text), self._list, options, list(callbacks))
         else:
             made = make(text.encode(), self._list, options)
-        return SpreadExecutable(self, made)
+        return SpreadExecutable(self, made, bool(callbacks))
 
 
 class SpreadExecutable:
@@ -137,8 +138,9 @@ class SpreadExecutable:
     Its caller answers for the number, the shapes, the dtypes and the places of the arguments.
     """
 
-    def __init__(self, team: Team, loaded: Any) -> None:
-        self.team, self.loaded = team, loaded
+    def __init__(self, team: Team, loaded: Any, waits: bool = False) -> None:
+        self.team, self.loaded, self.waits = team, loaded, waits
+        """`waits`: a call returns when all is done, as it must where Python is called inside."""
         self._handlers: list[Any] = []
         self._members = frozenset(d.process_index for d in team.devices)
 
@@ -180,6 +182,11 @@ class SpreadExecutable:
         return self._run(buffers)
 
     def _run(self, buffers: Sequence[Any]) -> list[Any]:
+        if self.waits:
+            with _running if len(self.team) > 1 else nullcontext():
+                results = self.loaded.execute_sharded(buffers, with_tokens=True)
+                results.consume_token().block_until_ready()
+                return list(results.consume_with_handlers(self._handlers))
         if len(self.team) == 1 or self.team.client.platform != "cpu":
             return list(self.loaded.execute_sharded(buffers).consume_with_handlers(self._handlers))
         with _running:
@@ -195,6 +202,14 @@ class SpreadExecutable:
         """What XLA says that the program of one device costs."""
         return dict(xc._xla.hlo_module_cost_analysis(self.team.client.client,
                                                      self.loaded.hlo_modules()[0]))  # fmt: skip
+
+
+@cache
+def _register() -> None:
+    """Have the reader of texts know how shardings are written."""
+    from jaxlib.mlir.dialects import sdy  # only for programs that call Python
+
+    sdy.register_dialect(_context()[1])
 
 
 _running = threading.Lock()

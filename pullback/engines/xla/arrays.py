@@ -12,6 +12,7 @@ from ...core.errors import error
 from ...core.types import ArrayType
 from . import adapter
 from .lowering import plain
+from .types import stored
 
 
 class XlaArray(DeviceArray):
@@ -113,6 +114,16 @@ def buffer_of(x: Any) -> Any:
     return buffer
 
 
+def held(t: ArrayType) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of a buffer on devices: numbers of less than a byte are held as whole ones,
+    for nothing else of them can be read back.
+    """
+    shape, dtype = stored(t)
+    if dtype.name in adapter.PACKED:
+        dtype = np.dtype(np.float32 if dtype.name.startswith("float") else np.int8)
+    return shape, dtype
+
+
 def value_of(array: np.ndarray, t: ArrayType) -> Any:
     """What a buffer shows to NumPy, as this type says."""
     if array.dtype != t.dtype:
@@ -125,4 +136,4 @@ def value_of(array: np.ndarray, t: ArrayType) -> Any:
     return array if array.ndim or array.dtype.names else array[()]
 
 
-__all__ = ["PlacedArray", "XlaArray", "buffer_of", "value_of"]
+__all__ = ["PlacedArray", "XlaArray", "buffer_of", "held", "value_of"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from math import prod
 from typing import Any
+from weakref import ReferenceType
 
 import numpy as np
 
@@ -17,9 +18,8 @@ from ...core.placing import marked
 from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding
 from ...core.types import ArrayType
 from . import adapter, adapter_cuda, adapter_mesh
-from .arrays import PlacedArray, XlaArray
+from .arrays import PlacedArray, XlaArray, held
 from .lowering import plain
-from .types import stored
 
 
 class Team(adapter_mesh.Team):
@@ -125,8 +125,15 @@ def buffer_on(x: Any, sharding: Sharding) -> Any:
         moved = _moved(x, sharding)
         if moved is not None:
             return moved
-    shape, dtype = stored(x.aval)
-    value = np.ascontiguousarray(plain(x._value)).reshape(shape)
+    elif type(x) is HostArray:
+        return _copied(x, sharding)
+    return _divided(x, sharding)
+
+
+def _divided(x: Any, sharding: Sharding) -> Any:
+    """The buffer with the elements of an array of the memory of the process."""
+    shape, dtype = held(x.aval)
+    value = np.ascontiguousarray(plain(x._value), dtype).reshape(shape)
     group = team(sharding.device_list)
     indices = list(sharding.devices_indices_map(shape).values())
     pieces: dict[str, np.ndarray] = {}
@@ -137,6 +144,26 @@ def buffer_on(x: Any, sharding: Sharding) -> Any:
             pieces[key] = np.ascontiguousarray(value[indices[k]])
         parts.append(group.put(pieces[key].reshape(sharding.shard_shape(shape)), k))
     return group.whole(shape, dtype, layout(sharding, len(shape)), parts)
+
+
+KEPT_AT_MOST = 1 << 24
+"""Bytes on each device. Larger arrays of the memory of the process are copied for each call."""
+_copies: dict[int, tuple[ReferenceType[Any], Any, Sharding, Any]] = {}
+"""By the `id` of an array: the array, its elements, and where they were copied to last."""
+
+
+def _copied(x: HostArray, sharding: Sharding) -> Any:
+    """The same, copied once for all calls that want it there, as long as the array lives."""
+    found, value = _copies.get(id(x)), x._value
+    if found is not None and found[0]() is x and found[1] is value and found[2] == sharding:
+        return found[3]
+    buffer = _divided(x, sharding)
+    part = prod(sharding.shard_shape(x.shape)) * x.dtype.itemsize
+    if part <= KEPT_AT_MOST and not x.is_deleted():
+        number = id(x)
+        gone = ReferenceType(x, lambda _: _copies.pop(number, None))
+        _copies[number] = gone, value, sharding, buffer
+    return buffer
 
 
 def _same_place(a: Sharding, b: Sharding, rank: int) -> bool:
@@ -156,7 +183,7 @@ def assembled(shape: Sequence[int], sharding: Sharding, arrays: Sequence[Any]) -
     """The array whose parts on the devices of this process are `arrays`, in their order."""
     group = team(sharding.device_list)
     t = ArrayType(tuple(shape), arrays[0].dtype, False)
-    whole, dtype = stored(t)
+    whole, dtype = held(t)
     parts = [
         buffer_on(x, SingleDeviceSharding(group.names[k]))
         for k, x in zip(group.here, arrays, strict=True)

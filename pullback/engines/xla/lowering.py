@@ -52,6 +52,8 @@ class Caller:
 
     def __init__(self) -> None:
         self.thread, self.settings = 0, {}  # type: ignore[var-annotated]
+        self.raised: list[BaseException] = []
+        """What callbacks raised in a program on several devices, which has gone on."""
 
     @contextmanager
     def running(self) -> Iterator[None]:

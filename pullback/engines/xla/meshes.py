@@ -15,6 +15,7 @@ class Meshes:
     def __init__(self, devices: tuple[Device, ...]) -> None:
         self.devices = devices
         self._names: dict[Any, str] = {}
+        self._one = False
 
     def name(self, mesh: Mesh) -> str:
         """That of a mesh."""
@@ -23,13 +24,18 @@ class Meshes:
 
     def head(self) -> str:
         """Their definitions."""
-        lines = []
+        lines = ["sdy.mesh @first = <[], device_ids=[0]>\n"] if self._one else []
         for (devices, sizes), name in self._names.items():
             axes = ", ".join(f'"a{i}"={n}' for i, n in enumerate(sizes))
             order = [self.devices.index(d) for d in devices]
             ids = f", device_ids={order}" if order != sorted(order) else ""
             lines.append(f"sdy.mesh {name} = <[{axes}]{ids}>\n")
         return "".join(lines)
+
+    def on_first(self, count: int) -> str:
+        """The attribute of an operation with so many results that only the first device does."""
+        self._one = True
+        return f"sdy.sharding = #sdy.sharding_per_value<[{', '.join(['<@first, []>'] * count)}]>"
 
     def axes(self, mesh: Mesh, entry: Any) -> list[str]:
         """The names of the axes in an entry of a PartitionSpec."""

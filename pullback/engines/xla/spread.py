@@ -22,9 +22,10 @@ from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding
 from ...transforms.simplify import simplify
 from . import devices as placing
 from .adapter_mesh import SpreadExecutable
+from .arrays import held
 from .lowering import Lowering, types_of
 from .meshes import Meshes
-from .program import _readable
+from .program import _readable, failure
 from .rules import RULES, host
 from .text import Word
 
@@ -157,14 +158,18 @@ class _Module:
         self.meshes = meshes
         self.remote = [c for c in simple.consts if c.elsewhere]
         """Arrays elsewhere that the function closes over: they are arguments too."""
-        words = _words("r", [c.aval for c in self.remote])
-        args = _words("a", simple.in_avals)
-        taken = iter(words)
+        remote_types, words = _words("r", [c.aval for c in self.remote])
+        in_types, args = _words("a", simple.in_avals)
+        taken = iter(_as_typed(low, words, remote_types))
         consts = [
             next(taken) if c.elsewhere else low.constant_array(c._value) for c in simple.consts
         ]
-        outs = [_readable(low, w) for w in low.program(simple.program, consts, args)]
+        outs = [
+            _readable(low, w)
+            for w in low.program(simple.program, consts, _as_typed(low, args, in_types))
+        ]
         self.outs, self.callbacks = outs, low.callbacks
+        self.caller = low.caller if low.callbacks else None
         self.constants = low.constants
         self.out_types = [(w.shape, w.dtype) for w in outs]
         low.code.give(outs, "func.return")
@@ -194,9 +199,19 @@ class _Module:
         )
 
 
-def _words(letter: str, types: Sequence[Any]) -> list[Word]:
-    pairs = enumerate(types_of(types))
-    return [Word(f"%{letter}{i}", shape, np.dtype(dtype)) for i, (shape, dtype) in pairs]
+def _words(letter: str, types: Sequence[Any]) -> tuple[list[Any], list[Word]]:
+    """The types of arguments, and the arguments as they are held."""
+    pairs = enumerate(map(held, types))
+    words = [Word(f"%{letter}{i}", shape, np.dtype(dtype)) for i, (shape, dtype) in pairs]
+    return [np.dtype(dtype) for _, dtype in types_of(types)], words
+
+
+def _as_typed(low: Lowering, words: Sequence[Word], dtypes: Sequence[np.dtype]) -> list[Word]:
+    """The arguments of less than a byte as what they are."""
+    return [
+        w if w.dtype == t else low.code.op("convert", [w], w.shape, t)
+        for w, t in zip(words, dtypes, strict=True)
+    ]
 
 
 def _where(
@@ -261,6 +276,7 @@ class Spread:
     ) -> None:
         self.executable, self.ins, self.outs = executable, ins, outs
         self.out_types = closed.out_avals
+        self._caller = module.caller
         group, whole = executable.team, "{replicated}"
         fixed = []
         for c in module.constants:
@@ -272,12 +288,27 @@ class Spread:
     def __call__(self, arrays: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
         """The results."""
         buffers = [placing.buffer_on(x, s) for x, s in zip(arrays, self.ins, strict=True)]
-        found = self.executable([*self._fixed, *buffers])
+        found = self._run([*self._fixed, *buffers])
         for x, gone in zip(arrays, donated):
             if gone and x.elsewhere:
                 x.delete()
         triples = zip(found, self.out_types, self.outs, strict=True)
         return [placing.given(y, t, s) for y, t, s in triples]
+
+    def _run(self, buffers: list[Any]) -> list[Any]:
+        if self._caller is None:
+            return self.executable(buffers)
+        with self._caller.running():
+            raised = self._caller.raised
+            raised.clear()
+            try:
+                found = self.executable(buffers)
+            except RuntimeError as mistake:
+                raised.append(failure(mistake))
+            cause = raised[0] if raised else None
+        if cause is not None:
+            raise cause
+        return found
 
 
 # ---- operations outside jit

@@ -11,6 +11,7 @@ import pytest
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import lax
+from pullback.engines.xla import devices as placing
 from pullback.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 P = PartitionSpec
@@ -194,3 +195,75 @@ def test_random_numbers_are_those_of_one_device():
     f = lambda k: pb.random.normal(k, (8, 8))  # noqa: E731
     there = pb.jit(f, out_shardings=NamedSharding(MESH, P("a", "b")))(key)
     np.testing.assert_allclose(there, pb.jit(f)(key), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["int2", "int4", "uint4", "float4_e2m1fn", "bool"])
+def test_numbers_of_less_than_a_byte(name):
+    x = jnp.asarray([0, 1, 1, 0, 1, 1, 0, 1]).astype(name)
+    s = NamedSharding(MESH, P("b"))
+    there = pb.device_put(x, s)
+    part = there.addressable_shards[2]
+    np.testing.assert_array_equal(part.data, x[part.index])
+    y = there
+    for _ in range(3):  # results are arguments again
+        y = pb.jit(lambda v: jnp.where(v == 0, v, v[::-1]))(y)
+        x = jnp.where(x == 0, x, x[::-1])
+    assert y.dtype == x.dtype and y.sharding.device_set == set(D)
+    np.testing.assert_array_equal(y, x)
+    one = pb.device_put(y, D[5])
+    np.testing.assert_array_equal(one == one[::-1], x == x[::-1])
+
+
+def test_random_keys_are_spread():
+    s = NamedSharding(MESH, P(("a", "b")))
+    keys = pb.random.split(pb.random.key(7), 8)
+    there = pb.device_put(keys, s)
+    assert there.dtype == keys.dtype and len(there.addressable_shards[0].data) == 1
+    draw = pb.jit(pb.vmap(lambda k: pb.random.normal(k, (2,))))
+    got = draw(there)
+    assert got.sharding.spec == s.spec
+    np.testing.assert_allclose(got, draw(keys), rtol=1e-5, atol=1e-6)
+
+
+def test_python_is_called_once_for_all_devices(capsys):
+    x = pb.device_put(X, NamedSharding(MESH, P("a", "b")))
+    calls = []
+
+    def double(v):
+        calls.append(v.shape)
+        return 2 * v
+
+    def f(x):
+        pb.debug.print("total {}", x.sum().astype(int))
+        y = pb.pure_callback(double, pb.ShapeDtypeStruct(x.shape, x.dtype), x)
+        pb.debug.print("first {}", y[0, 1])
+        return y + 1
+
+    y = pb.jit(f)(x)
+    np.testing.assert_array_equal(y, 2 * X + 1)
+    assert calls == [(8, 8)] and y.devices() == set(D)
+    assert capsys.readouterr().out == "total 2016\nfirst 2.0\n"
+    nothing = pb.jit(lambda x: pb.debug.print("only {}", x[0, 2]))  # no result to wait for
+    nothing(x)
+    assert capsys.readouterr().out == "only 2.0\n"
+    one = pb.device_put(X, D[4])
+    np.testing.assert_array_equal(pb.jit(f)(one), 2 * X + 1)
+    assert capsys.readouterr().out == "total 2016\nfirst 2.0\n"
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        pb.jit(lambda v: pb.pure_callback(lambda _: 1 // 0, pb.ShapeDtypeStruct((), int), v))(one)
+
+
+def test_unspread_arguments_are_copied_once():
+    x, w = pb.device_put(X, NamedSharding(MESH, P("a"))), jnp.asarray(X)
+    f = pb.jit(lambda v, w: v + w)
+    np.testing.assert_array_equal(f(x, w), 2 * X)
+    copies = placing._copies
+    (kept,) = [c for c in copies.values() if c[0]() is w]
+    np.testing.assert_array_equal(f(x, w), 2 * X)
+    assert [c[3] for c in copies.values() if c[0]() is w] == [kept[3]]
+    number = len(copies)
+    w.delete()
+    with pytest.raises(RuntimeError, match="has been deleted"):
+        f(x, w)
+    del w, kept
+    assert len(copies) == number - 1  # the copies go with their array

@@ -259,3 +259,69 @@ def test_groups_on_one_axis_of_a_grid():
     parts = X.reshape(8, 4, 2)
     want = np.stack([parts[:, i] + parts[:, j] for i, j in ((0, 3), (1, 2), (2, 1), (3, 0))], 1)
     np.testing.assert_allclose(got, want.reshape(8, 8), rtol=1e-6)
+
+
+# ---- Python inside programs
+
+
+def test_python_is_called_for_each_part_in_order():
+    seen = []
+
+    def f(x):
+        pb.debug.callback(lambda i, v: seen.append((int(i), float(v))), lax.axis_index("x"), x[0])
+        return x + pb.pure_callback(np.sin, pb.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    x = np.arange(8, dtype=np.float32)
+    y = pb.jit(pb.shard_map(f, mesh=LINE, in_specs=P("x"), out_specs=P("x")))(x)
+    assert y.sharding.spec == P("x")
+    np.testing.assert_allclose(y, x + np.sin(x), rtol=1e-6)
+    pb.effects_barrier()
+    assert seen == [(i, float(i)) for i in range(8)]
+
+
+def test_a_function_that_raises_does_not_leave_devices_waiting():
+    called = []
+
+    def bad(v):
+        called.append(1)
+        raise LookupError("nothing there")
+
+    def f(x):
+        y = pb.pure_callback(bad, pb.ShapeDtypeStruct(x.shape, x.dtype), x)
+        return lax.psum(y, "x")
+
+    spread_out = pb.jit(pb.shard_map(f, mesh=LINE, in_specs=P("x"), out_specs=P()))
+    for _ in range(2):
+        with pytest.raises(Exception, match="LookupError: nothing there") as found:
+            spread_out(np.arange(8.0, dtype=np.float32))
+        assert isinstance(found.value.__cause__, LookupError)
+    assert len(called) == 2  # those after the first are left out
+    with pytest.raises(NotImplementedError, match="vmap is only supported for the pure_callback"):
+        pb.vmap(lambda v: pb.pure_callback(bad, pb.ShapeDtypeStruct((), v.dtype), v))(X[0])
+
+
+@pytest.mark.parametrize("name", ["int4", "uint4", "float4_e2m1fn", "bool", "key"])
+def test_collectives_of_other_dtypes(name):
+    if name == "key":
+        x = pb.random.split(pb.random.key(0), 8)
+    else:
+        x = jnp.asarray([0, 1, 1, 0, 1, 0, 0, 1]).astype(name)
+    s = NamedSharding(LINE, P("x"))
+    there = pb.device_put(x, s)
+    on = {"mesh": LINE, "in_specs": P("x"), "out_specs": P("x")}
+    every = pb.shard_map(lambda v: lax.all_gather(v, "x", tiled=True)[::-1][:1], **on)(there)
+    ring = pb.shard_map(lambda v: lax.ppermute(v, "x", RING), **on)(there)
+    for y, want in ((every, x[-1:].repeat(8)), (ring, jnp.roll(x, 1)), (there, x)):
+        assert y.dtype == x.dtype
+        if name == "key":
+            y, want = pb.random.key_data(y), pb.random.key_data(want)
+        np.testing.assert_array_equal(y, want)
+
+
+def test_two_bits_are_not_exchanged():
+    """XLA would give wrong ones."""
+    x = jnp.ones(8).astype("uint2")
+    f = pb.shard_map(lambda v: lax.ppermute(v, "x", RING), mesh=LINE, in_specs=P("x"),
+                     out_specs=P("x"))  # fmt: skip
+    with pytest.raises(NotImplementedError, match="arrays of uint2 cannot be moved between"):
+        f(x)

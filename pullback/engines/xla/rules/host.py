@@ -68,7 +68,8 @@ def host_call(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Wor
         raise Unsupported(f"the operation {primitive.name}")
     results: list[Result] = [low.result(eq, k) for k in range(len(eq.outvars))]
     effects = getattr(primitive, "effects", False)
-    low.callbacks.append(_called(low.caller, eq, results, effects))
+    call = _called(low.caller, eq, results, effects)
+    low.callbacks.append(call if low.meshes is None else _kept(low.caller, call, results, effects))
     low.called.append(primitive.name)
     number = len(low.callbacks) - 1
     attributes = (
@@ -83,7 +84,9 @@ def host_call(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Wor
         f", operand_layouts = [{', '.join(_rows(w.rank) for w in taken)}]"
         f", result_layouts = [{', '.join(_rows(len(s)) for s, _ in given)}]"
     )
-    outs = low.code.ops("custom_call", taken, given, attributes)
+    # On several devices Python is called once, not by each.
+    where = "" if low.meshes is None else low.meshes.on_first(len(given))
+    outs = low.code.ops("custom_call", taken, given, attributes, extra=where)
     if effects:
         *outs, low.order = outs
     return outs
@@ -114,6 +117,25 @@ def _called(
             return (*exact, *order)
 
     return call
+
+
+def _kept(
+    caller: Caller, call: Callable[..., Any], results: Sequence[Result], effects: bool
+) -> Callable[..., tuple[Any, ...]]:
+    """`call`, whose exception waits until the program is done: where one of several devices fails,
+    the others wait for it for ever. What comes after it is not called.
+    """
+
+    def run(*arrays: Any) -> tuple[Any, ...]:
+        if not caller.raised:
+            try:
+                return call(*arrays)  # type: ignore[no-any-return]
+            except _Noted as problem:
+                caller.raised.append(original(str(problem)) or problem)
+        nothing = tuple(np.zeros(shape, dtype) for shape, dtype in results)
+        return (*nothing, *arrays[-1:]) if effects else nothing
+
+    return run
 
 
 _raised: dict[int, BaseException] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ....core.errors import error
 from ....core.program import Equation
 from ....ops.spreading import mesh_exchange, mesh_permute, mesh_scatter, sharding_constraint
 from ..lowering import Lowering, Rule
@@ -118,11 +119,27 @@ def _exchange(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     return _on_each(low, eq, x, (x.shape, x.dtype), p["at"], body)
 
 
+def _whole_bytes(rule: Rule) -> Rule:
+    """`rule`, but for numbers of two bits: XLA's partitioner exchanges wrong ones."""
+
+    def checked(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+        if low.meshes is not None and args[0].dtype.name in ("int2", "uint2"):
+            raise error(
+                NotImplementedError,
+                f"arrays of {args[0].dtype.name} cannot be moved between devices in a program.",
+                got=f"{eq.primitive.name} of {eq.invars[0].aval.str_short()}",
+                fix="convert it to int8 for the exchange.",
+            )
+        return rule(low, eq, args)
+
+    return checked
+
+
 RULES: dict[Any, Rule] = {
-    sharding_constraint: _constraint,
-    mesh_exchange: _exchange,
-    mesh_permute: _permute,
-    mesh_scatter: _scatter,
+    sharding_constraint: _whole_bytes(_constraint),
+    mesh_exchange: _whole_bytes(_exchange),
+    mesh_permute: _whole_bytes(_permute),
+    mesh_scatter: _whole_bytes(_scatter),
 }
 
 __all__ = ["RULES"]
