@@ -24,6 +24,11 @@ def array(*shape: int, scale: float = 1.0) -> Any:
     return _programs().array(*shape, scale=scale)
 
 
+def _places(n: int, among: int) -> Any:
+    """So many random indices."""
+    return (array(n) * 1e9).astype(int) % among
+
+
 def elementwise() -> dict[str, Make]:
     """Loops over elements."""
     made: dict[str, Make] = {}
@@ -220,10 +225,10 @@ def matrices() -> dict[str, Make]:
 
 
 def moving() -> dict[str, Make]:
-    """Gather, scatter, sort, cumulative sums, transposition, Fourier transforms, random numbers."""
+    """Gather, scatter, sort, cumulative sums, transposition, random numbers."""
     made: dict[str, Make] = {}
     for n in (10_000, 1_000_000):
-        numbers, index = (lambda n=n: array(n)), (lambda n=n: (array(n) * 1e9).astype(int) % n)
+        numbers, index = (lambda n=n: array(n)), (lambda n=n: _places(n, n))
         made[f"x[i], {n:.0e}"] = lambda x=numbers, i=index: (lambda a, b: a[b], (x(), i()))
         made[f"x.at[i].add(x), {n:.0e}"] = lambda x=numbers, i=index: (
             lambda a, b: a.at[b].add(a),
@@ -232,18 +237,30 @@ def moving() -> dict[str, Make]:
         made[f"sort {n:.0e}"] = lambda x=numbers: (jnp.sort, (x(),))
         made[f"argsort {n:.0e}"] = lambda x=numbers: (jnp.argsort, (x(),))
         made[f"cumsum {n:.0e}"] = lambda x=numbers: (jnp.cumsum, (x(),))
-        made[f"fft {n:.0e}"] = lambda x=numbers: (lambda a: abs(jnp.fft.fft(a)), (x(),))
         made[f"normal {n:.0e}"] = lambda n=n: (
             lambda k: pb.random.normal(k, (n,)),
             (pb.random.key(0),),
         )
     made["rows of a table, 1e4 of 256"] = lambda: (
         lambda t, i: t[i],
-        (array(5000, 256), (array(10_000) * 1e9).astype(int) % 5000),
+        (array(5000, 256), _places(10_000, 5000)),
     )
     made["its gradient"] = lambda: (
         pb.grad(lambda t, i: (t[i] ** 2).sum()),
-        (array(5000, 256), (array(10_000) * 1e9).astype(int) % 5000),
+        (array(5000, 256), _places(10_000, 5000)),
+    )
+    made["x[i, j], 1e6"] = lambda: (
+        lambda x, i: x[i % 1000, i // 1000],
+        (array(1000, 1000), _places(1_000_000, 1_000_000)),
+    )
+    for n in (512, 2048):
+        made[f"a picture of {n} x {n} at other places"] = lambda n=n: (
+            lambda x, c: pb.scipy.ndimage.map_coordinates(x, [c[0], c[1]], 1),
+            (array(n, n), abs(array(2, n, n)) * n / 4),
+        )
+    made["sums of 1e6 in 1000 segments"] = lambda: (
+        lambda x, i: pb.ops.segment_sum(x, i, 1000),
+        (array(1_000_000), _places(1_000_000, 1000)),
     )
     for axis in (0, 1):
         made[f"cumsum along {axis}, 1000 x 1000"] = lambda a=axis: (
@@ -259,13 +276,60 @@ def moving() -> dict[str, Make]:
         lambda x: x.transpose(0, 2, 1, 3) + 1,
         (array(32, 64, 32, 64),),
     )
-    made["fft of 512 x 512"] = lambda: (lambda x: abs(jnp.fft.fft2(x)), (array(512, 512),))
     made["concatenation, 8 x 1e6"] = lambda: (
         lambda *x: jnp.concatenate(x),
         tuple(array(1_000_000) for _ in range(8)),
     )
     made["top 10 of 1000 x 1000"] = lambda: (lambda x: lax.top_k(x, 10)[0], (array(1000, 1000),))
     return made
+
+
+def fourier() -> dict[str, Make]:
+    """Fourier transforms."""
+
+    def smoothing(n: int, steps: int) -> Program:
+        k = jnp.fft.fftfreq(n)
+        factor = jnp.exp(-(k[:, None] ** 2 + k[None] ** 2))
+        return lambda x: lax.fori_loop(
+            0, steps, lambda i, u: jnp.fft.ifft2(jnp.fft.fft2(u) * factor).real, x
+        ), (array(n, n),)
+
+    made: dict[str, Make] = {}
+    for n in (10_000, 1_000_000):
+        made[f"fft {n:.0e}"] = lambda n=n: (jnp.fft.fft, (array(n) + 0j,))
+    for shape in ((100, 128), (1000, 1024)):
+        for axis in (0, 1):
+            made[f"fft of {shape[0]} x {shape[1]} along {axis}"] = lambda s=shape, a=axis: (
+                lambda x: jnp.fft.fft(x, axis=a),
+                (array(*s) + 0j,),
+            )
+    for n in (128, 512, 1024):
+        made[f"fft2 of {n} x {n}"] = lambda n=n: (jnp.fft.fft2, (array(n, n) + 0j,))
+        made[f"rfft2 of {n} x {n}"] = lambda n=n: (jnp.fft.rfft2, (array(n, n),))
+        made[f"filter of {n} x {n}"] = lambda n=n: (
+            lambda x, k: jnp.fft.irfft2(jnp.fft.rfft2(x) * jnp.fft.rfft2(k)),
+            (array(n, n), array(n, n)),
+        )
+    made["fftn of 64 x 64 x 64"] = lambda: (jnp.fft.fftn, (array(64, 64, 64) + 0j,))
+    made["100 steps of smoothing, 128 x 128"] = lambda: smoothing(128, 100)
+    made["20 steps of smoothing, 512 x 512"] = lambda: smoothing(512, 20)
+    return made
+
+
+def functions() -> dict[str, Make]:
+    """Special functions."""
+    special = pb.scipy.special
+    names = ["gammaln", "digamma", "erfinv", "erfc", "i0e", "i1e"]
+    given: dict[str, Any] = {n: getattr(special, n) for n in names}
+    given["polygamma(1, .)"] = lambda x: special.polygamma(1, x)
+    given["zeta(. + 2, 1)"] = lambda x: special.zeta(x + 2, 1.0)
+    given["gammainc(2, .)"] = lambda x: special.gammainc(2.0, x)
+    given["atan2"] = lambda x: jnp.arctan2(x, x + 1)
+    return {
+        f"{name}, {n:.0e}": lambda f=f, n=n: (f, (abs(jnp.tanh(array(n))) + 1e-3,))
+        for n in (10_000, 1_000_000)
+        for name, f in given.items()
+    }
 
 
 def loops() -> dict[str, Make]:
@@ -320,6 +384,8 @@ FAMILIES: dict[str, dict[str, Make]] = {
     "Attention": attention(),
     "Matrices": matrices(),
     "Moving": moving(),
+    "Fourier": fourier(),
+    "Functions": functions(),
     "Loops": loops(),
 }
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..core.program import ClosedProgram, Equation, Program, sub_programs
+from ..core.types import ArrayType
 
 GAINS = frozenset(["bessel_i1e", "fft", "gather", "polygamma", "zeta"])
 """What XLA does quicker than the native engine, if there is enough of it."""
@@ -90,10 +91,12 @@ _CONVOLUTION, _GROUPS = Speed(0.0022, 0.0045, 0.09), Speed(0.0022, 0.2, 0.5)
 _FOURIER, _LINE = Speed(0.2, 0.07, 0.2), Speed(0.45, 0.45, 0.45)
 """Fourier transforms of n numbers, n log2(n) of them; and of a single line, which is one thread's
 work."""
-_INDEX, _INDEX_SLOW = Speed(0.75, 0.35, 4.0), Speed(0.75, 0.9, 4.0)
-"""An index of a gather, of many and of few; one that gets a slice takes as long as that."""
+_INDEX, _INDEX_FEW = Speed(0.7, 0.35, 4.0), Speed(0.7, 0.9, 4.0)
+"""A place that a gather takes from, of many and of few; on native for each number of its index."""
+_FAR = ((32e6, Speed(4.5, 1.6, 4.5)), (8e6, Speed(0.8, 0.4, 0.8)))
+"""What that takes besides in arrays of so many bytes, which are not in the caches."""
 _SLICE = Speed(0.07, 0.04, 0.1)
-"""An element of these slices."""
+"""An element, where whole slices are taken: it is this or that, whichever takes longer."""
 
 
 @dataclass
@@ -122,10 +125,10 @@ class Estimate:
         saved = ours - self.xla
         if saved * CALLS < _FIRST + _FIRST_EACH * self.equations or ours < RATIO * self.xla:
             return None
-        times = f"{_told(self.xla)} on XLA, and {_told(ours)} on {other}"
+        there, here = _told(self.xla), _told(ours)
         if other == "numpy":
-            return f"the estimate is {times}"
-        return f"XLA is quicker at {self.most[1]}: the estimate is {times}"
+            return f"the estimate is {there} on XLA, and {here} on numpy"
+        return f"XLA is quicker at {self.most[1]}: the estimate is {there}, and {here} without it"
 
 
 def reason_for_xla(closed: ClosedProgram, other: str = "native") -> str | None:
@@ -136,21 +139,18 @@ def reason_for_xla(closed: ClosedProgram, other: str = "native") -> str | None:
     if other == "native" and not _has_gain(closed.program):
         return None
     found = Estimate()
-    found.xla += _COPY * sum(v.aval.size * v.aval.dtype.itemsize for v in closed.invars)
+    found.xla += _COPY * sum(_bytes(v.aval) for v in closed.invars)
     _count(closed.program, 1.0, found)
     return found.reason(other)
 
 
 def _has_gain(program: Program) -> bool:
     for eq in program.eqns:
-        params = eq.params
-        if not params:
-            if eq.primitive.name in GAINS and eq.outvars[0].aval.size >= LARGE:
-                return True
-        elif eq.primitive.name in GAINS:
+        primitive = eq.primitive
+        if primitive.name in GAINS:
             if eq.outvars[0].aval.size >= LARGE:
                 return True
-        elif any(_has_gain(p) for p in sub_programs(params)):
+        elif primitive.multiple_results and any(map(_has_gain, sub_programs(eq.params))):
             return True
     return False
 
@@ -173,6 +173,10 @@ def _count(program: Program, rounds: float, found: Estimate) -> None:
                 found.add(name, *special(eq), rounds)
 
 
+def _bytes(t: ArrayType) -> float:
+    return float(t.size * t.dtype.itemsize)
+
+
 def _largest(eq: Equation) -> float:
     return float(max([a.aval.size for a in (*eq.invars, *eq.outvars)], default=0))
 
@@ -192,9 +196,11 @@ def _gather(eq: Equation) -> tuple[Speed, float]:
     depth = index.shape[-1] if index.shape else 1
     places = index.size / max(depth, 1)
     per_place = out.size / max(places, 1)
-    speed = _INDEX if out.size >= LARGE else _INDEX_SLOW
-    longer = [max(f * w, s * per_place) for f, w, s in zip(speed, (depth, 1, depth), _SLICE)]
-    return Speed(*longer), places
+    near = _INDEX if out.size >= LARGE else _INDEX_FEW
+    table = _bytes(eq.invars[0].aval)
+    far = next((extra for least, extra in _FAR if table >= least), Speed(0.0, 0.0, 0.0))
+    times = near.native * depth + far.native, near.xla + far.xla, near.numpy + far.numpy
+    return Speed(*[max(t, s * per_place) for t, s in zip(times, _SLICE, strict=True)]), places
 
 
 def _product(eq: Equation) -> tuple[Speed, float]:
