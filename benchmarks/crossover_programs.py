@@ -319,7 +319,7 @@ def fourier() -> dict[str, Make]:
 def functions() -> dict[str, Make]:
     """Special functions."""
     special = pb.scipy.special
-    names = ["gammaln", "digamma", "erfinv", "erfc", "i0e", "i1e"]
+    names = ["gammaln", "digamma", "erfc", "i0e", "i1e"]
     given: dict[str, Any] = {n: getattr(special, n) for n in names}
     given["polygamma(1, .)"] = lambda x: special.polygamma(1, x)
     given["zeta(. + 2, 1)"] = lambda x: special.zeta(x + 2, 1.0)

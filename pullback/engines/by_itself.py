@@ -53,10 +53,10 @@ def compiled_by_xla(
     if reason is None or any(has_effects(eq) for eq in closed.eqns) or not _is_imported():
         return None
     try:
+        if xla.write(closed).callbacks:  # Python would do a part of it
+            return None
         made = xla.compile_program(closed)
     except (xla.Unsupported, RuntimeError):  # XLA itself refused the text
-        return None
-    if made.module.callbacks:  # Python would do a part of it
         return None
     return reason, made, _running(made, otherwise)
 
