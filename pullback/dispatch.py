@@ -23,7 +23,7 @@ from .core.program import ClosedProgram, hoist_tracers, trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import Combination, combination, updated, values
 from .core.trace import EVAL, host_array, state
-from .engines.choice import AUTO, Choice, choose
+from .engines.choice import AUTO, PLAIN, Choice, Terms, choose, key_of, terms_of
 from .sharded_calls import HOST_ENGINES, NOWHERE, Away, Places, gathered, on_devices, run_placed
 from .static_arguments import Static
 from .watching import after_tracing, before_tracing, timed
@@ -88,13 +88,21 @@ class Calls:
             return self.fun(*args, **kwargs)
         traced, leaves = self.find(args, kwargs, now)
         wish = self.engine or now.engine
-        result = traced.call(leaves, now, wish)
+        terms = PLAIN if self.places.plain else self.terms(traced, args, kwargs)
+        result = traced.call(leaves, now, wish, terms)
         self.count += 1
         traced.count += 1
         again = max(self.count, traced.count)
         if again > 1 and (traced.is_native or again > _MANY_CALLS or _entry_is_here()):
-            self._quicken(traced, args, kwargs, now, wish)
+            self._quicken(traced, args, kwargs, now, key_of(wish, terms))
         return result
+
+    def terms(self, traced: TracedCall, args: Any, kwargs: Any) -> Terms:
+        """How a program is compiled for calls of this function."""
+        found = traced.terms.get(self.places.manner)
+        if found is None:
+            found = traced.terms[self.places.manner] = self.places.terms(args, kwargs)
+        return found
 
     def find(self, args: Any, kwargs: Any, now: Combination) -> tuple[TracedCall, list[Any]]:
         """The program for these arguments, and the arrays in them."""
@@ -118,7 +126,6 @@ class Calls:
                 self.cache[key] = traced
         if away:
             leaves = Away(leaves)
-            leaves.donated = tuple(self.places.donated_leaves(args, kwargs))
         return traced, leaves
 
     def trace(
@@ -152,21 +159,21 @@ class Calls:
             ) from cause
 
     def _quicken(
-        self, traced: TracedCall, args: Any, kwargs: Any, now: Combination, wish: str
+        self, traced: TracedCall, args: Any, kwargs: Any, now: Combination, key: Any
     ) -> None:
         """Have the entry do calls like this one."""
-        latest = (traced, now, wish, len(args), tuple(kwargs), self.count == 1)
+        latest = (traced, now, key, len(args), tuple(kwargs), self.count == 1)
         if latest == self.latest:
             return  # the entry has it, and leaves calls like this one to Python all the same
         if state.trace is not EVAL or state.axes or now.checked or traced.consts:
             return
         self.latest = latest
         if self.count == 1:  # it may be the only call: `jit(f)(x)` in a loop
-            traced.flatten_quickly(now, wish)
+            traced.flatten_quickly(now, key)
             return
-        plan = traced.plan(args, kwargs, self.static, now, wish)
+        plan = traced.plan(args, kwargs, self.static, now, key)
         if plan is None:
-            traced.flatten_quickly(now, wish)
+            traced.flatten_quickly(now, key)
             return
         programs = self.programs()
         if programs is None:
@@ -230,6 +237,7 @@ class TracedCall:
         "placed",
         "plans",
         "runs",
+        "terms",
         "tree",
         "weak",
     )
@@ -244,24 +252,29 @@ class TracedCall:
         self.weak = [t.weak_type for t in closed.out_avals]
         self.placed = on_devices(closed)
         """Where arguments and results are to be; None: in the memory of the process, as usual."""
-        self.choices: dict[str, Choice] = {}
+        self.terms: dict[Any, Terms] = {}
+        """How it is compiled, for each manner of `jit`."""
+        self.choices: dict[Any, Choice] = {}
         self.is_native = False
         self.count = 0
-        self.runs: dict[str, Callable[..., Sequence[Any]]] = {}
+        self.runs: dict[Any, Callable[..., Sequence[Any]]] = {}
         """For each engine that was asked for, the program as a function of arrays."""
-        self.flat: set[str] = set()
+        self.flat: set[Any] = set()
         """Those for which this function was made quick, if it could be."""
         self.plans: dict[Any, Any] = {}
         """For each form of a call the entry's plan, or None: it cannot be done by the entry."""
 
-    def call(self, leaves: list[Any], now: Combination, wish: str) -> Any:
+    def call(self, leaves: list[Any], now: Combination, wish: str, terms: Terms = PLAIN) -> Any:
         """Run the program, or write the call down if a transformation is going on."""
         outs: Sequence[Any]
         if state.trace is EVAL and not self.consts:
+            if now.checked:  # the arguments are needed to find what made a NaN
+                terms = terms_of((), terms.options)
             if (self.placed is not None or type(leaves) is Away) and wish not in HOST_ENGINES:
-                outs = run_placed(self.closed, leaves, self.placed, self.name)
-                return self._rebuilt(outs)
-            outs = (self.runs.get(wish) or self.compile(wish))(*leaves)
+                outs = run_placed(self.closed, leaves, self.placed, self.name, terms)
+            else:
+                run = self.runs.get(key_of(wish, terms)) or self.compile(wish, terms)
+                outs = run(*leaves)
             if now.checked:
                 self._check(outs, leaves)
         else:
@@ -284,22 +297,32 @@ class TracedCall:
                 fix="look at the arguments, for overflow, and for differences of large numbers.",
             )
 
-    def call_now(self, leaves: list[Any], engine: str | None) -> Any:
-        """`call` under the settings of this thread."""
+    def call_now(
+        self, leaves: list[Any], engine: str | None, terms: Terms = PLAIN, places: Any = None
+    ) -> Any:
+        """`call` under the settings of this thread; where `places` says, if it does."""
         now = combination()
-        return self.call(gathered(leaves), now, engine or now.engine)
+        if places is None:
+            return self.call(gathered(leaves), now, engine or now.engine, terms)
+        if now.checked:
+            terms = terms_of((), terms.options)
+        outs = places.compiled(terms)(leaves)
+        if now.checked:
+            self._check(outs, leaves)
+        return self._rebuilt(outs)
 
-    def compile(self, wish: str = AUTO) -> Callable[..., Sequence[Any]]:
+    def compile(self, wish: str = AUTO, terms: Terms = PLAIN) -> Callable[..., Sequence[Any]]:
         """Have an engine make it ready; the program as a function of arrays."""
         choice = timed(
             "/jax/core/compile/backend_compile_duration",
             self.name,
             self.closed.in_avals,
-            lambda: choose(self.closed, wish),
+            lambda: choose(self.closed, wish, terms),
         )
-        self.choices[wish] = choice
+        key = key_of(wish, terms)
+        self.choices[key] = choice
         self.is_native |= choice.kernel is not None or choice.on_arrays is not None
-        run = self.runs[wish] = self._run_of(choice)
+        run = self.runs[key] = self._run_of(choice)
         return run
 
     def _run_of(self, choice: Choice) -> Callable[..., Sequence[Any]]:
@@ -319,12 +342,15 @@ class TracedCall:
 
         return run
 
-    def plan(self, args: Any, kwargs: Any, static: Static, now: Combination, wish: str) -> Any:
-        """How the entry does calls like this one under these settings; None if it cannot."""
-        choice = self.choices.get(wish)
+    def plan(self, args: Any, kwargs: Any, static: Static, now: Combination, made: Any) -> Any:
+        """How the entry does calls like this one under these settings; None if it cannot.
+
+        `made` is the key of the compiled program.
+        """
+        choice = self.choices.get(made)
         if choice is None or entry.why_not():
             return None
-        key = len(args), tuple(kwargs), wish
+        key = len(args), tuple(kwargs), made
         if key not in self.plans:
             fixed = {i: x for i, x in enumerate(args) if static.has(i, len(args))}
             named = {k: v for k, v in kwargs.items() if k in static.names}
@@ -351,17 +377,17 @@ class TracedCall:
         device = entry_plan.Device(*compiled.arrays())
         return entry_plan.Plan(types, call, now, fail, compiled.on_buffers, device)
 
-    def flatten_quickly(self, now: Combination, wish: str) -> None:
+    def flatten_quickly(self, now: Combination, key: Any) -> None:
         """Let the entry run the program where Python has to take the containers apart."""
-        choice = self.choices.get(wish)
-        if choice is None or wish in self.flat or entry.why_not():
+        choice = self.choices.get(key)
+        if choice is None or key in self.flat or entry.why_not():
             return
         tree = flatten_call(tuple(self.closed.in_avals), {})[1]
         call = entry_plan.Call(tree, flatten((0,) * len(self.weak))[1], len(self.closed.in_avals))
-        self.flat.add(wish)
+        self.flat.add(key)
         with suppress(entry_plan.Unsuitable):
             plan = self._new_plan(call, now, choice)
-            self.runs[wish], programs = entry.entry(_following(plan, self.runs[wish]))
+            self.runs[key], programs = entry.entry(_following(plan, self.runs[key]))
             programs.add(plan)
 
     def _rebuilt(self, outs: Sequence[Any]) -> Any:

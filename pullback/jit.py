@@ -22,7 +22,7 @@ from .engines.choice import check_wish
 from .engines.native import calling as _calling  # noqa: F401
 from .engines.native import stored as _stored  # noqa: F401
 from .ops.structural import zeros
-from .sharded_calls import NOWHERE, Places
+from .sharded_calls import NOWHERE, Places, placement
 from .stages import Explanation, Lowered, Signature, Traced, struct
 from .stages import ShapeDtypeStruct as ShapeDtypeStruct
 from .static_arguments import Static
@@ -52,16 +52,20 @@ def jit(
       static_argnums: positional arguments that are Python values (hashable): a new value traces
         anew.
       static_argnames: the same by name.
-      donate_argnums, donate_argnames: arguments that will not be used again, whose memory JAX may
-        use for results. Arrays in the memory of the process stay as they are; those that are spread
-        over devices are gone.
+      donate_argnums, donate_argnames: arguments that will not be used again. The XLA engine uses
+        their memory for results of as many bytes, and their arrays are then deleted; a UserWarning
+        names those that fit no result, which stay. The other engines leave all as they are. Memory
+        that NumPy sees as well is never written to: then the result gets memory of its own.
       backend: None or "cpu", the only one.
       in_shardings: how the positional arguments are spread over devices: a pytree of Shardings
         (with a mesh in use also PartitionSpecs), of the structure of the upper part of the tuple of
         arguments. None: as the arrays are.
       out_shardings: the same for the results. None: as XLA decides.
-      keep_unused, inline, device, compiler_options: accepted for compatibility.
-      engine: what runs the program: "native" (compiled to machine code) or "numpy". None: as the
+      compiler_options: XLA's flags by their names, for programs that the XLA engine runs; the
+        other engines have no such options, and do not look at them. Nor does a call that is
+        differentiated or batched, or is part of another program.
+      keep_unused, inline, device: accepted for compatibility.
+      engine: what runs the program: "native" (compiled to machine code), "xla" or "numpy". None: as
         setting `pullback_engine` says; that is "auto" unless it is changed: native if that engine
         has code for the whole program, else numpy. `explain` tells which it is.
 
@@ -71,8 +75,10 @@ def jit(
 
     Raises:
       ValueError: an option names an argument that `fun` does not have, or one both as static and
-        as donated.
-      RuntimeError: there is no such backend.
+        as donated; or, when it is called, XLA does not know one of the compiler_options.
+      TypeError: compiler_options is no dict of names and values.
+      JaxRuntimeError: when it is called: an array is donated, and an argument once more.
+      RuntimeError: there is no such backend; or, when it is called, an array was donated before.
       NotImplementedError: when it is called: the engine that is named has no code for the program.
 
     Example:
@@ -91,6 +97,7 @@ def jit(
             donate_argnames=donate_argnames,
             in_shardings=in_shardings,
             out_shardings=out_shardings,
+            compiler_options=compiler_options,
             engine=engine,
         )
     checks.callable_(fun, "jit")
@@ -100,7 +107,8 @@ def jit(
     if donate_argnums is not None or donate_argnames is not None:
         donated = Static(fun, donate_argnums, donate_argnames, "donate")
         _check_apart(static, donated)
-    return PjitFunction(fun, static, donated, engine, Places(in_shardings, out_shardings))
+    places = Places(in_shardings, out_shardings, options=compiler_options)
+    return PjitFunction(fun, static, donated, engine, places)
 
 
 def _check_backend(backend: str | None, device: Any) -> None:
@@ -151,7 +159,7 @@ class PjitFunction:
         places: Places | None = None,
     ) -> None:
         given = places or NOWHERE
-        places = Places(given.ins, given.outs, donated, static)
+        places = Places(given.ins, given.outs, donated, static, given.given_options)
         self._calls, self._donated = Calls(places.applied(fun), static, engine, places), donated
         checks.named_like(self, fun, "jit")
         self._calls.name = self.__name__  # type: ignore[attr-defined]
@@ -183,37 +191,29 @@ class PjitFunction:
 
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The program for arguments of these types (arrays or ShapeDtypeStructs)."""
-        donated = self._donated_leaves(args, kwargs)
         calls = self._calls
+        terms = calls.places.terms(args, kwargs)
         static, args, kwargs = calls.static.split(args, kwargs)
         leaves, in_tree = flatten_call(args, kwargs)
         types = [checks.shaped(x, "jit") for x in leaves]
         names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
         names = calls.static.argument_names(names)
         traced = trace_call(calls.fun, calls.static, static, in_tree, types, names)
+        calls.places.tell(traced, args, kwargs)
         signature = Signature(
             closed=traced.closed,
             in_tree=traced.in_tree,
             out_tree=traced.tree,
             types=types,
-            donated=donated,
+            donated=list(terms.donated) or [False] * len(types),
             names=names,
             fun_name=traced.name,
-            call=lambda leaves: traced.call_now(leaves, calls.engine),
+            call=lambda leaves, terms, at: traced.call_now(leaves, calls.engine, terms, at),
             engine=calls.engine,
+            terms=terms,
+            places=placement(traced.closed, leaves, types, traced.placed, traced.name),
         )
         return Traced(signature)
-
-    def _donated_leaves(self, args: Any, kwargs: Any) -> list[bool]:
-        """For each array of the arguments that are not static, whether it is donated."""
-        chosen, static = self._donated or Static(None, None, None), self._calls.static
-        marked = [
-            (x, chosen.has(i, len(args)))
-            for i, x in enumerate(args)
-            if not static.has(i, len(args))
-        ]
-        marked += [(kwargs[k], k in chosen.names) for k in sorted(kwargs) if k not in static.names]
-        return [mark for x, mark in marked for _ in flatten(x)[0]]
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The program, ready to compile."""

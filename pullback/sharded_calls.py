@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from itertools import count
 from typing import Any
 
 from .core.array import Array, Tracer
+from .core.device import Device
 from .core.errors import error
 from .core.lazy import lazy
-from .core.mesh import several
+from .core.mesh import Mesh, PartitionSpec, several
 from .core.placing import as_sharding
 from .core.program import ClosedProgram, constraints
 from .core.pytree import flatten, leaf_paths, prefix_leaves
-from .core.sharding import Sharding
+from .core.sharding import NamedSharding, Sharding
+from .engines.choice import Terms, options_of, terms_of
 from .ops.spreading import placed
-from .static_arguments import Static
+from .static_arguments import NONE, Static
 
 spread = lazy("pullback.engines.xla.spread")
 
@@ -29,8 +30,6 @@ Wishes = tuple[tuple[Sharding | None, ...] | None, tuple[Sharding | None, ...] |
 
 class Away(list[Any]):
     """The arrays of a call, of which some are elsewhere."""
-
-    donated: tuple[bool, ...] = ()
 
 
 def gathered(leaves: list[Any]) -> list[Any]:
@@ -48,12 +47,71 @@ def on_devices(closed: ClosedProgram) -> Wishes | None:
 
 
 def run_placed(
-    closed: ClosedProgram, leaves: Sequence[Any], wishes: Wishes | None, name: str
+    closed: ClosedProgram, leaves: Sequence[Any], wishes: Wishes | None, name: str, terms: Terms
 ) -> list[Any]:
     """The results of a program of arrays that are anywhere."""
     ins, outs = wishes or (None, None)
-    donated = getattr(leaves, "donated", ())
-    return spread.run(closed, leaves, ins, outs, donated, name)  # type: ignore[no-any-return]
+    return spread.run(closed, leaves, ins, outs, name, terms)  # type: ignore[no-any-return]
+
+
+class _Standing:
+    """The type of an argument, and where it is: what stands for it while nothing is computed."""
+
+    __slots__ = ("_sharding", "aval", "loose", "shape")
+
+    def __init__(self, x: Any, aval: Any) -> None:
+        self.aval, self.shape = aval, aval.shape
+        self.loose = getattr(x, "loose", False)
+        self._sharding = sharding_of(x)
+        if self._sharding is not None:
+            self._sharding.shard_shape(aval.shape)
+
+
+def sharding_of(x: Any) -> Sharding | None:
+    """Where an array, or a ShapeDtypeStruct, was said to be; None: nowhere in particular."""
+    if isinstance(x, Array):
+        return getattr(x, "_sharding", None)
+    said = getattr(x, "sharding", None)
+    if not isinstance(said, (Sharding, Device, PartitionSpec)):
+        return None
+    found = as_sharding(said)
+    abstract = isinstance(found, NamedSharding) and not isinstance(found.mesh, Mesh)
+    return None if abstract else found
+
+
+class Placement:
+    """A program of arguments that are, or are to be, on other devices or spread over a mesh."""
+
+    def __init__(
+        self, closed: ClosedProgram, standing: list[Any], wishes: Wishes | None, name: str
+    ) -> None:
+        ins, outs = wishes or (None, None)
+        self._all = closed, standing, ins, outs, name
+
+    def compiled(self, terms: Terms) -> Any:
+        """The program, compiled for its devices."""
+        return spread.prepared(*self._all, terms)
+
+    def stablehlo(self, terms: Terms) -> str:
+        """Its text."""
+        return str(spread.stablehlo(*self._all, terms))
+
+
+def placement(
+    closed: ClosedProgram,
+    leaves: Sequence[Any],
+    types: Sequence[Any],
+    wishes: Wishes | None,
+    name: str,
+) -> Placement | None:
+    """That of a program for such arguments; None: all is in the memory of the process."""
+    if len(closed.in_avals) != len(types):
+        return None
+    standing = [_Standing(x, t) for x, t in zip(leaves, types, strict=True)]
+    places = [s._sharding for s in standing]
+    if wishes is None and all(s is None or s.is_host for s in places):
+        return None
+    return Placement(closed, standing, wishes, name)
 
 
 class Places:
@@ -64,22 +122,38 @@ class Places:
         arguments and of the result; None where nothing is said.
       donated: the arguments whose memory may be used for results.
       static: the arguments that are Python values.
+      options: those of XLA's compiler.
     """
 
     def __init__(
-        self, ins: Any = None, outs: Any = None, donated: Static | None = None, static: Any = None
+        self,
+        ins: Any = None,
+        outs: Any = None,
+        donated: Static | None = None,
+        static: Any = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.ins, self.outs, self.donated, self.static = ins, outs, donated, static
+        self.given_options, self.options = options, options_of(options)
+        names = (frozenset(), frozenset()) if donated is None else donated.key
+        self.manner = names, self.options
+        """What `terms` of a program depends on, besides its arguments."""
+        self.plain = not donated and not self.options
 
     def donated_leaves(self, args: Any, kwargs: Any) -> list[bool]:
-        """For each array of the arguments whether it is donated."""
-        if self.donated is None:
-            return []
-        fixed = set() if self.static is None else self.static.numbers
-        places = (i for i in count() if i not in fixed)
-        marks = [(x, self.donated.has(i, len(args))) for i, x in zip(places, args)]
-        marks += [(kwargs[k], k in self.donated.names) for k in sorted(kwargs)]
-        return [mark for x, mark in marks for _ in flatten(x)[0]]
+        """For each array of the arguments that are not static, whether it is donated."""
+        chosen, static = self.donated or NONE, self.static or NONE
+        marked = [
+            (x, chosen.has(i, len(args)))
+            for i, x in enumerate(args)
+            if not static.has(i, len(args))
+        ]
+        marked += [(kwargs[k], k in chosen.names) for k in sorted(kwargs) if k not in static.names]
+        return [mark for x, mark in marked for _ in flatten(x)[0]]
+
+    def terms(self, args: Any, kwargs: Any) -> Terms:
+        """How programs for such arguments, static ones among them, are compiled."""
+        return terms_of(self.donated_leaves(args, kwargs), self.options)
 
     def of_inputs(self, args: Any) -> list[Sharding | None]:
         """Where each array of the positional arguments is to be."""
@@ -132,7 +206,7 @@ def _placed_tree(tree: Any, shardings: Sequence[Sharding | None]) -> Any:
 
 def _check_arguments(leaves: Sequence[Any], ins: Sequence[Sharding | None], args: Any) -> None:
     for i, (x, s) in enumerate(zip(leaves, ins)):
-        have = getattr(x, "_sharding", None)
+        have = sharding_of(x)
         if s is None or have is None or isinstance(x, Tracer):
             continue
         if not have.is_equivalent_to(s, len(x.shape)):
@@ -144,4 +218,13 @@ def _check_arguments(leaves: Sequence[Any], ins: Sequence[Sharding | None], args
             )
 
 
-__all__ = ["HOST_ENGINES", "NOWHERE", "Away", "Places", "gathered", "on_devices", "run_placed"]
+__all__ = [
+    "HOST_ENGINES",
+    "NOWHERE",
+    "Away",
+    "Places",
+    "gathered",
+    "on_devices",
+    "placement",
+    "run_placed",
+]

@@ -18,7 +18,15 @@ from .core.settings import values
 from .core.sharding import SingleDeviceSharding
 from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
-from .engines.choice import Choice, choose, jaxlib_is_installed
+from .engines.choice import (
+    PLAIN,
+    Choice,
+    Terms,
+    choose,
+    jaxlib_is_installed,
+    options_of,
+    terms_of,
+)
 from .transforms.cost import Memory, cost_of, memory_of
 from .transforms.simplify import simplify
 
@@ -137,11 +145,13 @@ class Signature:
     donated: list[bool]
     names: list[str]
     fun_name: str
-    call: Callable[[list[Any]], Any]
+    call: Callable[[list[Any], Terms, Any], Any]
     engine: str | None = None
     """The engine that was asked for."""
-    made: Choice | None = None
-    """The program, compiled with options of its own."""
+    terms: Terms = PLAIN
+    """Which arguments are donated, and the compiler's options."""
+    places: Any = None
+    """The `Placement` of a program for arrays on other devices, or on a mesh; else None."""
 
     @property
     def wish(self) -> str:
@@ -149,9 +159,22 @@ class Signature:
         return self.engine or str(values.pullback_engine)
 
     @property
+    def placed(self) -> Any:
+        """`places`, if the engine that runs the program looks at them."""
+        return None if self.wish in ("native", "numpy") else self.places
+
+    @property
+    def own_terms(self) -> Terms:
+        """`terms`; none if the first inputs are values that the function closes over."""
+        return self.terms if len(self.closed.in_avals) == len(self.types) else PLAIN
+
+    @property
     def choice(self) -> Choice:
         """The program, compiled by the engine that runs it under the settings of this thread."""
-        return self.made or choose(self.closed, self.wish)
+        if self.placed is not None:
+            made = self.placed.compiled(self.own_terms)
+            return Choice("xla", "its arrays are on devices", made, compiled=made)
+        return choose(self.closed, self.wish, self.own_terms)
 
 
 @dataclass(frozen=True)
@@ -172,7 +195,7 @@ class Explanation:
     def ir(self) -> str:
         """What was compiled: LLVM IR for the native engine, StableHLO for XLA; else empty."""
         if self.compiled is not None:
-            return str(self.compiled.module.text)
+            return str(self.compiled.text)
         return self.kernel.text if self.kernel is not None else ""
 
     @property
@@ -277,17 +300,24 @@ class Lowered(Stage):
 
         `dialect` is "jaxpr", the notation of `make_jaxpr`, or, where jaxlib is installed,
         "stablehlo" or "hlo", which is what XLA compiles. None is "stablehlo" if the engine xla was
-        asked for, else "jaxpr". Large constants are arguments in StableHLO and HLO.
+        asked for or the arrays are on devices, else "jaxpr". Large constants are arguments in
+        StableHLO and HLO. That of a program for a mesh says how arguments, and results of which the
+        user said it, are spread: XLA divides it when it is compiled.
 
         Raises:
           ValueError: the dialect is unknown, or needs jaxlib, which is not installed.
         """
-        dialect = dialect or ("stablehlo" if self._signature.wish == "xla" else "jaxpr")
+        s = self._signature
+        by_xla = s.wish == "xla" or s.placed is not None
+        dialect = dialect or ("stablehlo" if by_xla else "jaxpr")
         _check_dialect(dialect)
-        closed = self._signature.closed
         if dialect == "jaxpr":
-            return str(closed)
-        return str(xla.stablehlo(closed) if dialect == "stablehlo" else xla.hlo(closed))
+            return str(s.closed)
+        if s.placed is not None:
+            text = s.placed.stablehlo(s.own_terms)
+        else:
+            text = xla.stablehlo(s.closed, s.own_terms.donated if by_xla else ())
+        return str(text if dialect == "stablehlo" else xla.hlo(text))
 
     def compiler_ir(self, dialect: str | None = None) -> Any:
         """The program itself; in the dialects of XLA, its text."""
@@ -298,7 +328,8 @@ class Lowered(Stage):
     def cost_analysis(self) -> dict[str, float]:
         """An estimate, read off the program: "flops", "transcendentals", "bytes accessed".
 
-        A loop of unknown length counts as one round, a choice as its dearest branch.
+        A loop of unknown length counts as one round, a choice as its dearest branch. It is for the
+        whole program, also where several devices share the work.
         """
         return _costs(self._signature.closed)
 
@@ -308,23 +339,20 @@ class Lowered(Stage):
         *,
         device_assignment: tuple[Any, ...] | None = None,
     ) -> Compiled:
-        """Compile it. The options are XLA's flags by their names; other engines have none.
+        """Compile it. The options are XLA's flags by their names, and are added to those of `jit`;
+        other engines have none.
 
         Raises:
           ValueError: XLA has no such option.
+          TypeError: they are no dict of names and values.
         """
         s = self._signature
-        if not compiler_options or s.wish != "xla" or len(s.closed.in_avals) != len(s.types):
-            _ = s.choice
-            return Compiled(s)
-        made = xla.compile_program(s.closed, compiler_options)
-        reason = "it was asked for"
-        choice = Choice("xla", reason, made, on_arrays=made.on_arrays, compiled=made)
-
-        def call(leaves: list[Any]) -> Any:
-            return s.out_tree.unflatten(made.on_arrays(*leaves))
-
-        return Compiled(replace(s, made=choice, call=call))
+        if compiler_options:
+            options_of(compiler_options)
+            both = options_of({**s.terms.chosen, **compiler_options})
+            s = replace(s, terms=terms_of(s.terms.donated, both))
+        _ = s.choice
+        return Compiled(s)
 
 
 class Compiled(Stage):
@@ -336,6 +364,8 @@ class Compiled(Stage):
         Raises:
           TypeError: the arguments have another structure or other types than those it was compiled
             for (a weak type does as well), or are traced by a transformation.
+          ValueError: it was compiled for a mesh or a device, and an argument is elsewhere, or
+            spread in another way. Arrays that were put nowhere are spread as they are needed.
         """
         s = self._signature
         leaves, tree = flatten_call(args, kwargs)
@@ -370,9 +400,27 @@ class Compiled(Stage):
                 got="; ".join(wrong),
                 fix="give arguments of the types it was compiled for, or call the jitted function.",
             )
-        return s.call(leaves)
+        if s.placed is not None:
+            self._check_places(leaves)
+        return s.call(leaves, s.own_terms, s.placed)
 
     call = __call__
+
+    def _check_places(self, leaves: Sequence[Any]) -> None:
+        s = self._signature
+        wrong = []
+        for x, want, name in zip(leaves, s.choice.compiled.ins, s.names, strict=True):
+            have = getattr(x, "_sharding", None)
+            if have is not None and not have.is_equivalent_to(want, len(x.shape)):
+                wrong.append(f"{name}, {x.aval.str_short()}, is {have!r} and not {want!r}")
+        if wrong:
+            raise error(
+                ValueError,
+                "Computation was compiled for input shardings that disagree with the shardings of "
+                "arguments passed to it.",
+                got="; ".join(wrong),
+                fix="move them with jax.device_put, or lower the function for where they are.",
+            )
 
     def as_text(self) -> str:
         """What the engine made: LLVM IR, XLA's HLO, or the source of one Python function."""
@@ -386,7 +434,8 @@ class Compiled(Stage):
     def cost_analysis(self) -> dict[str, float]:
         """As that of `Lowered`, of the program without what is not used or is computed twice.
 
-        On the engine xla it is what XLA says, which has more entries.
+        On the engine xla it is what XLA says, which has more entries; where several devices share
+        the work, that of one.
         """
         compiled = self._signature.choice.compiled
         if compiled is not None:
@@ -396,7 +445,8 @@ class Compiled(Stage):
     def memory_analysis(self) -> Memory:
         """Bytes of arguments, results and what else is alive at once, read off the program.
 
-        On the engine xla they are those of XLA's plan.
+        On the engine xla they are those of XLA's plan; where several devices share the work, those
+        on one. Arguments whose memory results take are in `alias_size_in_bytes`.
         """
         compiled = self._signature.choice.compiled
         if compiled is not None:
@@ -411,14 +461,18 @@ class Compiled(Stage):
 
     @property
     def input_shardings(self) -> Any:
-        """The arguments, with the device of each array: there is one."""
+        """The arguments, with the sharding of each array."""
         s = self._signature
+        if s.placed is not None:
+            return s.in_tree.unflatten(s.choice.compiled.ins)
         return s.in_tree.unflatten([SingleDeviceSharding(CPU)] * len(s.types))
 
     @property
     def output_shardings(self) -> Any:
-        """The result, with the device of each array: there is one."""
+        """The result, with the sharding of each array."""
         s = self._signature
+        if s.placed is not None:
+            return s.out_tree.unflatten(s.choice.compiled.outs)
         return s.out_tree.unflatten([SingleDeviceSharding(CPU)] * s.out_tree.num_leaves)
 
 

@@ -71,6 +71,11 @@ class Static:
     def __bool__(self) -> bool:
         return bool(self.numbers or self.names)
 
+    @property
+    def key(self) -> tuple[frozenset[int], frozenset[str]]:
+        """The numbers and the names."""
+        return frozenset(self.numbers), frozenset(self.names)
+
     def has(self, i: int, count: int) -> bool:
         """Whether positional argument `i` of so many is one of these."""
         return i in self.numbers or i - count in self.numbers
@@ -115,6 +120,9 @@ class Static:
                 path = first.strip("'") + tail
             named.append(path)
         return named
+
+
+NONE = Static(None, None, None)
 
 
 class _Value:
@@ -167,4 +175,4 @@ def _parameters(fun: Any) -> list[inspect.Parameter]:
         return []
 
 
-__all__ = ["Static"]
+__all__ = ["NONE", "Static"]

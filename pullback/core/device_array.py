@@ -18,9 +18,14 @@ class DeviceArray(HostArray):
 
     __slots__ = ("_host",)
     _aval: ArrayType
+    _host: Any
 
     def __init__(self, aval: ArrayType) -> None:
         self._aval, self._weak, self._host = aval, aval.weak_type, None
+
+    def is_gone(self) -> bool:
+        """Whether the device's memory was given up: by `free`, or by a program that took it."""
+        raise NotImplementedError
 
     def fetch(self) -> Any:
         """The whole array, as NumPy holds it."""
@@ -32,9 +37,13 @@ class DeviceArray(HostArray):
 
     @property
     def _value(self) -> Any:
-        if self._host is None:
-            self._host = self.fetch()
-        return self._host
+        found = self._host
+        if self.is_gone():
+            t = self._aval
+            found = self._host = Deleted(t.shape, t.dtype, t.str_short())
+        elif found is None:
+            found = self._host = self.fetch()
+        return found
 
     @_value.setter
     def _value(self, value: Any) -> None:  # what `delete` puts there
@@ -42,8 +51,8 @@ class DeviceArray(HostArray):
         self._host = value
 
     def is_deleted(self) -> bool:
-        """Whether `delete` was called."""
-        return isinstance(self._host, Deleted)
+        """Whether `delete` was called, or the array was donated."""
+        return self.is_gone()
 
     @property
     def aval(self) -> ArrayType:

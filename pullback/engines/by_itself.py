@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import util
 from typing import Any
@@ -38,7 +38,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def compiled_by_xla(
-    closed: ClosedProgram, other: str, otherwise: Callable[[], Run]
+    closed: ClosedProgram,
+    other: str,
+    otherwise: Callable[[], Run],
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[str, Any, Run] | None:
     """Why a program is for XLA, what that made of it, and how it is run; None: it is not for XLA.
 
@@ -46,6 +49,10 @@ def compiled_by_xla(
       closed: the program.
       other: the engine that runs it else, "native" or "numpy".
       otherwise: makes it ready for that engine, for calls that XLA must not do.
+      options: those of XLA's compiler.
+
+    Raises:
+      ValueError: XLA has no such option.
     """
     if not is_usable():
         return None
@@ -55,7 +62,7 @@ def compiled_by_xla(
     try:
         if xla.write(closed).callbacks:  # Python would do a part of it
             return None
-        made = xla.compile_program(closed)
+        made = xla.compile_program(closed, options)
     except (xla.Unsupported, RuntimeError):  # XLA itself refused the text
         return None
     return reason, made, _running(made, otherwise)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import util
@@ -32,6 +32,59 @@ NATIVE_BY_ITSELF = True
 
 _lock = threading.RLock()
 """One program is compiled at a time, and once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What `jit` says of how a program is compiled: only the XLA engine heeds it."""
+
+    donated: tuple[bool, ...] = ()
+    """For each argument whether its memory may be used for results; empty: for none."""
+    options: tuple[tuple[str, str, Any], ...] = ()
+    """Of the compiler: name, type and value of each."""
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The options by their names."""
+        return {name: value for name, _, value in self.options}
+
+
+PLAIN = Terms()
+
+
+def terms_of(donated: Sequence[bool], options: tuple[tuple[str, str, Any], ...]) -> Terms:
+    """`Terms`, and PLAIN itself where nothing is said."""
+    if not any(donated):
+        donated = ()
+    return Terms(tuple(donated), options) if donated or options else PLAIN
+
+
+def options_of(given: Mapping[str, Any] | None) -> tuple[tuple[str, str, Any], ...]:
+    """Name, type and value of each option of XLA's compiler, in order.
+
+    Raises:
+      TypeError: it is no dict of names and strings, truth values or numbers.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, (str, bool, int, float)) for k, v in given.items()
+    ):
+        raise error(
+            TypeError,
+            "compiler_options is a dict of the names of XLA's flags, and their values.",
+            got=f"{given!r:.80}",
+            fix="write compiler_options={'xla_cpu_enable_fast_math': True}: a string, a truth "
+            "value or a number for each name.",
+        )
+    return tuple((k, type(given[k]).__name__, given[k]) for k in sorted(given))
+
+
+def key_of(wish: str, terms: Terms) -> Any:
+    """What a compiled program is kept by."""
+    if wish == "xla":
+        return wish if terms is PLAIN else (wish, terms)
+    return (wish, terms.options) if wish == AUTO and terms.options else wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +123,20 @@ def check_wish(engine: Any) -> None:
         )
 
 
-def choose(closed: ClosedProgram, wish: str = AUTO) -> Choice:
+def choose(closed: ClosedProgram, wish: str = AUTO, terms: Terms = PLAIN) -> Choice:
     """The program compiled by the engine that `wish` names, or by the one that fits it.
 
     Raises:
       NotImplementedError: the engine was asked for by name, and has no code for the program.
       ValueError: there is no such engine.
     """
-    key = "engine", wish
+    key = "engine", key_of(wish, terms)
     found = closed.cache.get(key)
     if found is None:
         with _lock:
             found = closed.cache.get(key)
             if found is None:
-                found = closed.cache[key] = _compiled(closed, wish)
+                found = closed.cache[key] = _compiled(closed, wish, terms)
     return found  # type: ignore[no-any-return]
 
 
@@ -96,16 +149,16 @@ def native_choice(closed: ClosedProgram) -> Choice | None:
             return None
 
 
-def _compiled(closed: ClosedProgram, wish: str) -> Choice:
+def _compiled(closed: ClosedProgram, wish: str, terms: Terms) -> Choice:
     check_wish(wish)
     if wish == "numpy":
         return Choice("numpy", "it was asked for", numpy_engine.compiled(closed))
     if wish == AUTO and not NATIVE_BY_ITSELF:
         return Choice("numpy", "it is what runs by default", numpy_engine.compiled(closed))
     if wish == "xla":
-        return _xla(closed)
+        return _xla(closed, terms)
     try:
-        return _by_itself(closed, wish, "native") or _native(closed, wish)
+        return _by_itself(closed, wish, "native", terms) or _native(closed, wish)
     except _Not as why:
         if wish == "native":
             raise error(
@@ -114,11 +167,13 @@ def _compiled(closed: ClosedProgram, wish: str) -> Choice:
                 got=str(why),
                 fix="leave engine out: the NumPy engine runs every program.",
             ) from None
-        found = _by_itself(closed, wish, "numpy", f"{why}, and ")
+        found = _by_itself(closed, wish, "numpy", terms, f"{why}, and ")
         return found or Choice("numpy", str(why), numpy_engine.compiled(closed))
 
 
-def _by_itself(closed: ClosedProgram, wish: str, other: str, why: str = "") -> Choice | None:
+def _by_itself(
+    closed: ClosedProgram, wish: str, other: str, terms: Terms, why: str = ""
+) -> Choice | None:
     """The program compiled by XLA, if nothing was asked for and that is quicker than `other`.
 
     Args:
@@ -131,7 +186,7 @@ def _by_itself(closed: ClosedProgram, wish: str, other: str, why: str = "") -> C
         choice = native_choice(closed) if other == "native" else None
         return choice.run if choice is not None else numpy_engine.compiled(closed)
 
-    found = by_itself.compiled_by_xla(closed, other, otherwise)
+    found = by_itself.compiled_by_xla(closed, other, otherwise, terms.chosen)
     if found is None:
         return None
     reason, compiled, run = found
@@ -164,9 +219,9 @@ def _native(closed: ClosedProgram, wish: str) -> Choice:
     return Choice("native", reason, calling.function(kernel), kernel)
 
 
-def _xla(closed: ClosedProgram) -> Choice:
+def _xla(closed: ClosedProgram, terms: Terms) -> Choice:
     try:
-        compiled = xla.compile_program(closed)
+        compiled = xla.compile_program(closed, terms.chosen, terms.donated)
     except xla.Unsupported as why:
         raise error(
             NotImplementedError,
@@ -189,4 +244,16 @@ def llvm_is_installed() -> bool:
     return util.find_spec("llvmlite") is not None
 
 
-__all__ = ["AUTO", "ENGINES", "Choice", "check_wish", "choose", "native_choice"]
+__all__ = [
+    "AUTO",
+    "ENGINES",
+    "PLAIN",
+    "Choice",
+    "Terms",
+    "check_wish",
+    "choose",
+    "key_of",
+    "native_choice",
+    "options_of",
+    "terms_of",
+]

@@ -295,6 +295,8 @@ class _Attempt(Leaves):
                 c.store(item, c.item(place, i))
             place = c.item(place, count)
         done = c.run("PyObject_CallOneArg", f"ptr {self.spec(Spec.EXECUTE, 'ptr')}", f"ptr {given}")
+        with c.when(c.op(f"icmp ne ptr {done}, null")):
+            self.delete_given(given, first)
         c.release(given)
         c.need(c.op(f"icmp ne ptr {done}, null"), "clear")  # Python tries again, and explains
         pair = c.op("alloca [2 x ptr]")
@@ -310,6 +312,18 @@ class _Attempt(Leaves):
             c.run("Py_IncRef", f"ptr {value}")
             c.store(value, c.item(self.results, i))
         c.release(found)
+
+    def delete_given(self, buffers: str, first: str) -> None:
+        """Have the buffers that were donated deleted: XLA leaves those that NumPy has views of."""
+        c = self.c
+        place = c.item(c.load(buffers, self.layout.list_items), first)
+        numbers = self.spec(Spec.GIVEN, "ptr")
+        with c.each(self.spec(Spec.GIVEN_COUNT)) as i:
+            buffer = c.item(place, c.load(c.item(numbers, i), kind="i64"))
+            call = (f"ptr {self.spec(Spec.DELETE, 'ptr')}", f"ptr {buffer}", "i64 1", "ptr null")
+            nothing = c.run("PyObject_VectorcallMethod", *call)
+            c.need(c.op(f"icmp ne ptr {nothing}, null"), "clear")
+            c.release(nothing)
 
     def run_machine(self) -> None:
         """Find scratch memory, and call the kernel."""

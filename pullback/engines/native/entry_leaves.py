@@ -59,7 +59,16 @@ class Leaves:
         with c.case(there, found):
             place = c.op(f"getelementptr i8, ptr {x}, i64 {self.spec(Spec.BUFFER)}")
             c.store(c.load(place), self.data)
+            with c.when(c.op(f"icmp ne i64 {c.get(node, Node.GIVEN, 'i64')}, 0")):
+                # A view of NumPy's that the array keeps would keep the memory from being taken.
+                view = c.op(f"getelementptr i8, ptr {x}, i64 {self.spec(Spec.VIEW)}")
+                old = c.load(view)
+                c.run("Py_IncRef", "ptr @None")
+                c.store("@None", view)
+                c.release(old)
         with c.case(here, found):
+            # What is done with an array in memory that is donated, Python knows.
+            c.need(c.same(c.get(node, Node.GIVEN, "i64"), "0", "i64"), "leave")
             c.need(c.same(kind, "@HostArray"), "leave")
             c.store(c.load(x, layout.buffer), self.data)
         c.start(found)

@@ -65,10 +65,14 @@ class Device:
     """Their class."""
     slot: str
     """That of its slots which has the buffer."""
+    view: str
+    """That which has what NumPy sees of it, or None."""
     templates: list[Any]
     """For each result an array whose slots it gets; that for the buffer is empty."""
     direct: tuple[Any, tuple[Any, ...], str, Any] | None = None
     """What is called without Python: see `Spec.EXECUTE`. It may be called again if it fails."""
+    given: tuple[int, ...] = ()
+    """The numbers of the arguments whose buffers are deleted after a call."""
 
 
 class Unsuitable(Exception):
@@ -99,7 +103,8 @@ class Plan:
         self._kept: list[Any] = [kernel, call, combination, on_error, run]
         self._list: list[int] = [0] * len(Spec)
         self._inner: list[tuple[int, int]] = []
-        nodes, boxes = _Arguments(self, call, kernel.in_types).rows()
+        given = () if device is None else device.given
+        nodes, boxes = _Arguments(self, call, kernel.in_types, given).rows()
         steps, finish = _results(self, call.out_tree)
         outs = [self._out(t, run is not None) for t in kernel.out_types]
         if device is not None:
@@ -199,8 +204,15 @@ class Plan:
         fields = {
             Spec.CLASS: self.keep(device.kind),
             Spec.BUFFER: slot(device.kind, device.slot),
+            Spec.VIEW: slot(device.kind, device.view),
             Spec.BYTES: device.kind.__basicsize__,
+            Spec.GIVEN_COUNT: len(device.given),
+            Spec.DELETE: self.keep("delete"),
         }
+        if device.given:
+            numbers = np.array(device.given, np.int64)
+            self._kept.append(numbers)
+            fields[Spec.GIVEN] = int(numbers.ctypes.data)
         if device.direct is not None:
             places = (Spec.EXECUTE, Spec.FIXED, Spec.METHOD, Spec.HANDLERS)
             fields |= {p: self.keep(x) for p, x in zip(places, device.direct, strict=True)}
@@ -246,9 +258,12 @@ def _descr(t: ArrayType) -> np.dtype:
 class _Arguments:
     """The nodes of the arguments, each after the container that holds it."""
 
-    def __init__(self, plan: Plan, call: Call, types: Sequence[ArrayType]) -> None:
+    def __init__(
+        self, plan: Plan, call: Call, types: Sequence[ArrayType], given: Sequence[int]
+    ) -> None:
         self.plan, self.call = plan, call
         self.types = iter(types)
+        self.given = iter([i in given for i in range(len(types))])
         self.nodes: list[list[int]] = []
         self.boxes = 0
 
@@ -276,7 +291,8 @@ class _Arguments:
         """A node and those below it."""
         kind = tree.kind
         if kind == Kind.LEAF:
-            return self.add(where, self.leaf(next(self.types)))
+            leaf = {**self.leaf(next(self.types)), Node.GIVEN: int(next(self.given))}
+            return self.add(where, leaf)
         if kind == Kind.NONE:
             return self.add(where, {Node.CHECK: Check.SAME, Node.DESCR: id(None)})
         own, parts = self.boxes, tree.children()

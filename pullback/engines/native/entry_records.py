@@ -34,6 +34,9 @@ class Spec(IntEnum):
     EXECUTE, FIXED, METHOD, HANDLERS = range(33, 37)
     """Where EXECUTE is not null, it is called in the place of RUN, with a list: the items of the
     tuple FIXED, and the buffers. Of what that gives, METHOD is called with HANDLERS: a list."""
+    GIVEN_COUNT, GIVEN, DELETE, VIEW = range(37, 41)
+    """After EXECUTE the method DELETE is called of those buffers whose numbers are at GIVEN; before
+    it, None is put where such an array keeps what NumPy sees of it: at VIEW."""
 
 
 class Node(IntEnum):
@@ -42,6 +45,8 @@ class Node(IntEnum):
     FETCH, PARENT, INDEX, CHECK, SLOT, TYPE, COUNT = range(7)
     DESCR, WIDE, WEAK, DIMS, RAW, PYTHON, CONVERT = range(7, 14)
     AVAL = 14
+    GIVEN = 15
+    """Whether the buffer of the leaf is gone after the call."""
 
 
 class Out(IntEnum):

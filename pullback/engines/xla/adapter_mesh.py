@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache, cached_property
 from importlib import import_module
@@ -112,10 +112,18 @@ class Team:
         return [x._rewrap_with_aval_and_sharding(t, self._singles[k]) for x, k in pairs]
 
     def compile(
-        self, text: str, callbacks: Sequence[Any] = (), free: Sequence[bool] = ()
+        self,
+        text: str,
+        callbacks: Sequence[Any] = (),
+        free: Sequence[bool] = (),
+        chosen: Mapping[str, Any] | None = None,
     ) -> SpreadExecutable:
-        """The function `main` of a StableHLO module; `free`: XLA decides where results are."""
+        """The function `main` of a StableHLO module.
+
+        Where results are that are `free`, XLA decides; `chosen` are its options.
+        """
         options = xc.CompileOptions()
+        options.env_option_overrides = list((chosen or {}).items())
         ids = np.asarray([[d.id for d in self.devices]])
         options.device_assignment = xc.DeviceAssignment.create(ids)
         if len(self.devices) > 1:
@@ -197,6 +205,14 @@ class SpreadExecutable:
     def hlo(self) -> str:
         """The compiled program of one device, as text."""
         return str(self.loaded.hlo_modules()[0].to_string())
+
+    def text(self) -> str:
+        """The compiled program of one device, as text: as `Executable` has it."""
+        return self.hlo()
+
+    def memory(self) -> Any:
+        """The sizes of arguments, results and what else is needed, in bytes on one device."""
+        return self.loaded.get_compiled_memory_stats()
 
     def costs(self) -> dict[str, float]:
         """What XLA says that the program of one device costs."""

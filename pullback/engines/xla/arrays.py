@@ -32,6 +32,22 @@ class XlaArray(DeviceArray):
         """Give up the device's memory."""
         self.buffer.delete()
 
+    def is_gone(self) -> bool:
+        """Whether the device's memory was given up."""
+        return self.buffer.is_deleted()  # type: ignore[no-any-return]
+
+    @property
+    def _value(self) -> Any:
+        # As that of the base class, without calls of Python where nothing is to be done.
+        found = self._host
+        if found is None or self.buffer.is_deleted():
+            return DeviceArray._value.fget(self)  # type: ignore[attr-defined]
+        return found
+
+    @_value.setter
+    def _value(self, value: Any) -> None:
+        DeviceArray._value.fset(self, value)  # type: ignore[attr-defined]
+
     def block_until_ready(self) -> XlaArray:
         """This array, when it has been computed."""
         self.buffer.block_until_ready()

@@ -115,8 +115,11 @@ def put(x: Any, sharding: Sharding) -> Any:
     return given(buffer_on(x, sharding), x.aval, sharding)
 
 
-def buffer_on(x: Any, sharding: Sharding) -> Any:
-    """The buffer of an array, on the devices of a sharding and in its parts."""
+def buffer_on(x: Any, sharding: Sharding, alone: bool = False) -> Any:
+    """The buffer of an array, on the devices of a sharding and in its parts.
+
+    It is the array's own, if that is there; else a copy, which is `alone` if nobody else has it.
+    """
     if x.elsewhere:
         if x.is_deleted():
             x._value.any()  # says so
@@ -125,7 +128,7 @@ def buffer_on(x: Any, sharding: Sharding) -> Any:
         moved = _moved(x, sharding)
         if moved is not None:
             return moved
-    elif type(x) is HostArray:
+    elif type(x) is HostArray and not alone:
         return _copied(x, sharding)
     return _divided(x, sharding)
 

@@ -54,13 +54,13 @@ class Meshes:
             shown.append(f"{{{', '.join(parts)}}}")
         return f"<{self.name(mesh)}, [{', '.join(shown)}]>"
 
-    def attribute(self, sharding: Sharding | None, rank: int, donated: bool = False) -> str:
-        """The attributes of an argument or a result."""
+    def attribute(self, sharding: Sharding | None, rank: int, mark: str = "") -> str:
+        """The attributes of an argument or a result: its sharding, and `mark`."""
         found = []
         if isinstance(sharding, NamedSharding) and len(self.devices) > 1:
             found.append(f"sdy.sharding = #sdy.sharding{self.sharding(sharding, rank)}")
-        if donated:
-            found.append("jax.buffer_donor = true")
+        if mark:
+            found.append(mark)
         return f" {{{', '.join(found)}}}" if found else ""
 
 

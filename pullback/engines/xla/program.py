@@ -14,8 +14,9 @@ from ...core.errors import JaxRuntimeError, error
 from ...core.program import ClosedProgram
 from ...core.types import ArrayType
 from ...transforms.simplify import simplify
-from . import adapter
+from . import adapter, donation
 from .arrays import XlaArray, buffer_of, value_of
+from .donation import NONE, Donation
 from .lowering import Caller, Lowering, plain, types_of
 from .rules import RULES, host
 from .text import Word
@@ -34,10 +35,18 @@ class Module:
     out_types: list[tuple[tuple[int, ...], Any]] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
     """The operations that callbacks do."""
+    donation: Donation = NONE
 
 
-def write(closed: ClosedProgram, platform: str = "cpu", whole: bool = False) -> Module:
+def write(
+    closed: ClosedProgram,
+    platform: str = "cpu",
+    whole: bool = False,
+    donated: Sequence[bool] = (),
+) -> Module:
     """The text of a program; with `whole`, all its constants are in it.
+
+    `donated` are the arguments whose memory may be used for results.
 
     Raises:
       Unsupported: the program has something that this engine has no code for.
@@ -53,7 +62,9 @@ def write(closed: ClosedProgram, platform: str = "cpu", whole: bool = False) -> 
     outs = [_readable(low, w) for w in low.closed(simple, args)]
     low.code.give(outs, "func.return")
     given = [Word(f"%c{i}", c.shape, c.dtype) for i, c in enumerate(low.constants)]
-    head = ", ".join(f"{w.name}: {w.type}" for w in (*given, *args))
+    plan = donation.planned_alone(donated, args, outs)
+    marks = [*[""] * len(given), *(f" {{{m}}}" if m else "" for m in plan.marks)]
+    head = ", ".join(f"{w.name}: {w.type}{m}" for w, m in zip((*given, *args), marks))
     results = ", ".join(w.type for w in outs)
     body = "\n".join(low.code.lines)
     text = (
@@ -63,7 +74,7 @@ def write(closed: ClosedProgram, platform: str = "cpu", whole: bool = False) -> 
     )
     caller = low.caller if low.callbacks else None
     types = [(w.shape, w.dtype) for w in outs]
-    return Module(text, low.constants, low.callbacks, caller, types, low.called)
+    return Module(text, low.constants, low.callbacks, caller, types, low.called, plan)
 
 
 def _readable(low: Lowering, word: Word) -> Word:
@@ -74,29 +85,42 @@ def _readable(low: Lowering, word: Word) -> Word:
     return low.code.op("convert", [word], word.shape, wide)
 
 
-def compile_program(closed: ClosedProgram, options: Mapping[str, Any] | None = None) -> Compiled:
+def compile_program(
+    closed: ClosedProgram,
+    options: Mapping[str, Any] | None = None,
+    donated: Sequence[bool] = (),
+) -> Compiled:
     """The program, compiled for the CPU with these options of XLA.
+
+    `donated` are the arguments whose memory may be used for results; a UserWarning names those
+    that fit none.
 
     Raises:
       Unsupported: the program has something that this engine has no code for.
       ValueError: XLA has no such option.
     """
-    module = write(closed)
+    module = write(closed, donated=donated)
     client = adapter.cpu()
     try:
         executable = client.compile(module.text, module.out_types, module.callbacks, chosen=options)
     except RuntimeError as mistake:
-        text = str(mistake).strip().split("\n", 1)[0]
         if not options:
-            raise refused(text) from None
-        raise error(
-            ValueError,
-            "XLA did not take these compiler options.",
-            got=f"compiler_options={dict(options)!r}: {text}",
-            fix="give the names of XLA's flags without --, and values of their types.",
-        ) from None
+            raise refused(str(mistake).strip().split("\n", 1)[0]) from None
+        raise wrong_options(options, mistake) from None
+    module.donation.warn(closed.in_avals)
     constants = [client.put(np.ascontiguousarray(c)) for c in module.constants]
     return Compiled(module, executable, constants, closed.in_avals, closed.out_avals)
+
+
+def wrong_options(options: Mapping[str, Any], mistake: RuntimeError) -> ValueError:
+    """What is raised where XLA did not compile a program with options."""
+    text = str(mistake).strip().split("\n", 1)[0]
+    return error(
+        ValueError,
+        "XLA did not take these compiler options.",
+        got=f"compiler_options={dict(options)!r}: {text}",
+        fix="give the names of XLA's flags without --, and values of their types.",
+    )
 
 
 class Compiled:
@@ -112,10 +136,20 @@ class Compiled:
     ) -> None:
         self.module, self.executable, self.constants = module, executable, constants
         self.in_types, self.out_types = list(in_types), list(out_types)
+        self.given = module.donation.given
+        """The numbers of the arguments that are gone after a call."""
+
+    @property
+    def text(self) -> str:
+        """The StableHLO."""
+        return self.module.text
 
     def on_buffers(self, *buffers: Any) -> tuple[Any, ...]:
         """From the buffers of the inputs to those of the outputs."""
-        return tuple(self._run(buffers))
+        found = tuple(self._run(buffers))
+        for i in self.given:  # where NumPy has a view of one, XLA left it alone
+            buffers[i].delete()
+        return found
 
     def _run(self, buffers: Sequence[Any]) -> Sequence[Any]:
         caller = self.module.caller
@@ -127,8 +161,9 @@ class Compiled:
         raise cause
 
     def arrays(self) -> tuple[Any, ...]:
-        """How the entry does calls: the class of the results, its slot for the buffer, results
-        that have none yet, and what may be called in the place of `on_buffers`."""
+        """How the entry does calls: the class of the results, its slots for the buffer and for
+        what NumPy sees, results without a buffer, what may be called in the place of
+        `on_buffers`, and the arguments that are gone after a call."""
         templates = [XlaArray(None, t) for t in self.out_types]
         for array in templates:
             del array.buffer
@@ -136,12 +171,18 @@ class Compiled:
         if self.executable.parts is not None:
             execute, handlers = self.executable.parts
             direct = execute, tuple(self.constants), "consume_with_handlers", handlers
-        return XlaArray, "buffer", templates, direct
+        return XlaArray, "buffer", "_host", templates, direct, self.given
 
     def on_arrays(self, *arrays: Any) -> list[Any]:
         """From arrays of the program's types to arrays."""
         check_alive(arrays)
-        return list(map(XlaArray, self._run(list(map(buffer_of, arrays))), self.out_types))
+        buffers = list(map(buffer_of, arrays))
+        if self.given:
+            donation.check_once(buffers, self.given, arrays)
+            donation.let_go(arrays, self.given)
+        found = list(map(XlaArray, self._run(buffers), self.out_types))
+        donation.delete(arrays, self.given)
+        return found
 
     def __call__(self, *values: Any) -> tuple[Any, ...]:
         """From the values of the inputs to those of the outputs, as NumPy holds them."""
@@ -152,14 +193,14 @@ class Compiled:
         return tuple([value_of(adapter.get(y), t) for y, t in outs])
 
 
-def stablehlo(closed: ClosedProgram) -> str:
+def stablehlo(closed: ClosedProgram, donated: Sequence[bool] = ()) -> str:
     """The text of a program, without what stands in large constants: they are arguments."""
-    return write(closed).text
+    return write(closed, donated=donated).text
 
 
-def hlo(closed: ClosedProgram) -> str:
-    """The same as HLO, before any pass of the compiler."""
-    return adapter.hlo(stablehlo(closed))
+def hlo(text: str) -> str:
+    """StableHLO as HLO, before any pass of the compiler."""
+    return adapter.hlo(text)
 
 
 def check_alive(arrays: Sequence[Any]) -> None:

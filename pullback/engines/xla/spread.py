@@ -20,12 +20,14 @@ from ...core.mesh import Mesh, PartitionSpec
 from ...core.program import ClosedProgram, constraints, trace_program
 from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding
 from ...transforms.simplify import simplify
+from ..choice import PLAIN, Terms
 from . import devices as placing
+from . import donation
 from .adapter_mesh import SpreadExecutable
 from .arrays import held
 from .lowering import Lowering, types_of
 from .meshes import Meshes
-from .program import _readable, failure
+from .program import _readable, failure, wrong_options
 from .rules import RULES, host
 from .text import Word
 
@@ -37,8 +39,8 @@ def run(
     arrays: Sequence[Any],
     ins: Places | None = None,
     outs: Places | None = None,
-    donated: tuple[bool, ...] = (),
     name: str = "the program",
+    terms: Terms = PLAIN,
 ) -> list[Any]:
     """The results of a program of arrays that are anywhere.
 
@@ -47,21 +49,58 @@ def run(
       arrays: its arguments.
       ins: how each is to be spread, as the user says; None: as it is.
       outs: the same for the results; None: XLA decides.
-      donated: which arguments give up their memory.
       name: of the user's function, for messages.
+      terms: which arguments give up their memory, and the compiler's options.
 
     Raises:
-      ValueError: the arguments are on different devices.
+      ValueError: the arguments are on different devices, or XLA has no such option.
     """
+    return _prepared(closed, _settled(closed, arrays, ins, outs, name), terms)(arrays)
+
+
+def prepared(
+    closed: ClosedProgram,
+    arrays: Sequence[Any],
+    ins: Places | None = None,
+    outs: Places | None = None,
+    name: str = "the program",
+    terms: Terms = PLAIN,
+) -> Spread:
+    """The program of `run`, compiled. Of the arrays only types and shardings are looked at."""
+    return _prepared(closed, _settled(closed, arrays, ins, outs, name), terms)
+
+
+def _prepared(closed: ClosedProgram, setting: Any, terms: Terms) -> Spread:
+    key = "spread", setting, terms
+    program = closed.cache.get(key)
+    if program is None:
+        program = closed.cache[key] = compile_program(closed, *setting, terms)
+    return program  # type: ignore[no-any-return]
+
+
+def stablehlo(
+    closed: ClosedProgram,
+    arrays: Sequence[Any],
+    ins: Places | None = None,
+    outs: Places | None = None,
+    name: str = "the program",
+    terms: Terms = PLAIN,
+) -> str:
+    """The text of the program of `run`, as the user said it: before XLA decides anything."""
+    devices, _, places, outs = _settled(closed, arrays, ins, outs, name)
+    platform = placing.team(devices).client.platform
+    return _Module(closed, platform, Meshes(devices), places, terms.donated).text(outs)
+
+
+def _settled(
+    closed: ClosedProgram, arrays: Sequence[Any], ins: Places | None, outs: Places | None, name: str
+) -> tuple[tuple[Device, ...], Mesh | None, tuple[Sharding, ...], Places]:
+    """The devices that do the work, their mesh, where the arguments are, and the results."""
     ins = ins or (None,) * len(arrays)
     outs = outs or (None,) * len(closed.out_avals)
     mesh, devices = _meeting(closed, arrays, ins, outs, name)
     places = tuple(_place(x, want, mesh, devices) for x, want in zip(arrays, ins, strict=True))
-    key = "spread", places, outs, donated, devices
-    program = closed.cache.get(key)
-    if program is None:
-        program = closed.cache[key] = compile_program(closed, devices, mesh, places, outs, donated)
-    return program(arrays, donated)  # type: ignore[no-any-return]
+    return devices, mesh, places, outs
 
 
 def _meeting(
@@ -121,24 +160,36 @@ def compile_program(
     mesh: Mesh | None,
     ins: Sequence[Sharding],
     outs: Places,
-    donated: Sequence[bool] = (),
+    terms: Terms = PLAIN,
 ) -> Spread:
     """The program for these devices.
 
     Raises:
       Unsupported: the program has something that this engine has no code for.
+      ValueError: XLA has no such option.
     """
     group = placing.team(devices)
-    module = _Module(closed, group.client.platform, Meshes(devices), ins, donated)
-    executable = group.compile(module.text(outs), module.callbacks, [s is None for s in outs])
+    module = _Module(closed, group.client.platform, Meshes(devices), ins, terms.donated)
+    executable = _compiled(group, module, outs, terms)
     found = _where(executable, module.out_types, outs, mesh)
     if any(s is None for s in found):  # parts that no PartitionSpec describes
         outs = tuple(s or _everywhere(mesh, devices) for s in found)
-        executable = group.compile(module.text(outs), module.callbacks, [False] * len(outs))
+        executable = _compiled(group, module, outs, terms)
         found = list(outs)
+    module.donation.warn(closed.in_avals)
     layouts = [placing.layout(s, len(t[0])) for s, t in zip(found, module.out_types)]  # type: ignore[arg-type]
     executable.give(module.out_types, layouts)
     return Spread(closed, executable, module, list(ins), found)  # type: ignore[arg-type]
+
+
+def _compiled(group: placing.Team, module: _Module, outs: Places, terms: Terms) -> SpreadExecutable:
+    free, chosen = [s is None for s in outs], terms.chosen
+    try:
+        return group.compile(module.text(outs), module.callbacks, free, chosen)
+    except RuntimeError as mistake:
+        if not chosen:
+            raise
+        raise wrong_options(chosen, mistake) from None
 
 
 class _Module:
@@ -179,24 +230,54 @@ class _Module:
         # Constants say that each device has all of them, or XLA would divide them.
         whole = NamedSharding(meshed[0].mesh, PartitionSpec()) if meshed else None
         marks += [meshes.attribute(whole, w.rank) for w in given]
-        gone = donated or [False] * len(args)
-        marks += [meshes.attribute(s, w.rank, d) for s, w, d in zip(ins, args, gone)]
-        pairs = zip((*words, *given, *args), marks, strict=True)
-        self._head = ", ".join(f"{w.name}: {w.type}{mark}" for w, mark in pairs)
+        pairs = zip((*words, *given), marks, strict=True)
+        self._head = [f"{w.name}: {w.type}{mark}" for w, mark in pairs]
+        self._args, self._ins, self._donated = args, ins, donated
+        self.donation, self.written = donation.NONE, ""
         self._body = "\n".join(low.code.lines)
         self._functions = low.function_texts()
 
     def text(self, outs: Places) -> str:
-        """With the results where `outs` says."""
+        """With the results where `outs` says; it is kept as `written`, with its `donation`."""
+        self.donation = self._planned(outs)
+        triples = zip(self._args, self._ins, self.donation.marks, strict=True)
+        args = [f"{w.name}: {w.type}{self.meshes.attribute(s, w.rank, m)}" for w, s, m in triples]
+        head = ", ".join([*self._head, *args])
         pairs = zip(self.outs, outs, strict=True)
         results = ", ".join(f"{w.type}{self.meshes.attribute(s, w.rank)}" for w, s in pairs)
         n = len(self.meshes.devices)
-        return (
+        self.written = (
             f"module @program attributes {{mhlo.num_partitions = {n} : i32, "
             f"mhlo.num_replicas = 1 : i32}} {{\n{self.meshes.head()}"
-            f"func.func public @main({self._head}) -> ({results}) {{\n{self._body}\n}}\n"
+            f"func.func public @main({head}) -> ({results}) {{\n{self._body}\n}}\n"
             f"{self._functions}}}\n"
         )
+        return self.written
+
+    def _planned(self, outs: Places) -> donation.Donation:
+        """Which arguments give their memory to which results."""
+        if len(self.meshes.devices) == 1 or not any(self._donated):
+            return donation.planned_alone(self._donated, self._args, self.outs)
+        args, ins, words = self._args, self._ins, self.outs
+
+        def alike(i: int, k: int) -> bool:
+            a, b, there = args[i], words[k], outs[k]
+            if there is None or (a.shape, a.dtype) != (b.shape, b.dtype):
+                return False
+            return placing.layout(ins[i], a.rank) == placing.layout(there, b.rank)
+
+        def fits(i: int, k: int) -> bool:
+            a, b, there = args[i], words[k], outs[k]
+            if there is None:  # XLA decides
+                return donation.size_of(a) == donation.size_of(b)
+            return _part_size(a, ins[i]) == _part_size(b, there)
+
+        return donation.planned(self._donated, len(words), alike, fits)
+
+
+def _part_size(word: Word, sharding: Sharding) -> int:
+    """The bytes on one device."""
+    return prod(sharding.shard_shape(word.shape)) * np.dtype(word.dtype).itemsize
 
 
 def _words(letter: str, types: Sequence[Any]) -> tuple[list[Any], list[Word]]:
@@ -277,6 +358,11 @@ class Spread:
         self.executable, self.ins, self.outs = executable, ins, outs
         self.out_types = closed.out_avals
         self._caller = module.caller
+        self.text = module.written
+        """The StableHLO."""
+        self.given = module.donation.given
+        """The numbers of the arguments that are gone after a call."""
+        self._gives = [i in self.given for i in range(len(ins))]
         group, whole = executable.team, "{replicated}"
         fixed = []
         for c in module.constants:
@@ -285,15 +371,20 @@ class Spread:
             fixed.append(group.whole(c.shape, c.dtype, whole, parts))
         self._fixed = [*(c.buffer for c in module.remote), *fixed]
 
-    def __call__(self, arrays: Sequence[Any], donated: Sequence[bool] = ()) -> list[Any]:
+    def __call__(self, arrays: Sequence[Any]) -> list[Any]:
         """The results."""
         buffers = [placing.buffer_on(x, s) for x, s in zip(arrays, self.ins, strict=True)]
+        triples = zip(arrays, self.ins, self._gives, strict=True)
+        buffers = [placing.buffer_on(x, s, gives) for x, s, gives in triples]
+        # Others were copied to where they are needed: they stay.
+        given = [i for i in self.given if arrays[i].elsewhere and buffers[i] is arrays[i].buffer]
+        if given:
+            donation.check_once(buffers, given, arrays, self._fixed)
+            donation.let_go(arrays, given)
         found = self._run([*self._fixed, *buffers])
-        for x, gone in zip(arrays, donated):
-            if gone and x.elsewhere:
-                x.delete()
-        triples = zip(found, self.out_types, self.outs, strict=True)
-        return [placing.given(y, t, s) for y, t, s in triples]
+        donation.delete(arrays, given)
+        made = zip(found, self.out_types, self.outs, strict=True)
+        return [placing.given(y, t, s) for y, t, s in made]
 
     def _run(self, buffers: list[Any]) -> list[Any]:
         if self._caller is None:
@@ -372,4 +463,13 @@ def operation(
     return run(closed, args, outs=outs, name=primitive.name)
 
 
-__all__ = ["Spread", "compile_program", "operation", "put", "put_on", "run"]
+__all__ = [
+    "Spread",
+    "compile_program",
+    "operation",
+    "prepared",
+    "put",
+    "put_on",
+    "run",
+    "stablehlo",
+]
