@@ -11,8 +11,8 @@ from .core import platforms, processes
 from .core.device import CPU, Device, all_cpu_devices, known
 from .core.errors import error
 from .core.lazy import lazy
-from .core.settings import override
-from .core.trace import EVAL, DeviceTrace, inside, running, state
+from .core.settings import checkers, override, values, watchers
+from .core.trace import EVAL, DeviceTrace, begin_with, running, state
 from .dispatch import forget_programs
 
 cuda = lazy("pullback.engines.xla.adapter_cuda")
@@ -128,27 +128,66 @@ def default_device(new_val: Any) -> Any:
       ...     print(jnp.ones(2).devices())
       {CpuDevice(id=0)}
     """
-    if not (new_val is None or isinstance(new_val, Device) or new_val == "cpu"):
+    _check_default(new_val)
+    return _on_device(new_val)
+
+
+def _check_default(new_val: Any) -> None:
+    """Raise unless this can be the default device."""
+    if not (new_val is None or isinstance(new_val, (Device, str))):
         raise error(
             ValueError,
             "default_device takes a device, or the name of a platform.",
             got=f"{new_val!r:.80}",
             fix='use jax.devices()[0] or "cpu".',
         )
-    return _on_device(new_val)
+    if isinstance(new_val, str):
+        platforms.checked(new_val, f"default device {new_val!r}")
 
 
 @contextmanager
-def _on_device(device: Any) -> Iterator[None]:
-    with override("jax_default_device", device):
-        if isinstance(device, Device) and device is not CPU:
-            with running(DeviceTrace(state.trace, device)):
-                yield
-        elif device is not None and isinstance(state.trace, DeviceTrace):
-            with inside(EVAL):
-                yield
-        else:
+def _on_device(wanted: Any) -> Iterator[None]:
+    with override("jax_default_device", wanted):
+        if state.trace is EVAL and _is_memory(wanted):
+            yield  # it is there already
+            return
+        with running(DeviceTrace(state.trace, lambda: _found(wanted))):
             yield
+
+
+def _is_memory(wanted: Any) -> bool:
+    """Whether this means the memory of the process, as far as is known at once."""
+    if wanted is not None:
+        return wanted is CPU or wanted == "cpu"
+    said = values.jax_platforms or values.jax_platform_name
+    return str(said).split(",")[0] == "cpu" if said else platforms.plugin() is None
+
+
+def _found(wanted: Any) -> Device | None:
+    """The device that a user's device or name means; None for the memory of the process."""
+    if wanted is None:
+        wanted = local_devices()[0]
+    elif isinstance(wanted, str):
+        wanted = local_devices(backend=wanted)[0]
+    return None if wanted is CPU else wanted
+
+
+def _begin() -> None:
+    """Have new arrays go where the settings of the process say: where there is a GPU and nothing
+    else is said, to the first. Whether there is one is found out when the first array is made.
+    """
+    wanted = type(values).jax_default_device
+    begin_with(EVAL if _is_memory(wanted) else DeviceTrace(EVAL, lambda: _found(wanted)))
+
+
+def _heed(name: str, value: Any) -> None:
+    if name in ("jax_default_device", "jax_platforms", "jax_platform_name"):
+        _begin()
+
+
+checkers["jax_default_device"] = _check_default
+watchers.append(_heed)
+_begin()
 
 
 def default_backend() -> str:

@@ -15,14 +15,14 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet
 
 from . import checks
 from .control.call import jit_p
-from .core.array import Array, HostArray
+from .core.array import Array, HostArray, Tracer
 from .core.checking import offence, search_inside
 from .core.errors import error
 from .core.lazy import lazy
 from .core.program import ClosedProgram, hoist_tracers, trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import Combination, combination, updated, values
-from .core.trace import EVAL, host_array, state
+from .core.trace import EVAL, DeviceTrace, host_array, inside, state
 from .engines.choice import AUTO, PLAIN, Choice, Terms, choose, key_of, terms_of
 from .sharded_calls import HOST_ENGINES, NOWHERE, Away, Places, gathered, on_devices, run_placed
 from .static_arguments import Static
@@ -277,8 +277,20 @@ class TracedCall:
                 outs = run(*leaves)
             if now.checked:
                 self._check(outs, leaves)
+        elif type(state.trace) is DeviceTrace and state.trace.parent is EVAL and not self.consts:
+            return self._call_on(state.trace.device, leaves, now, wish, terms)
         else:
             outs = jit_p(*self.consts, *leaves, jaxpr=self.closed, name=self.name)
+        return self._rebuilt(outs)
+
+    def _call_on(
+        self, device: Any, leaves: list[Any], now: Combination, wish: str, terms: Terms
+    ) -> Any:
+        """`call` where `device` is the default one; None: the memory of the process."""
+        with inside(EVAL):
+            if device is None or wish in HOST_ENGINES or any(isinstance(x, Tracer) for x in leaves):
+                return self.call(leaves, now, wish, terms)
+            outs = run_placed(self.closed, leaves, self.placed, self.name, terms, device)
         return self._rebuilt(outs)
 
     def _check(self, outs: Sequence[Any], leaves: list[Any]) -> None:

@@ -16,7 +16,7 @@ from .core.mesh import mesh_in_use
 from .core.placing import as_sharding
 from .core.pytree import flatten, leaf_paths, prefix_leaves
 from .core.sharding import NamedSharding, Sharding, is_here
-from .core.trace import type_of
+from .core.trace import DeviceTrace, state, type_of
 from .core.types import Shape
 from .ops.spreading import placed
 
@@ -46,6 +46,8 @@ def device_put(
     leaves, tree = flatten(x)
     arrays = [checks.input_array(v, "device_put") for v in leaves]
     if device is None:
+        if type(state.trace) is DeviceTrace:
+            arrays = [state.trace.stage(y) for y in arrays]
         return tree.unflatten(arrays)
     targets = prefix_leaves("device_put's device", device, x)
     pairs = zip(arrays, targets, strict=True)

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from .core.array import Array, Tracer
-from .core.device import Device
+from .core.device import CPU, Device
 from .core.errors import error
 from .core.lazy import lazy
 from .core.mesh import Mesh, PartitionSpec, several
@@ -47,11 +47,16 @@ def on_devices(closed: ClosedProgram) -> Wishes | None:
 
 
 def run_placed(
-    closed: ClosedProgram, leaves: Sequence[Any], wishes: Wishes | None, name: str, terms: Terms
+    closed: ClosedProgram,
+    leaves: Sequence[Any],
+    wishes: Wishes | None,
+    name: str,
+    terms: Terms,
+    device: Device = CPU,
 ) -> list[Any]:
-    """The results of a program of arrays that are anywhere."""
+    """The results of a program of arrays that are anywhere; `device`: where nobody says where."""
     ins, outs = wishes or (None, None)
-    return spread.run(closed, leaves, ins, outs, name, terms)  # type: ignore[no-any-return]
+    return spread.run(closed, leaves, ins, outs, name, terms, device)  # type: ignore[no-any-return]
 
 
 class _Standing:
@@ -207,7 +212,8 @@ def _placed_tree(tree: Any, shardings: Sequence[Sharding | None]) -> Any:
 def _check_arguments(leaves: Sequence[Any], ins: Sequence[Sharding | None], args: Any) -> None:
     for i, (x, s) in enumerate(zip(leaves, ins)):
         have = sharding_of(x)
-        if s is None or have is None or isinstance(x, Tracer):
+        loose = getattr(x, "loose", False)
+        if s is None or have is None or isinstance(x, Tracer) or loose:
             continue
         if not have.is_equivalent_to(s, len(x.shape)):
             raise error(

@@ -101,6 +101,8 @@ class HostArray(Array):
     __slots__ = ("_aval", "_buffer", "_sharding", "_value", "_weak")
     _sharding: Any
     """Where `device_put` was told to put it; not there if it was not."""
+    loose: ClassVar[bool] = False
+    """Whether it is elsewhere only because it was made there, and goes along with others."""
     _buffer: Any
     """The XLA engine's copy of the elements, or its view of them; not there until it has one."""
 

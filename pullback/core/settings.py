@@ -161,6 +161,9 @@ class Config:
 config = Config()
 
 
+checkers: dict[str, Callable[[Any], None]] = {}
+"""For a setting what raises an error unless a value is one of it."""
+
 watchers: list[Callable[[str, Any], None]] = []
 """Called with name and value after a setting has been changed."""
 
@@ -203,6 +206,8 @@ def _check(name: str, value: Any) -> None:
             got=f"{value!r}, and the process has begun with {getattr(values, name)!r}",
             fix="move the update to the start of the program.",
         )
+    if name in checkers:
+        checkers[name](value)
     if name in _CHOICES and value not in _CHOICES[name]:
         raise error(
             ValueError,
@@ -380,11 +385,11 @@ class Combination:
     compare addresses.
     """
 
-    __slots__ = ("checked", "disabled", "engine", "program", "update")
+    __slots__ = ("checked", "device", "disabled", "engine", "program", "update")
 
     def __init__(self, update: int, program: tuple[Any, ...], rest: tuple[Any, ...]) -> None:
         self.update, self.program = update, program
-        self.disabled, self.checked, self.engine = rest
+        self.disabled, self.checked, self.engine, self.device = rest
 
 
 updates = array("q", [0])
@@ -423,7 +428,7 @@ def _combine() -> Combination:
         v.pullback_strong_zero,
         checked or v.pullback_source_lines,
     )
-    rest = (bool(v.jax_disable_jit), checked, v.pullback_engine)
+    rest = (bool(v.jax_disable_jit), checked, v.pullback_engine, v.jax_default_device)
     if len(_known) >= _KNOWN_AT_MOST:
         _known.clear()
     return _known.setdefault((update, program, rest), Combination(update, program, rest))

@@ -7,6 +7,7 @@ parent evaluates with NumPy.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -180,25 +181,40 @@ class KnownTrace(Trace):
 
 
 class DeviceTrace(Trace):
-    """Operations on values that are nowhere in particular are done on one device."""
+    """Operations on values that are nowhere in particular are done on one device.
 
-    __slots__ = ("device",)
+    `find` gives the device when it is first asked for; None: the memory of the process.
+    """
+
+    __slots__ = ("_device", "_find")
     verb = "default_device"
 
-    def __init__(self, parent: Trace, device: Any) -> None:
+    def __init__(self, parent: Trace, find: Callable[[], Any]) -> None:
         super().__init__(parent)
-        self.device = device
+        self._find: Callable[[], Any] | None = find
+        self._device: Any = None
+
+    @property
+    def device(self) -> Any:
+        """The device, or None."""
+        if self._find is not None:
+            self._device, self._find = self._find(), None
+        return self._device
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:
-        """Evaluate there, unless one of `args` is traced or somewhere else."""
+        """Evaluate there, unless one of `args` is traced or was put somewhere else."""
         if any(isinstance(a, Tracer) for a in args):
             return self.parent.process(primitive, args, params)
+        device = self.device
         with inside(EVAL):
-            outs = spread.operation(primitive, [host_array(a) for a in args], params, self.device)
+            if device is None:
+                return EVAL.process(primitive, args, params)
+            outs = spread.operation(primitive, [host_array(a) for a in args], params, device)
         return outs if primitive.multiple_results else outs[0]
 
     def stage(self, x: Any) -> Any:
-        return spread.put_on(x, self.device) if type(x) is HostArray else x
+        device = self.device if type(x) is HostArray and not hasattr(x, "_sharding") else None
+        return x if device is None else spread.put_on(x, device)
 
 
 class State(threading.local):
@@ -220,6 +236,16 @@ class State(threading.local):
 
 
 state = State()
+
+
+def begin_with(trace: Trace) -> None:
+    """From now on `trace` is the outermost one: EVAL, or a DeviceTrace.
+
+    Of this thread and of those to come; one that has computed already goes on as it was.
+    """
+    before, State.trace = State.trace, trace
+    if state.trace is before or state.trace is EVAL:
+        state.trace = trace
 
 
 class quiet:

@@ -93,7 +93,7 @@ def shape_argument(name: str, shape: Any) -> Shape:
 
 def known(x: Any) -> np.ndarray | None:
     """The value of an Array, where it is known while tracing; else None."""
-    if type(x) is HostArray:
+    if isinstance(x, HostArray):
         return np.asarray(x._value)
     found = x.known() if isinstance(x, Tracer) else None
     return None if found is None else np.asarray(found._value)

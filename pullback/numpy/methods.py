@@ -409,7 +409,7 @@ class Methods:
     @property
     def committed(self) -> bool:
         """Whether the array was put on its device by name."""
-        return hasattr(self, "_sharding")
+        return hasattr(self, "_sharding") and not getattr(self, "loose", False)
 
     def devices(self) -> set[Device]:
         """The devices."""

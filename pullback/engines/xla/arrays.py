@@ -60,12 +60,13 @@ class PlacedArray(XlaArray):
     `_sharding` says where; `team` are the devices.
     """
 
-    __slots__ = ("_parts", "team")
+    __slots__ = ("_parts", "loose", "team")
     elsewhere: ClassVar[bool] = True
 
     def __init__(self, buffer: Any, aval: ArrayType, sharding: Any, team: Any) -> None:
         super().__init__(buffer, aval)
         self._sharding, self.team = sharding, team
+        self.loose: bool = False  # type: ignore[misc]
         self._parts: list[Any] | None = None
 
     @property

@@ -105,6 +105,16 @@ def given(buffer: Any, t: ArrayType, sharding: Sharding) -> Any:
     return PlacedArray(buffer, t, sharding, team(devices))
 
 
+def made(buffer: Any, t: ArrayType, sharding: Sharding) -> Any:
+    """A buffer on one device as an array that was not put there by name."""
+    out = given(buffer, t, sharding)
+    if out.elsewhere:
+        out.loose = True
+    else:
+        del out._sharding
+    return out
+
+
 def put(x: Any, sharding: Sharding) -> Any:
     """An array that is not traced, moved to where a sharding says."""
     sharding.shard_shape(x.shape)
@@ -194,4 +204,14 @@ def assembled(shape: Sequence[int], sharding: Sharding, arrays: Sequence[Any]) -
     return given(group.whole(whole, dtype, layout(sharding, len(whole)), parts), t, sharding)
 
 
-__all__ = ["Team", "assembled", "buffer_on", "client", "given", "layout", "put", "team"]
+__all__ = [
+    "Team",
+    "assembled",
+    "buffer_on",
+    "client",
+    "given",
+    "layout",
+    "made",
+    "put",
+    "team",
+]

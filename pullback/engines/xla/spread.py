@@ -41,6 +41,7 @@ def run(
     outs: Places | None = None,
     name: str = "the program",
     terms: Terms = PLAIN,
+    device: Device = placing.CPU,
 ) -> list[Any]:
     """The results of a program of arrays that are anywhere.
 
@@ -51,11 +52,13 @@ def run(
       outs: the same for the results; None: XLA decides.
       name: of the user's function, for messages.
       terms: which arguments give up their memory, and the compiler's options.
+      device: where to compute what is nowhere in particular.
 
     Raises:
       ValueError: the arguments are on different devices, or XLA has no such option.
     """
-    return _prepared(closed, _settled(closed, arrays, ins, outs, name), terms)(arrays)
+    setting, loose = _settled(closed, arrays, ins, outs, name, device)
+    return _prepared(closed, setting, terms)(arrays, loose)
 
 
 def prepared(
@@ -67,7 +70,7 @@ def prepared(
     terms: Terms = PLAIN,
 ) -> Spread:
     """The program of `run`, compiled. Of the arrays only types and shardings are looked at."""
-    return _prepared(closed, _settled(closed, arrays, ins, outs, name), terms)
+    return _prepared(closed, _settled(closed, arrays, ins, outs, name)[0], terms)
 
 
 def _prepared(closed: ClosedProgram, setting: Any, terms: Terms) -> Spread:
@@ -87,36 +90,47 @@ def stablehlo(
     terms: Terms = PLAIN,
 ) -> str:
     """The text of the program of `run`, as the user said it: before XLA decides anything."""
-    devices, _, places, outs = _settled(closed, arrays, ins, outs, name)
+    devices, _, places, outs = _settled(closed, arrays, ins, outs, name)[0]
     platform = placing.team(devices).client.platform
     return _Module(closed, platform, Meshes(devices), places, terms.donated).text(outs)
 
 
 def _settled(
-    closed: ClosedProgram, arrays: Sequence[Any], ins: Places | None, outs: Places | None, name: str
-) -> tuple[tuple[Device, ...], Mesh | None, tuple[Sharding, ...], Places]:
-    """The devices that do the work, their mesh, where the arguments are, and the results."""
+    closed: ClosedProgram,
+    arrays: Sequence[Any],
+    ins: Places | None,
+    outs: Places | None,
+    name: str,
+    device: Device = placing.CPU,
+) -> tuple[tuple[tuple[Device, ...], Mesh | None, tuple[Sharding, ...], Places], bool]:
+    """The devices that do the work, their mesh, where the arguments are, and the results; and
+    whether those are bound to no device.
+    """
     ins = ins or (None,) * len(arrays)
     outs = outs or (None,) * len(closed.out_avals)
     mesh, devices = _meeting(closed, arrays, ins, outs, name)
+    loose = not devices
+    devices = devices or (device,)
     places = tuple(_place(x, want, mesh, devices) for x, want in zip(arrays, ins, strict=True))
-    return devices, mesh, places, outs
+    return (devices, mesh, places, outs), loose
 
 
 def _meeting(
     closed: ClosedProgram, arrays: Sequence[Any], ins: Places, outs: Places, name: str
 ) -> tuple[Mesh | None, tuple[Device, ...]]:
-    """The mesh whose axes the results are spread over, and the devices that do the work."""
+    """The mesh whose axes the results are spread over, and the devices that do the work; none, if
+    nothing was put anywhere by name.
+    """
     found: list[tuple[str, Sharding]] = []
     for i, x in enumerate((*arrays, *closed.consts)):
-        s = getattr(x, "_sharding", None)
+        s = _said(x)
         if s is not None:
             found.append((f"argument {i}, {x.aval.str_short()}", s))
     found += [("in_shardings", s) for s in ins if s is not None]
     found += [("out_shardings", s) for s in outs if s is not None]
     found += [("a constraint inside", s) for s in constraints(closed)]
     if not found:
-        return None, (placing.CPU,)
+        return None, ()
     first, devices = found[0][0], found[0][1].device_list
     for what, s in found:
         if set(s.device_list) != set(devices):
@@ -139,10 +153,12 @@ def _ids(devices: Sequence[Device]) -> str:
 def _place(x: Any, want: Sharding | None, mesh: Mesh | None, devices: Any) -> Sharding:
     if want is not None:
         return want
-    have = getattr(x, "_sharding", None)
-    if have is not None:
-        return have  # type: ignore[no-any-return]
-    return _everywhere(mesh, devices)
+    return _said(x) or _everywhere(mesh, devices)
+
+
+def _said(x: Any) -> Sharding | None:
+    """Where an array was put by name."""
+    return None if getattr(x, "loose", False) else getattr(x, "_sharding", None)
 
 
 def _everywhere(mesh: Mesh | None, devices: tuple[Device, ...]) -> Sharding:
@@ -207,13 +223,14 @@ class _Module:
         low = Lowering(RULES, host.by_definition, platform)
         low.meshes = meshes if len(meshes.devices) > 1 else None
         self.meshes = meshes
-        self.remote = [c for c in simple.consts if c.elsewhere]
+        self.remote = [c for c in simple.consts if c.elsewhere and not c.loose]
         """Arrays elsewhere that the function closes over: they are arguments too."""
         remote_types, words = _words("r", [c.aval for c in self.remote])
         in_types, args = _words("a", simple.in_avals)
         taken = iter(_as_typed(low, words, remote_types))
         consts = [
-            next(taken) if c.elsewhere else low.constant_array(c._value) for c in simple.consts
+            next(taken) if c.elsewhere and not c.loose else low.constant_array(c._value)
+            for c in simple.consts
         ]
         outs = [
             _readable(low, w)
@@ -371,8 +388,8 @@ class Spread:
             fixed.append(group.whole(c.shape, c.dtype, whole, parts))
         self._fixed = [*(c.buffer for c in module.remote), *fixed]
 
-    def __call__(self, arrays: Sequence[Any]) -> list[Any]:
-        """The results."""
+    def __call__(self, arrays: Sequence[Any], loose: bool = False) -> list[Any]:
+        """The results; `loose`: they are not bound to their device."""
         buffers = [placing.buffer_on(x, s) for x, s in zip(arrays, self.ins, strict=True)]
         triples = zip(arrays, self.ins, self._gives, strict=True)
         buffers = [placing.buffer_on(x, s, gives) for x, s, gives in triples]
@@ -384,7 +401,8 @@ class Spread:
         found = self._run([*self._fixed, *buffers])
         donation.delete(arrays, given)
         made = zip(found, self.out_types, self.outs, strict=True)
-        return [placing.given(y, t, s) for y, t, s in made]
+        wrap = placing.made if loose else placing.given
+        return [wrap(y, t, s) for y, t, s in made]
 
     def _run(self, buffers: list[Any]) -> list[Any]:
         if self._caller is None:
@@ -428,8 +446,9 @@ def _same(t: Any) -> ClosedProgram:
 
 
 def put_on(x: Any, device: Device) -> Any:
-    """An array of the memory of the process, on a device."""
-    return placing.put(x, SingleDeviceSharding(device))
+    """An array of the memory of the process, on a device, to which it is not bound."""
+    sharding = SingleDeviceSharding(device)
+    return placing.made(placing.buffer_on(x, sharding), x.aval, sharding)
 
 
 def operation(
@@ -438,8 +457,6 @@ def operation(
     """The results of one operation, done where its arguments are; or, if that is nowhere in
     particular, on `device`.
     """
-    if device is not None and all(getattr(x, "_sharding", None) is None for x in args):
-        args = [put_on(x, device) for x in args]
     types = tuple(x.aval for x in args)
     key: Any = (primitive, types, tuple(sorted(params.items(), key=lambda item: item[0])))
     try:
@@ -457,10 +474,7 @@ def operation(
         closed = trace_program(run_it, types)
         if key is not None:
             _operations[key] = closed
-    outs = None
-    if device is not None and not args:
-        outs = (SingleDeviceSharding(device),) * len(closed.out_avals)
-    return run(closed, args, outs=outs, name=primitive.name)
+    return run(closed, args, name=primitive.name, device=device or placing.CPU)
 
 
 __all__ = [
