@@ -44,6 +44,8 @@ class Code:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.count = 0
+        self.makers: dict[str, str] = {}
+        """By the name of a result, the operation that it is of."""
         self._constants: list[dict[Any, Word]] = [{}]
 
     def name(self) -> str:
@@ -63,6 +65,7 @@ class Code:
     ) -> Word:
         """An operation with one result."""
         out = Word(self.name(), tuple(shape), np.dtype(dtype))
+        self.makers[out.name] = name
         self._write(f"{out.name} = ", f"{dialect}.{name}", operands, attributes, regions, out.type)
         return out
 

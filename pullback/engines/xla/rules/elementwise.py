@@ -26,7 +26,6 @@ _STABLEHLO = {
     e.add_any: "add",
     e.sub: "subtract",
     e.mul: "multiply",
-    e.div: "divide",
     e.real: "real",
     e.imag: "imag",
     c.is_finite: "is_finite",
@@ -45,7 +44,6 @@ _STABLEHLO = {
     f.rem: "remainder",
     f.exp: "exponential",
     f.expm1: "exponential_minus_one",
-    f.log: "log",
     f.logistic: "logistic",
     f.sin: "sine",
     f.cos: "cosine",
@@ -74,6 +72,8 @@ _CHLO = {
 }
 """Functions of the dialect beside it, which the compiler takes apart."""
 
+_NOT_NEGATIVE = ("abs", "multiply", "maximum", "broadcast_in_dim", "reshape", "convert")
+"""Operations whose results XLA may know not to be negative."""
 _WIDENED = {"bfloat16", "float16"}
 _ONE_STEP = {"negate", "add", "subtract", "multiply", "real", "imag", "floor", "ceil", "next_after"}
 
@@ -184,6 +184,31 @@ def _square(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     return [_times(low.code, args[0], args[0])]
 
 
+def opaque(code: Code, x: Word) -> Word:
+    """Floats x, which the compiler does not look behind to simplify what is done with them."""
+    limits = np.finfo(x.dtype)
+    bits = f"exponent_bits = {limits.iexp} : i32, mantissa_bits = {limits.nmant} : i32"
+    return code.op("reduce_precision", [x], x.shape, x.dtype, bits)
+
+
+def _from(code: Code, x: Word, *names: str) -> Word:
+    """x, opaque if it is a float that an operation of these names gave."""
+    told = x.dtype.name in ("float32", "float64") and code.makers.get(x.name) in names
+    return opaque(code, x) if told else x
+
+
+def _div(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    """XLA would take (x / y) / z for x / (y z), which may leave the range where it does not."""
+    return _stablehlo("divide")(low, eq, [_from(low.code, x, "divide") for x in args])
+
+
+def _log(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    """XLA would take log(x^y) for y log|x|, also where x < 0 makes it NaN."""
+    code, (x,) = low.code, args
+    wide = _from(code, _wide(code, x), "power", "convert")
+    return [convert(code, code.op("log", [wide], x.shape, wide.dtype), x.dtype)]
+
+
 def _log1p(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     return [log1p(low.code, args[0])]
 
@@ -194,10 +219,8 @@ def log1p(code: Code, x: Word) -> Word:
     if x.dtype != np.dtype(np.float64):
         return code.op("log_plus_one", [x], x.shape, x.dtype)
     one = like(code, x, 1)
-    u = code.op("add", [x, one], x.shape, x.dtype)
-    # XLA would take (x + 1) - 1 for x.
-    bits = "exponent_bits = 11 : i32, mantissa_bits = 52 : i32"
-    u = code.op("reduce_precision", [u], x.shape, x.dtype, bits)
+    # Opaque, for XLA would take (x + 1) - 1 for x.
+    u = opaque(code, code.op("add", [x, one], x.shape, x.dtype))
     off = code.op("subtract", [u, one], x.shape, x.dtype)
     log = code.op("log", [u], x.shape, x.dtype)
     ratio = code.op("divide", [x, off], x.shape, x.dtype)
@@ -311,7 +334,7 @@ def _comparison(direction: str, total: bool = False) -> Rule:
         code, (shape, _) = low.code, low.result(eq)
         x, y = spread(code, args, shape)
         if not (total and x.dtype.kind in "fcV" and "int" not in x.dtype.name):
-            return [compare(code, direction, x, y)]
+            return [compare(code, direction, *_unknown(code, direction, x, y))]
         if x.dtype.kind != "c":
             return [compare(code, direction, x, y, total=True)]
         part = np.dtype(f"f{x.dtype.itemsize // 2}")
@@ -322,6 +345,15 @@ def _comparison(direction: str, total: bool = False) -> Rule:
         return [code.op("and", sides, shape, bool)]
 
     return rule
+
+
+def _unknown(code: Code, direction: str, x: Word, y: Word) -> tuple[Word, Word]:
+    """The operands of a comparison. XLA would take |x| >= 0 for true, also where x is NaN."""
+    if direction == "GE":
+        return _from(code, x, *_NOT_NEGATIVE), y
+    if direction == "LE":
+        return x, _from(code, y, *_NOT_NEGATIVE)
+    return x, y
 
 
 def _clamp(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -401,7 +433,8 @@ def _wide(code: Code, x: Word) -> Word:
 
 def power(code: Code, x: Word, y: Word) -> Word:
     """x to the power y; not of integers. Powers of a complex 0 are 0 where y has a
-    positive real part."""
+    positive real part. XLA would take (e^x)^y for e^(x y): NaN where x is infinite and y = 0."""
+    x = _from(code, x, "exponential")
     found = code.op("power", [x, y], x.shape, x.dtype)
     if x.dtype.kind != "c":
         return found
@@ -474,10 +507,12 @@ RULES: dict[Any, Rule] = {
     e.complex_: _complex,
     e.conj: _conj,
     e.convert_element_type: _convert,
+    e.div: _div,
     e.select_n: _select_n,
     f.integer_pow: _integer_pow,
     f.exp2: _exp2,
     f.square: _square,
+    f.log: _log,
     f.log1p: _log1p,
     f.atanh: _atanh,
     f.sinh: _hyperbolic("sinh"),
@@ -497,6 +532,7 @@ __all__ = [
     "extremum",
     "filled",
     "like",
+    "opaque",
     "power",
     "readable",
     "spread",
