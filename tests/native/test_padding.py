@@ -148,3 +148,47 @@ def test_sorting_positions_that_do_not_begin_with_0():
         return lax.sort([x, jnp.arange(100, dtype="i4")[1:]], num_keys=1)
 
     agree(function, jnp.asarray(x))
+
+
+# ---- windows replaced
+
+
+@pytest.mark.parametrize("at", [(0, 0), (299, 7), (1000, 1000), (3, 293)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (4, 7), (300, 1)])
+def test_windows_of_what_is_computed(size, at):
+    def function(k, x):
+        values = eye(k, 300, 300, "f4") * 2 + x[:, None]
+        filled = lax.dynamic_update_slice(values, jnp.full(size, jnp.nan, "f4"), at)
+        window = jnp.exp(x[: size[0], None]) + x[None, : size[1]]
+        return filled, lax.dynamic_update_slice(values, window, at).T
+
+    x = np.random.default_rng(3).random(300).astype("f4")
+    agree(function, np.int32(-5), jnp.asarray(x), ulps=2)
+
+
+@pytest.mark.parametrize("transform", [pullback.jacfwd, pullback.jacrev])
+def test_jacobians_of_updates(transform):
+    def function(x):
+        y = (x**2).at[0].set(1.0).at[-1].set(x[1])
+        return y.at[5:9].set(jnp.sin(x[:4])).at[7].multiply(x[0])
+
+    x = np.random.default_rng(4).random(400)
+    agree(transform(function), jnp.asarray(x), ulps=4)
+
+
+def test_a_boundary_costs_no_memory():
+    def function(x):
+        return (x**2).at[0].set(1.0).at[-1].set(0.0)
+
+    assert len(loops(pullback.jacfwd(function), jnp.zeros(1000))) == 1
+
+
+@pytest.mark.parametrize("shape", [(9, 41), (300, 7), (3, 4, 50)])
+def test_repeated_elements_are_written_once(shape):
+    x = jnp.asarray(np.random.default_rng(5).random(shape))
+
+    def function(x):
+        return jnp.repeat(x, 3, axis=-1), jnp.repeat(x * 2, 4, axis=0)
+
+    agree(function, x)
+    assert len(loops(lambda x: jnp.repeat(x, 3, axis=-1), x)) == 1

@@ -436,6 +436,15 @@ class Lowering:
     # ---- scopes
 
     @contextmanager
+    def writing_to(self, code: Code) -> Iterator[None]:
+        """Write instructions into another function: no arrays, nothing that is put off."""
+        before, self.code = self.code, code
+        try:
+            yield
+        finally:
+            self.code = before
+
+    @contextmanager
     def scope(self, outer: Sequence[Value] = (), loop: bool = False) -> Iterator[None]:
         """Code in a loop or branch: nothing computed in it is used after it, but what it stores.
 

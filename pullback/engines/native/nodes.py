@@ -17,8 +17,8 @@ CHEAP = 6
 """Cost up to which a value is computed again for each loop that needs it, instead of stored."""
 CHEAP_WITHOUT_MEMORY = 24
 """The same of a large value for which hardly any memory is read."""
-LARGE = 1 << 16
-"""Elements of a large value: to store and read them takes longer than to compute them."""
+LARGE = 1 << 12
+"""Elements of a value which takes longer to store and to read than to compute."""
 FEW = 16
 """How many times more elements a value has than an array of which it is said that it is hardly
 any memory to read."""

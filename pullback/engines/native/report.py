@@ -23,6 +23,10 @@ class Report:
     def spend(self, what: str, work: float) -> None:
         """Note something that the kernel does at this place."""
         self.lines.append("  " * self._depth + what)
+        self.count(work)
+
+    def count(self, work: float) -> None:
+        """Work that is not worth a line."""
         self.work += work * self._repeats
 
     @contextmanager

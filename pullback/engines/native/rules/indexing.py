@@ -14,13 +14,15 @@ from ....ops.dynamic import dynamic_slice, dynamic_update_slice
 from ....ops.elementwise import select_n
 from ....ops.indexing import default_fill, gather
 from ....ops.windows import GatherScatterMode
-from ..buffers import Buffer
-from ..kinds import BOOL, Kind, constant
+from ..buffers import Buffer, address
+from ..kinds import BOOL, Kind, constant, store
 from ..lowering import Lowering, Rule, Value
 from ..nodes import InMemory, Scalar
 from ..operations import OPERATIONS
 from ..registers import MOST, Lanes
 from ..text import Index
+from .padding import with_window
+from .picking import picked
 from .windows import (
     UNROLLED,
     Layout,
@@ -29,6 +31,8 @@ from .windows import (
     clamped,
     copy,
     guarded,
+    in_lanes,
+    lane_width,
     may_share,
     raw_load,
     raw_store,
@@ -85,6 +89,11 @@ def _dynamic_update_slice(low: Lowering, eq: Equation, args: list[Value]) -> lis
         return [value]
     if value.small and update.size == 1:
         return [_with_one(low, value, update, inside(low, starts, value.shape, update.shape))]
+    places = inside(low, starts, value.shape, update.shape)
+    known = [i for i in places if isinstance(i, int)]
+    chosen = with_window(low, value, update, known, eq) if len(known) == len(places) else None
+    if chosen is not None:
+        return [chosen]
     out = low.result_buffer(eq)
     low.settle(update)
     low.write(value, out)
@@ -199,6 +208,8 @@ def _gather(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
     if places.count == 1:
         return [_one(low, places, out, fill)]
     target = low.result_buffer(eq)
+    if picked(places, target, fill):
+        return [low.memory_value(target)]
     filler = low.constant_value(fill, kind)
 
     def body(source: str, fits: str | None, to: str) -> None:
@@ -206,15 +217,30 @@ def _gather(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
             _element(low, kind, source, fits, to, fill)
             return
         there = layout.of_out(target, to)
+        from_here = layout.of_operand(places.operand, source)
         guarded(
             low,
             fits,
-            lambda: copy(low, layout.of_operand(places.operand, source), there),
-            lambda: _fill(low, filler, there),
+            lambda: copy(low, from_here, there),
+            lambda: _fill_row(low, fill, there) if straight else _fill(low, filler, there),
         )
 
-    places.each(target, body)
+    window = layout.of_out(target, ""), layout.of_operand(places.operand, "")
+    straight = all(b.contiguous for b in window)
+    places.each(target, body, apart=straight)
     return [low.memory_value(target)]
+
+
+def _fill_row(low: Lowering, fill: Any, target: Buffer) -> None:
+    """The filler in every element of a window without gaps."""
+    code, kind = low.code, target.kind
+    width = lane_width(target.size, max(kind.bits // 8, 1))
+
+    def some(start: Index, lanes: int) -> None:
+        at = address(code, kind, target.pointer, start)
+        store(code, kind, constant(fill, kind, lanes), at, lanes)
+
+    in_lanes(code, target.size, width, some)
 
 
 def _element(low: Lowering, kind: Kind, source: str, fits: str | None, to: str, fill: Any) -> None:

@@ -68,43 +68,85 @@ def _chosen(
 ) -> Value | None:
     """The result as a node; None if the value is not one that can be computed anywhere."""
     aval, node = eq.outvars[0].aval, value.node
-    if aval.size <= MOST or max(aval.shape) >= 1 << 31 or any(gap for _, _, gap in config):
+    if any(gap for _, _, gap in config) or not _computed_anywhere(node, aval.shape):
         return None
-    if not isinstance(node, (Applied, Counting)) or not cheap(node):
+    found = _spread(low, value, aval.shape, config)
+    if found is None:
         return None
-    if isinstance(node, Applied) and to_be_kept(node):
-        return None
-    if not _anywhere(node, aval.size):
-        return None
-
-    def view(b: Buffer) -> Buffer | None:
-        return _around(low, b, config)
-
-    inside = through(low, node, aval.shape, view)
-    if inside is None:
-        return None
-    found = Value(value.kind, aval.shape, node=inside)
-    masks = array_type(aval.shape, np.dtype(bool))
-    mask: Value | None = None
-    for d, ((before, after, _), n) in enumerate(zip(config, value.shape, strict=True)):
-        if before <= 0 and after <= 0:
-            continue
-        strides = [int(e == d) for e in range(len(aval.shape))]
-        place = Value(UINT32, aval.shape, node=Counting(UINT32, aval.shape, strides, -before))
-        limit = low.constant_value(n, UINT32)
-        fits = low.elementwise(low.operations[lt], [place, limit], {}, masks)
-        if mask is not None:
-            fits = low.elementwise(low.operations[and_], [mask, fits], {}, masks)
-        mask = fits
+    mask = _inside(low, aval.shape, value.shape, config)
     if mask is None:
         return found
     uses = low.uses[eq.outvars[0]]
     return low.elementwise(low.operations[select_n], [mask, filler, found], {}, aval, uses)
 
 
+def with_window(
+    low: Lowering, value: Value, update: Value, at: Sequence[int], eq: Equation
+) -> Value | None:
+    """`value` with the window at `at` replaced, as a node; None if one of both cannot be computed
+    anywhere. (A window that is read from memory is as good: there is little of it.)"""
+    aval = eq.outvars[0].aval
+    if not _computed_anywhere(value.node, aval.shape) or update.size * FEW > aval.size:
+        return None
+    sizes = zip(at, update.shape, aval.shape, strict=True)
+    config = [(start, n - size - start, 0) for start, size, n in sizes]
+    new = (
+        _same_everywhere(low, update)
+        if update.size == 1
+        else _spread(low, update, aval.shape, config)
+    )
+    mask = _inside(low, aval.shape, update.shape, config)
+    if new is None or mask is None:
+        return None
+    uses = low.uses[eq.outvars[0]]
+    return low.elementwise(low.operations[select_n], [mask, value, new], {}, aval, uses)
+
+
+def _same_everywhere(low: Lowering, value: Value) -> Value:
+    return low.small_value(low.lanes(value).taken(np.zeros((), int)))
+
+
+def _computed_anywhere(node: Node | None, shape: Sequence[int]) -> bool:
+    """Whether to compute a value of this node at places of `shape` is less work than to store it,
+    and all that is read is small beside the result: of that copies are padded, if need be."""
+    if prod(shape) <= MOST or max(shape) >= 1 << 31:
+        return False
+    if not isinstance(node, (Applied, Counting)) or not cheap(node):
+        return False
+    if isinstance(node, Applied) and to_be_kept(node):
+        return False
+    return _anywhere(node, prod(shape))
+
+
+def _spread(low: Lowering, value: Value, shape: Sequence[int], config: Padding) -> Value | None:
+    """A value with whatever elements around it."""
+    node = low.node(value)
+    inside = through(low, node, shape, lambda b: _around(low, b, config))
+    return None if inside is None else Value(value.kind, shape, node=inside)
+
+
+def _inside(
+    low: Lowering, shape: Sequence[int], sizes: Sequence[int], config: Padding
+) -> Value | None:
+    """Where in `shape` the elements of an array of `sizes` are; None: everywhere."""
+    masks = array_type(tuple(shape), np.dtype(bool))
+    mask: Value | None = None
+    for d, ((before, after, _), n) in enumerate(zip(config, sizes, strict=True)):
+        if before <= 0 and after <= 0:
+            continue
+        strides = [int(e == d) for e in range(len(shape))]
+        place = Value(UINT32, shape, node=Counting(UINT32, shape, strides, -before))
+        limit = low.constant_value(n, UINT32)
+        fits = low.elementwise(low.operations[lt], [place, limit], {}, masks)
+        if mask is not None:
+            fits = low.elementwise(low.operations[and_], [mask, fits], {}, masks)
+        mask = fits
+    return mask
+
+
 def _anywhere(root: Node, size: int) -> bool:
-    """Whether all that is read is small beside the result, of which copies are padded, if need be;
-    and something is computed from positions, so that storing it is what takes the time."""
+    """Whether all that is read is small beside `size`, and something is computed from positions, so
+    that storing it is what would take the time."""
     counted = False
     for node in walk([root]):
         counted = counted or isinstance(node, Counting)
@@ -118,6 +160,9 @@ def _anywhere(root: Node, size: int) -> bool:
 
 def _around(low: Lowering, b: Buffer, config: Padding) -> Buffer | None:
     """`b` with whatever elements around it: the same memory along axes that are broadcast."""
+    if type(b) is Buffer and 1 in b.shape:
+        strides = [step if n > 1 else 0 for n, step in zip(b.shape, b.strides, strict=True)]
+        b = Buffer(b.pointer, b.kind, b.shape, strides, b.storage)
     shape = [n + before + after for n, (before, after, _) in zip(b.shape, config, strict=True)]
     grown = [
         max(before, 0) + max(after, 0) if step else 0
@@ -144,4 +189,4 @@ def _grown(low: Lowering, b: Buffer, config: Padding, shape: Sequence[int]) -> B
     return Buffer(room.pointer, b.kind, shape, strides, room.storage)
 
 
-__all__: list[Any] = ["pad", "write_inside"]
+__all__: list[Any] = ["pad", "with_window", "write_inside"]

@@ -16,8 +16,9 @@ from ....ops.indexing import scatter, scatter_add, scatter_sub
 from ....ops.scattering import scatter_max, scatter_min, scatter_mul
 from ....ops.windows import GatherScatterMode, as_gather, window_sizes
 from ..buffers import Buffer, address
-from ..kinds import FLOAT32, Kind, Word, load, store
+from ..kinds import FLOAT32, Kind, load, store
 from ..lowering import Lowering, Rule, Value
+from ..nodes import Scalar
 from ..operations import OPERATIONS
 from ..site import Site
 from .indexing import apart, replaced
@@ -115,9 +116,9 @@ def _write_windows(
     low: Lowering, buffer: Buffer, indices: Value, updates: Value, eq: Equation
 ) -> None:
     operation = COMBINE[eq.primitive]
-    source = low.buffer(updates)
-    places = _windows(low, buffer, indices, source.shape, eq)
+    places = _windows(low, buffer, indices, updates.shape, eq)
     layout = places.layout
+    source = _one(low, updates) if prod(layout.sizes) == 1 else low.buffer(updates)
 
     def body(place: str, fits: str | None, update: str) -> None:
         if prod(layout.sizes) == 1:
@@ -132,10 +133,20 @@ def _write_windows(
     places.each(source, body)
 
 
+def _one(low: Lowering, updates: Value) -> Buffer:
+    """Updates in memory; if all are the same, once."""
+    if not isinstance(updates.node, Scalar):
+        return low.buffer(updates)
+    number = low.buffer(low.small_value(updates.node.lanes))
+    return Buffer(number.pointer, number.kind, updates.shape, [0] * len(updates.shape),
+                  number.storage)  # fmt: skip
+
+
 def _element(
     low: Lowering, kind: Kind, operation: Any, place: str, fits: str | None, update: str
 ) -> None:
-    """One element. Where it does not fit, what stood at the place it was moved to is put back."""
+    """One element. Where it does not fit, what stood at the place it was moved to is put back; or
+    nothing is done, if there is something to add: the next element may wait for what is stored."""
     code, typed = low.code, raw_type(kind)
     if operation is None:
         new = raw_load(code, kind, update)
@@ -144,20 +155,13 @@ def _element(
             new = code.op(f"select i1 {fits}, {typed} {new}, {typed} {old}")
         raw_store(code, kind, new, place)
         return
-    before = load(code, kind, place, 0)
-    after = OPERATIONS[operation].emit(
-        Site(code, (kind, kind), kind, 0), before, load(code, kind, update, 0)
-    )
-    store(code, kind, _chosen(low, kind, fits, after, before), place, 0)
 
+    def combined() -> None:
+        words = load(code, kind, place, 0), load(code, kind, update, 0)
+        word = OPERATIONS[operation].emit(Site(code, (kind, kind), kind, 0), *words)
+        store(code, kind, word, place, 0)
 
-def _chosen(low: Lowering, kind: Kind, fits: str | None, yes: Word, no: Word) -> Word:
-    if fits is None:
-        return yes
-    if isinstance(yes, tuple):
-        return tuple(_chosen(low, kind, fits, a, b) for a, b in zip(yes, no, strict=True))
-    typed = kind.typed(0)
-    return low.code.op(f"select i1 {fits}, {typed} {yes}, {typed} {no}")
+    guarded(low, fits, combined)
 
 
 def _combine(low: Lowering, operation: Any, place: Buffer, update: Buffer) -> None:

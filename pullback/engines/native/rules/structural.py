@@ -74,7 +74,7 @@ def _reshape(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
         strides = regrouped(b.shape, b.strides, shape)
         return None if strides is None else Buffer(b.pointer, b.kind, shape, strides, b.storage)
 
-    return [viewed(low, args[0], shape, view)]
+    return [viewed(low, args[0], shape, view, lambda: low.result_buffer(eq))]
 
 
 def _transpose(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:

@@ -16,8 +16,17 @@ View = Callable[[Buffer], Buffer | None]
 """Another view of the same elements, or None where strides cannot express it."""
 
 
-def viewed(low: Lowering, value: Value, shape: Sequence[int], view: View) -> Value:
-    """`value` seen through `view`; operations not done yet are done on views of their operands."""
+def viewed(
+    low: Lowering,
+    value: Value,
+    shape: Sequence[int],
+    view: View,
+    room: Callable[[], Buffer] | None = None,
+) -> Value:
+    """`value` seen through `view`; operations not done yet are done on views of their operands.
+
+    `room` gives where to write the elements, in C order, if no strides express the view.
+    """
     node = value.node
     if node is not None:
         if isinstance(node, Scalar):
@@ -28,6 +37,10 @@ def viewed(low: Lowering, value: Value, shape: Sequence[int], view: View) -> Val
                 return Value(value.kind, shape, node=turned)
     buffer = low.buffer(value)
     seen = view(buffer)
+    out = room() if seen is None and room is not None and not buffer.contiguous else None
+    if out is not None and out.contiguous:
+        low.write(value, Buffer(out.pointer, out.kind, value.shape, None, out.storage))
+        return low.memory_value(out)
     if seen is None:
         seen = view(low.contiguous(value))
     assert seen is not None

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 from ....ops.windows import GatherDimensionNumbers
+from .. import parts
 from ..buffers import Buffer, address
 from ..kinds import Kind, load
 from ..lowering import Lowering, Value
@@ -21,6 +22,10 @@ from ..text import Code, Index
 
 UNROLLED = 8
 """Windows whose code is written one after the other instead of in a loop."""
+
+
+WINDOW = 30
+"""The work of finding one window, in additions."""
 
 
 # ---- loops
@@ -237,8 +242,9 @@ class Windows:
     def _batch_strides(self) -> list[int]:
         return [0 if d is None else self.operand.strides[d] for d in self.layout.shared]
 
-    def each(self, out: Buffer, body: Body) -> None:
-        """Write `body` for all windows, in the order of the batch."""
+    def each(self, out: Buffer, body: Body, apart: bool = False) -> None:
+        """Write `body` for all windows, in the order of the batch; or, if they are `apart`, in any
+        order by several threads: then `body` needs no memory but theirs and the array's."""
         low = self.low
         if self.count <= UNROLLED and self.indices.small and self.window_is_cheap():
             for pointer, inside, position in self:
@@ -247,31 +253,68 @@ class Windows:
                 )
                 body(pointer, inside, address(low.code, out.kind, out.pointer, offset))
             return
-        self._in_loops(out, body)
+        self._in_loops(out, body, apart)
 
     def window_is_cheap(self) -> bool:
         """Whether the code of a window is short, so that it may be written several times."""
         return self.count == 1 or prod(self.layout.sizes) == 1
 
-    def _in_loops(self, out: Buffer, body: Body) -> None:
-        low, code, batch = self.low, self.low.code, self.batch
-        table = low.buffer(self.indices)
-        kind = table.kind
-        buffers = [
-            Buffer(table.pointer, kind, batch, table.strides[:-1]),
-            Buffer(self.operand.pointer, self.operand.kind, batch, self._batch_strides()),
+    def along_batch(self, table: Buffer, out: Buffer) -> list[Buffer]:
+        """The indices, the array and the windows side by side, as arrays over the batch."""
+        batch, operand = self.batch, self.operand
+        return [
+            Buffer(table.pointer, table.kind, batch, table.strides[:-1]),
+            Buffer(operand.pointer, operand.kind, batch, self._batch_strides()),
             Buffer(out.pointer, out.kind, batch, [out.strides[d] for d in self.layout.outer]),
         ]
 
+    def _in_loops(self, out: Buffer, body: Body, apart: bool) -> None:
+        low, batch = self.low, self.batch
+        table = low.buffer(self.indices)
+        kind = table.kind
+        buffers = self.along_batch(table, out)
+
         def one(pointers: list[str]) -> None:
-            vector = []
+            code, vector = low.code, []
             for c in range(len(self.layout.starts)):
                 at = address(code, kind, pointers[0], c * table.strides[-1])
                 vector.append(extended(code, kind, load(code, kind, at, 0)))
             offset, inside = self.corner(vector)
             body(address(code, self.operand.kind, pointers[1], offset), inside, pointers[2])
 
-        walk(code, batch, buffers, one)
+        work = self.count * (WINDOW + prod(self.layout.sizes) * out.kind.size)
+        low.report.count(work)
+        axes = merged_axes(batch, [b.strides for b in buffers])
+        count, each = 1, 0
+        if apart and axes and work >= parts.LARGE:
+            count, each = parts.divided(axes[0][0], min(parts.MOST, work // parts.PIECE), False)
+        if count > 1:
+            self._in_pieces(axes, buffers, one, count, each)
+        else:
+            along(low.code, axes, buffers, [b.pointer for b in buffers], one)
+
+    def _in_pieces(
+        self,
+        axes: Sequence[tuple[int, Sequence[int]]],
+        buffers: Sequence[Buffer],
+        body: Callable[[list[str]], None],
+        count: int,
+        each: int,
+    ) -> None:
+        """`along` as a function of `count` pieces of the first axis, that threads share."""
+        low = self.low
+        part = parts.Part(low.code, low.registers, low.new_buffer, [], buffers)
+        (n, strides), *rest = axes
+        first, steps = part.bounds(count, each, n)
+
+        def inside(i: Index, _: list[str]) -> None:
+            pointers = [b.pointer for b in buffers]
+            at = moved(part.code, buffers, pointers, strides, part.code.add(i, first))
+            along(part.code, rest, buffers, at, body)
+
+        with low.writing_to(part.code):
+            part.code.loop(steps, inside)
+        part.call(count)
 
 
 def as_index(low: Lowering, value: Value) -> Index:
