@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from forced import not_on_xla
 from scipy import special
 
 import pullback as pb
@@ -120,6 +121,7 @@ def test_normal_numbers_are_the_quantiles_of_uniform_ones(dtype):
     assert got.dtype == dtype
 
 
+@not_on_xla("JAX itself rounds otherwise where XLA does not optimise")
 def test_normal_numbers_have_the_bits_of_the_published_ones():
     jax = pytest.importorskip("jax")
     got = np.asarray(random.normal(random.key(7), (100_000,), "float32"))
