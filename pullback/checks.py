@@ -11,7 +11,7 @@ import numpy as np
 
 from .core import dtypes
 from .core.array import Array, HostArray
-from .core.errors import error, noted_error
+from .core.errors import InconclusiveDimensionOperation, error, noted_error
 from .core.pytree import PyTreeDef
 from .core.trace import host_array, type_of
 from .core.types import ArrayType, array_type
@@ -118,7 +118,14 @@ def array_type_of(shape: Any, dtype: Any) -> ArrayType:
             got=f"shape {shape}, dtype None",
             fix="give e.g. jnp.float32.",
         )
-    return array_type(tuple(int(n) for n in shape), dtypes.canonical(dtype))
+    return array_type(tuple(map(_length, shape)), dtypes.canonical(dtype))
+
+
+def _length(n: Any) -> Any:
+    try:
+        return int(n)
+    except InconclusiveDimensionOperation:  # an expression, for `export`
+        return n
 
 
 def dtype_name(dtype: Any) -> str:

@@ -5,241 +5,53 @@ It needs jaxlib (`pip install 'pullback[xla]'`), which is not imported before it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from . import checks
 from . import exported_files as files
 from .api import vjp
 from .control.call import jit_p
-from .control.callbacks import call_exported_p
-from .core import dtypes
 from .core.errors import error, noted_error
 from .core.lazy import lazy
-from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
-from .core.types import ArrayType
-from .custom import custom_vjp
-from .engines.choice import jaxlib_is_installed
+from .core.pytree import flatten, prefix_leaves
+from .core.trace import type_of
+from .exported_programs import VERSIONS, DisabledSafetyCheck, Exported, check_jaxlib
+from .exported_shapes import Length, SymbolicScope, shape_of
 from .jit import jit
 from .sharded_calls import on_devices
-from .stages import Traced, Wrapped, struct
+from .stages import ShapeDtypeStruct, Traced, Wrapped, struct
 
 xla = lazy("pullback.engines.xla.exported")
 
 T = TypeVar("T")
 
-minimum_supported_calling_convention_version = 9
-maximum_supported_calling_convention_version = 10
+minimum_supported_calling_convention_version = VERSIONS[0]
+maximum_supported_calling_convention_version = VERSIONS[1]
 
 _PLATFORMS = ("cpu", "cuda")
-
-
-@dataclass(frozen=True, eq=False)
-class Exported:
-    """A function for arguments of given types, as portable StableHLO.
-
-    Attributes:
-      fun_name: the name of the function.
-      in_tree, out_tree: the structures of ``(args, kwargs)`` and of the result.
-      in_avals, out_avals: the types of the arrays among them.
-      platforms: what it was exported for: one of "cpu", "cuda".
-      mlir_module_serialized: the StableHLO as portable bytes. Its function `main` takes the arrays
-        of the arguments and gives those of the result; a random key is a number of 64 bits.
-      calling_convention_version: that of `main`, as JAX counts: 10.
-      module_kept_var_idx: the arrays of the arguments that `main` takes: all of them.
-      nr_devices: 1.
-      disabled_safety_checks, ordered_effects, unordered_effects: empty.
-      uses_global_constants: False: no axis has an unknown length.
-    """
-
-    fun_name: str
-    in_tree: PyTreeDef
-    in_avals: tuple[ArrayType, ...]
-    out_tree: PyTreeDef
-    out_avals: tuple[ArrayType, ...]
-    platforms: tuple[str, ...]
-    mlir_module_serialized: bytes
-    _get_vjp: Callable[[Exported], Exported] | None = None
-    nr_devices: int = 1
-    ordered_effects: tuple[Any, ...] = ()
-    unordered_effects: tuple[Any, ...] = ()
-    disabled_safety_checks: tuple[Any, ...] = ()
-    calling_convention_version: int = maximum_supported_calling_convention_version
-    uses_global_constants: bool = False
-
-    def __str__(self) -> str:
-        return f"Exported(fun_name={self.fun_name}, ...)"
-
-    @property
-    def module_kept_var_idx(self) -> tuple[int, ...]:
-        """See the class."""
-        return tuple(range(len(self.in_avals)))
-
-    @cached_property
-    def text(self) -> str:
-        """The StableHLO, of which it is known that it has the types that it should have.
-
-        Raises:
-          ValueError: it has not.
-        """
-        _check_jaxlib()
-        try:
-            return str(xla.checked_text(self.mlir_module_serialized, self.in_avals, self.out_avals))
-        except ValueError as mistake:
-            raise files.refused(str(mistake)) from None
-
-    @cached_property
-    def run(self) -> Callable[..., tuple[Any, ...]]:
-        """The program compiled for this process, from NumPy arrays to NumPy arrays.
-
-        Raises:
-          ValueError: it is for another platform.
-        """
-        if "cpu" not in self.platforms:
-            raise noted_error(
-                ValueError,
-                f"Function '{self.fun_name}' was exported for platforms '{self.platforms}' but it "
-                "is used on '('cpu',)'.",
-                fix='export it with platforms=("cpu",).',
-            )
-        return xla.compiled(self.text, self.in_avals, self.out_avals)  # type: ignore[no-any-return]
-
-    def mlir_module(self) -> str:
-        """The StableHLO as text."""
-        return self.text
-
-    def has_vjp(self) -> bool:
-        """Whether `vjp` gives something."""
-        return self._get_vjp is not None
-
-    def vjp(self) -> Exported:
-        """The function from the arrays of the arguments, and cotangents of those of the result, to
-        cotangents of those of the arguments. Where these are integers, they are of dtype float0.
-
-        Raises:
-          ValueError: the bytes that this comes from have no derivative of this order.
-        """
-        if self._get_vjp is None:
-            raise noted_error(
-                ValueError,
-                "No VJP is available",
-                got=f"the exported function {self.fun_name!r}",
-                fix="serialize it with serialize(vjp_order=n), n the order of derivatives.",
-            )
-        return self._vjp
-
-    @cached_property
-    def _vjp(self) -> Exported:
-        return self._get_vjp(self)  # type: ignore[misc]
-
-    def serialize(self, vjp_order: int = 0) -> bytearray:
-        """The bytes for `deserialize`, with derivatives up to this order.
-
-        Raises:
-          ValueError: an argument or a result is in a container that is not registered, or there is
-            no derivative of this order.
-        """
-        if type(vjp_order) is not int or vjp_order < 0:
-            raise error(
-                ValueError,
-                "Exported.serialize: vjp_order is not the order of a derivative.",
-                got=f"vjp_order={vjp_order!r}",
-                fix="give 0, 1, 2, ...",
-            )
-        parts, one = [self._part()], self
-        for _ in range(vjp_order):
-            one = one.vjp()
-            parts.append(one._part())
-        return files.packed(parts)
-
-    def _part(self) -> files.Part:
-        trees, types = (self.in_tree, self.out_tree), (self.in_avals, self.out_avals)
-        return files.Part(
-            self.fun_name, *trees, *types, self.platforms, self.mlir_module_serialized
-        )
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it: at once, in `jit`, `vmap` (one element after the other), or in `grad` if it has a
-        derivative.
-
-        Raises:
-          ValueError: the arguments have another structure, other shapes or dtypes than those it was
-            exported for; it is differentiated, and has no derivative; it is for another platform.
-        """
-        leaves, tree = flatten_call(args, kwargs)
-        if tree != self.in_tree:
-            raise noted_error(
-                ValueError,
-                "The invocation args and kwargs must have the same pytree structure as when the "
-                f"function '{self.fun_name}' was exported, but they have another one.",
-                got=f"{tree} instead of {self.in_tree}",
-                fix="give the arguments in the containers, and by the keywords, that it was "
-                "exported with; leave static arguments out.",
-            )
-        leaves = [checks.input_array(x, "Exported.call") for x in leaves]
-        names = leaf_paths(args, "args") + leaf_paths(kwargs, "kwargs")
-        for x, t, name in zip(leaves, self.in_avals, names, strict=True):
-            _check_type(x.aval, t, name)
-        return self.out_tree.unflatten(self._flat(*leaves))
-
-    @cached_property
-    def _flat(self) -> Callable[..., Any]:
-        types = tuple([t.strong() for t in self.out_avals])
-
-        def flat(*leaves: Any) -> list[Any]:
-            return call_exported_p(*leaves, callback=self, result_avals=types)  # type: ignore[no-any-return]
-
-        def forward(*leaves: Any) -> Any:
-            self.vjp()
-            return function(*leaves), leaves
-
-        def backward(leaves: Any, cts: Any) -> Any:
-            return tuple(self.vjp()._flat(*leaves, *cts))
-
-        flat.__name__ = self.fun_name
-        function = custom_vjp(flat)
-        function.defvjp(forward, backward)
-        return function
-
-
-def _check_type(found: ArrayType, t: ArrayType, name: str) -> None:
-    fix = f"it was exported for {t.str_short()}."
-    if found.ndim != t.ndim:
-        what = f"Rank mismatch for {name}: expected {t.shape} and called with {found.shape}"
-    elif found.dtype != t.dtype:
-        types = [dtypes.long_name(d) for d in (t.dtype, found.dtype)]
-        what = f"Dtype mismatch for {name}: expected {types[0]} and called with {types[1]}"
-    elif found.shape != t.shape:
-        axis = next(i for i, (a, b) in enumerate(zip(found.shape, t.shape)) if a != b)
-        what = (
-            f"Shape mismatch for {name}.shape[{axis}] (expected same constant): "
-            f"expected {t.shape} and called with {found.shape}"
-        )
-    else:
-        return
-    raise noted_error(ValueError, what, got=found.str_short(), fix=fix)
 
 
 # ---- from functions
 
 
 def export(
-    fun_jit: Wrapped, *, platforms: Sequence[str] | None = None, disabled_checks: Sequence[Any] = ()
+    fun_jit: Wrapped,
+    *,
+    platforms: Sequence[str] | None = None,
+    disabled_checks: Sequence[DisabledSafetyCheck] = (),
 ) -> Callable[..., Exported]:
     """The function of arrays, or ShapeDtypeStructs, that exports `fun_jit` for their types.
 
     Args:
       fun_jit: what `jit` returned.
-      platforms: one of ("cpu",), which is meant by None, and ("cuda",).
-      disabled_checks: accepted for compatibility.
+      platforms: some of "cpu" and "cuda"; the CPU, if it is None.
+      disabled_checks: what the program is excused from where it is run.
 
     Raises:
-      ValueError: it is not what `jit` returned; jaxlib is not installed; the platform is unknown.
-      NotImplementedError: several platforms; and, when it is called with types: the function calls
-        Python, also for an operation that XLA has not; it is for several devices; an axis has a
-        symbolic length.
+      ValueError: it is not what `jit` returned; jaxlib is not installed; a platform is unknown.
+      NotImplementedError: when it is called with types: the function calls Python, also for an
+        operation that XLA has not; it is for several devices; an axis has a symbolic length.
 
     Example:
       >>> import pullback
@@ -247,7 +59,7 @@ def export(
       >>> from pullback import export
       >>> f = pullback.jit(lambda x: jnp.sin(x).sum())
       >>> blob = export.export(f)(pullback.ShapeDtypeStruct((3,), "float32")).serialize(vjp_order=1)
-      >>> g = export.deserialize(blob)  # in another process, say
+      >>> g = export.deserialize(blob)  # in another process, or with jax.export, say
       >>> print(g.in_avals, pullback.grad(g.call)(jnp.zeros(3)))
       (ShapedArray(float32[3]),) [1. 1. 1.]
     """
@@ -257,14 +69,15 @@ def export(
             f"Function to be exported must be the result of `jit` but is: {fun_jit}",
             fix="export.export(jit(f))(...)",
         )
-    platform = _platform(platforms)
-    _check_jaxlib()
+    chosen = _platforms(platforms)
+    excused = _excused(disabled_checks)
+    check_jaxlib()
 
     def exporter(*args: Any, **kwargs: Any) -> Exported:
         places = fun_jit._calls.places  # type: ignore[attr-defined]
         for x in flatten((args, kwargs))[0]:
-            if any(type(n) is str for n in getattr(x, "shape", ())):
-                raise _symbolic("export", x)
+            if any(isinstance(n, Length) for n in getattr(x, "shape", ())):
+                raise _symbolic(x)
         traced = fun_jit.trace(*args, **kwargs)
         elsewhere = places.ins is not None or places.outs is not None
         if elsewhere or on_devices(traced.jaxpr) is not None:
@@ -274,30 +87,49 @@ def export(
                 got=traced.fun_name,
                 fix="leave in_shardings, out_shardings and sharding constraints out.",
             )
-        return _exported(traced, platform)
+        return _exported(traced, chosen, excused)
 
     return exporter
 
 
-def _platform(platforms: Any) -> str:
-    if isinstance(platforms, str) or not all(p in _PLATFORMS for p in platforms or ()):
+def _symbolic(x: Any) -> NotImplementedError:
+    return error(
+        NotImplementedError,
+        "export: functions are exported for axes of fixed lengths only.",
+        got=f"an argument of shape {tuple(x.shape)}",
+        fix="export the function once for each shape.",
+    )
+
+
+def _platforms(platforms: Any) -> tuple[str, ...]:
+    if platforms is None:
+        return (default_export_platform(),)
+    known = not isinstance(platforms, str) and all(p in _PLATFORMS for p in platforms)
+    if not known or not platforms or len(set(platforms)) < len(platforms):
         raise error(
             ValueError,
             "export: unknown platforms.",
             got=f"platforms={platforms!r}",
-            fix='use ("cpu",) or ("cuda",), or leave it out.',
+            fix='use ("cpu",), ("cuda",) or ("cpu", "cuda"), or leave it out.',
         )
-    if len(platforms or "1") != 1:
+    return tuple(platforms)
+
+
+def _excused(checks: Any) -> tuple[DisabledSafetyCheck, ...]:
+    found = tuple(checks)
+    if not all(isinstance(c, DisabledSafetyCheck) for c in found):
         raise error(
-            NotImplementedError,
-            "export: a program is for one platform.",
-            got=f"platforms={platforms!r}",
-            fix="export it once for each.",
+            TypeError,
+            "export: disabled_checks has something else than checks.",
+            got=f"{found!r:.80}",
+            fix="give DisabledSafetyCheck.platform() or DisabledSafetyCheck.custom_call(name).",
         )
-    return str(platforms[0]) if platforms else default_export_platform()
+    return found
 
 
-def _exported(traced: Traced, platform: str) -> Exported:
+def _exported(
+    traced: Traced, platforms: tuple[str, ...], excused: tuple[DisabledSafetyCheck, ...]
+) -> Exported:
     closed, in_tree = traced.jaxpr, traced.in_tree
     if len(closed.in_avals) != in_tree.num_leaves:
         raise error(
@@ -319,7 +151,7 @@ def _exported(traced: Traced, platform: str) -> Exported:
 
         fun_vjp.__name__ = f"{exported.fun_name}_vjp"
         types = [*ins, *[t.tangent() for t in outs]]
-        return _exported(jit(fun_vjp).trace(*map(struct, types)), platform)  # type: ignore[attr-defined]
+        return _exported(jit(fun_vjp).trace(*map(struct, types)), platforms, excused)  # type: ignore[attr-defined]
 
     return Exported(
         fun_name=traced.fun_name,
@@ -327,9 +159,12 @@ def _exported(traced: Traced, platform: str) -> Exported:
         in_avals=tuple(closed.in_avals),
         out_tree=traced.out_tree,
         out_avals=tuple(closed.out_avals),
-        platforms=(platform,),
-        mlir_module_serialized=xla.exported(closed, platform),
+        platforms=platforms,
+        mlir_module_serialized=xla.exported(closed, platforms),
+        module_kept_var_idx=tuple(range(len(closed.in_avals))),
         _get_vjp=cotangents,
+        disabled_safety_checks=excused,
+        uses_global_constants=len(platforms) > 1,
     )
 
 
@@ -337,19 +172,23 @@ def _exported(traced: Traced, platform: str) -> Exported:
 
 
 def deserialize(blob: bytes | bytearray) -> Exported:
-    """The exported function in the bytes that `Exported.serialize` gave.
+    """The exported function in the bytes that `Exported.serialize` gave, here or in JAX.
 
-    Bytes that were cut or changed are found by their checksum. This protects from mishaps: a
-    program from bytes computes what its author wanted, so take none from people you do not trust.
+    Bytes of Pullback that were cut or changed are found by their checksum. Those of JAX have none:
+    another process reads them first, as a damaged module could bring this one down, and a changed
+    constant stays unseen. Either way a program computes what its author wanted, so take none from
+    people you do not trust.
 
     Raises:
       ValueError: the bytes are something else, or a container among arguments or results is not
-        registered; jaxlib is not installed.
+        registered; jaxlib or flatbuffers is not installed.
+      NotImplementedError: the program has effects.
     """
-    _check_jaxlib()
+    check_jaxlib()
     found: Exported | None = None
-    for part in reversed(files.unpacked(blob)):
-        after = found
+    parts, whole = files.unpacked(blob)
+    texts = [None] * len(parts) if whole else _read_elsewhere(parts)
+    for part, text in reversed([*zip(parts, texts, strict=True)]):
         found = Exported(
             fun_name=part.fun_name,
             in_tree=part.in_tree,
@@ -358,24 +197,36 @@ def deserialize(blob: bytes | bytearray) -> Exported:
             out_avals=part.out_avals,
             platforms=part.platforms,
             mlir_module_serialized=part.artifact,
-            _get_vjp=None if after is None else _always(after),
+            module_kept_var_idx=part.kept,
+            _get_vjp=None if found is None else _always(found),
+            nr_devices=part.devices,
+            disabled_safety_checks=tuple(map(DisabledSafetyCheck, part.disabled_checks)),
+            calling_convention_version=_known(part.convention),
+            uses_global_constants=part.uses_global_constants,
+            _raw=text,
         )
         _ = found.text  # or raise
     assert found is not None
     return found
 
 
+def _read_elsewhere(parts: Sequence[files.Part]) -> list[str]:
+    try:
+        return xla.texts_of([p.artifact for p in parts])  # type: ignore[no-any-return]
+    except RuntimeError as mistake:
+        raise files.refused(str(mistake).strip().split("\n", 1)[0]) from None
+
+
+def _known(version: int) -> int:
+    first = minimum_supported_calling_convention_version
+    last = maximum_supported_calling_convention_version
+    if not first <= version <= last:
+        raise files.refused(f"calling convention {version}, where {first} to {last} are known")
+    return version
+
+
 def _always(exported: Exported) -> Callable[[Exported], Exported]:
     return lambda _: exported
-
-
-def _check_jaxlib() -> None:
-    if not jaxlib_is_installed():
-        raise error(
-            ValueError,
-            "pullback.export needs the package jaxlib, which is not installed.",
-            fix="install it: pip install 'pullback[xla]'.",
-        )
 
 
 # ---- containers
@@ -407,6 +258,13 @@ def register_pytree_node_serialization(
             return from_children(rest, tuple(children))
         return files.rebuilt(nodetype, rest, children)
 
+    if from_children is None and files.known_container(nodetype) is None:
+        raise error(
+            ValueError,
+            "export.register_pytree_node_serialization: the class is not a registered container.",
+            got=f"{nodetype}",
+            fix="call tree_util.register_pytree_node before, or give from_children.",
+        )
     files.register(files.Registered(nodetype, serialized_name, serialize_auxdata, build))
     return nodetype
 
@@ -418,33 +276,95 @@ def register_namedtuple_serialization(nodetype: type[T], *, serialized_name: str
       ValueError: the class or the name is registered already.
     """
 
-    def build(written: bytes, children: Sequence[Any]) -> Any:
-        return nodetype(*children)
+    fields = getattr(nodetype, "_fields", None)
+    if not (isinstance(fields, tuple) and issubclass(nodetype, tuple)):
+        raise error(
+            ValueError,
+            "export.register_namedtuple_serialization: the class is not a named tuple.",
+            got=f"{nodetype}",
+            fix="use register_pytree_node_serialization for other classes.",
+        )
 
-    files.register(files.Registered(nodetype, serialized_name, lambda rest: b"", build))
+    def write(rest: Any) -> bytes:
+        return files.names_to_bytes(fields)
+
+    def build(written: bytes, children: Sequence[Any]) -> Any:
+        return nodetype(**dict(zip(json.loads(written), children, strict=True)))
+
+    files.register(files.Registered(nodetype, serialized_name, write, build))
     return nodetype
 
 
-# ---- symbolic lengths, which there are none of
+# ---- lengths of axes that are expressions
 
 
 def symbolic_shape(
-    shape_spec: str | None, *, constraints: Sequence[str] = (), scope: Any = None, like: Any = None
-) -> NoReturn:
-    """Absent: raises NotImplementedError."""
-    raise _symbolic("symbolic_shape", shape_spec)
+    shape_spec: str | None,
+    *,
+    constraints: Sequence[str] = (),
+    scope: SymbolicScope | None = None,
+    like: Sequence[Any] | None = None,
+) -> tuple[Any, ...]:
+    """The lengths in a text: numbers, and expressions of names, which stand for 1 or more.
+
+    Args:
+      shape_spec: such as "b, 2*b, 4"; `_` and `...` are the lengths of `like`, as is None.
+      constraints: what is known, such as "a >= b", for a new scope.
+      scope: where the names belong, if they are to be used with those of other shapes.
+      like: a shape.
+
+    Raises:
+      ValueError: it cannot be read, does not fit `like`, or there are constraints and a scope.
+
+    Example:
+      >>> from pullback import export
+      >>> export.symbolic_shape("b, 2*b + 1, 4")
+      (b, 2*b + 1, 4)
+    """
+    return shape_of("..." if shape_spec is None else shape_spec, _scope(constraints, scope), like)
 
 
 def symbolic_args_specs(
-    args: Any, shapes_specs: Any, constraints: Sequence[str] = (), scope: Any = None
-) -> NoReturn:
-    """Absent: raises NotImplementedError."""
-    raise _symbolic("symbolic_args_specs", shapes_specs)
+    args: Any,
+    shapes_specs: Any,
+    constraints: Sequence[str] = (),
+    scope: SymbolicScope | None = None,
+) -> Any:
+    """ShapeDtypeStructs for arguments, with the lengths that `symbolic_shape` reads.
+
+    Args:
+      args: arrays, or what has shape and dtype, in containers.
+      shapes_specs: texts in the same containers, or one for all arrays in a container.
+      constraints, scope: see `symbolic_shape`.
+
+    Raises:
+      ValueError: as `symbolic_shape`, and if the containers do not fit.
+    """
+    shared = _scope(constraints, scope)
+    texts = prefix_leaves("shapes_specs", shapes_specs, args)
+    leaves, tree = flatten(args)
+
+    def one(x: Any, text: str | None) -> ShapeDtypeStruct:
+        t = type_of(x) if not isinstance(x, ShapeDtypeStruct) else x
+        return ShapeDtypeStruct(symbolic_shape(text, scope=shared, like=t.shape), t.dtype)
+
+    return tree.unflatten([one(x, text) for x, text in zip(leaves, texts, strict=True)])
+
+
+def _scope(constraints: Sequence[str], scope: SymbolicScope | None) -> SymbolicScope:
+    if scope is not None and constraints:
+        raise error(
+            ValueError,
+            "export: constraints belong to a new scope, and a scope was given as well.",
+            got=f"constraints={list(constraints)!r}",
+            fix="give the constraints to SymbolicScope(...).",
+        )
+    return SymbolicScope(constraints) if scope is None else scope
 
 
 def is_symbolic_dim(p: Any) -> bool:
-    """Whether the length of an axis is an expression: all are numbers here."""
-    return False
+    """Whether the length of an axis is an expression."""
+    return isinstance(p, Length)
 
 
 def default_export_platform() -> str:
@@ -452,17 +372,10 @@ def default_export_platform() -> str:
     return "cpu"
 
 
-def _symbolic(name: str, what: Any) -> NotImplementedError:
-    return error(
-        NotImplementedError,
-        f"export.{name}: axes of symbolic length are not there: every length is a number.",
-        got=f"{what!r:.80}",
-        fix="export the function once for each shape.",
-    )
-
-
 __all__ = [
+    "DisabledSafetyCheck",
     "Exported",
+    "SymbolicScope",
     "default_export_platform",
     "deserialize",
     "export",

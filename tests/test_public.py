@@ -51,6 +51,7 @@ def test_what_is_public_and_a_module():
              "transforms", "callbacks", "compat", "environment", "halves", "naming", "switches",
              "watching", "static_arguments", "dispatch", "accumulation",
              "parallel_mapping", "sharded_calls", "exported_files",
+             "exported_programs", "exported_shapes", "exported_tables",
              "custom_types", "edges", "taylor_mode",
              "mode_switching", "implicit", "sparse", "curvature", "processes"}  # fmt: skip
     assert set(MODULES) - inner <= SHARED

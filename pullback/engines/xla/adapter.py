@@ -26,7 +26,7 @@ from jaxlib import xla_client as xc
 
 from ...core import processes
 from ...core.device import cpu_count
-from . import kept
+from . import adapter_reader, kept
 
 PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
 """Dtypes that cannot be read out of a buffer: programs give them as int8 or float32."""
@@ -223,18 +223,7 @@ def _prepare() -> None:
 
 @cache
 def _context() -> Any:
-    from jaxlib.mlir import ir  # 40 ms, only for programs that call Python
-    from jaxlib.mlir._mlir_libs import _jax_mlir_ext
-    from jaxlib.mlir.dialects import chlo, stablehlo
-
-    registry = ir.DialectRegistry()
-    _jax_mlir_ext.register_dialects(registry)
-    context = ir.Context()
-    context.append_dialect_registry(registry)
-    context.load_all_available_dialects()
-    stablehlo.register_dialect(context)
-    chlo.register_dialect(context)
-    return ir, context
+    return adapter_reader.context()
 
 
 def _parsed(text: str) -> Any:

@@ -19,7 +19,7 @@ from .arrays import XlaArray, buffer_of, value_of
 from .donation import NONE, Donation
 from .lowering import Caller, Lowering, plain, types_of
 from .rules import RULES, host
-from .text import Word
+from .text import Code, Word
 from .types import Unsupported
 
 
@@ -44,7 +44,8 @@ def write(
     whole: bool = False,
     donated: Sequence[bool] = (),
 ) -> Module:
-    """The text of a program; with `whole`, all its constants are in it.
+    """The text of a program; with `whole`, all its constants are in it, and results of less than a
+    byte stay as they are.
 
     `donated` are the arguments whose memory may be used for results.
 
@@ -59,30 +60,45 @@ def write(
         Word(f"%a{i}", shape, np.dtype(dtype))
         for i, (shape, dtype) in enumerate(types_of(simple.in_avals))
     ]
-    outs = [_readable(low, w) for w in low.closed(simple, args)]
-    low.code.give(outs, "func.return")
+    outs = low.closed(simple, args)
+    if not whole:
+        outs = [readable(low.code, w) for w in outs]
     given = [Word(f"%c{i}", c.shape, c.dtype) for i, c in enumerate(low.constants)]
     plan = donation.planned_alone(donated, args, outs)
     marks = [*[""] * len(given), *(f" {{{m}}}" if m else "" for m in plan.marks)]
-    head = ", ".join(f"{w.name}: {w.type}{m}" for w, m in zip((*given, *args), marks))
-    results = ", ".join(w.type for w in outs)
-    body = "\n".join(low.code.lines)
-    text = (
-        "module @program attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32}"
-        f" {{\nfunc.func public @main({head}) -> ({results}) {{\n{body}\n}}\n"
-        f"{low.function_texts()}}}\n"
-    )
+    text = module_of(low.code, [*given, *args], outs, low.function_texts(), marks)
     caller = low.caller if low.callbacks else None
     types = [(w.shape, w.dtype) for w in outs]
     return Module(text, low.constants, low.callbacks, caller, types, low.called, plan)
 
 
-def _readable(low: Lowering, word: Word) -> Word:
+def module_of(
+    code: Code,
+    args: Sequence[Word],
+    outs: Sequence[Word],
+    functions: str,
+    marks: Sequence[str] = (),
+) -> str:
+    """A module whose `main` is what was written, beside other functions; `marks`: what is said of
+    each argument.
+    """
+    code.give(outs, "func.return")
+    marks = marks or [""] * len(args)
+    head = ", ".join(f"{w.name}: {w.type}{m}" for w, m in zip(args, marks, strict=True))
+    results = ", ".join(w.type for w in outs)
+    body = "\n".join(code.lines)
+    return (
+        "module @program attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32}"
+        f" {{\nfunc.func public @main({head}) -> ({results}) {{\n{body}\n}}\n{functions}}}\n"
+    )
+
+
+def readable(code: Code, word: Word) -> Word:
     """Results of less than a byte go out as bytes."""
     if word.dtype.name not in adapter.PACKED:
         return word
     wide = np.float32 if word.dtype.name.startswith("float") else np.int8
-    return low.code.op("convert", [word], word.shape, wide)
+    return code.op("convert", [word], word.shape, wide)
 
 
 def compile_program(

@@ -27,7 +27,7 @@ from .adapter_mesh import SpreadExecutable
 from .arrays import held
 from .lowering import Lowering, types_of
 from .meshes import Meshes
-from .program import _readable, failure, wrong_options
+from .program import failure, readable, wrong_options
 from .rules import RULES, host
 from .text import Word
 
@@ -233,7 +233,7 @@ class _Module:
             for c in simple.consts
         ]
         outs = [
-            _readable(low, w)
+            readable(low.code, w)
             for w in low.program(simple.program, consts, _as_typed(low, args, in_types))
         ]
         self.outs, self.callbacks = outs, low.callbacks
