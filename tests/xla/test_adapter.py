@@ -221,3 +221,35 @@ def test_functions_of_a_module_are_called_by_another():
     x = np.ones((3, 4), np.float32)
     (found,) = adapter.cpu().compile(text, [TYPE])([adapter.cpu().put(x)])
     np.testing.assert_array_equal(adapter.get(found), 2 * x)
+
+
+def test_another_process_reads_what_may_be_damaged():
+    modules = [adapter_export.artifact(DOUBLE)] * 2
+    assert adapter_export.texts_of(modules) == [adapter_export.text_of(m) for m in modules]
+    with pytest.raises(RuntimeError, match="StableHLO"):
+        adapter_export.texts_of([*modules, b"hello"])
+
+
+OPEN = """
+func.func public @main(%a: tensor<3x4xf32>) -> tensor<?xf32> {
+  %b = stablehlo.convert %a : (tensor<3x4xf32>) -> tensor<?x4xf32>
+  %n = stablehlo.get_dimension_size %b, dim = 0 : (tensor<?x4xf32>) -> tensor<i32>
+  %limit = stablehlo.constant dense<LIMIT> : tensor<i32>
+  %fits = stablehlo.compare LE, %n, %limit, SIGNED : (tensor<i32>, tensor<i32>) -> tensor<i1>
+  stablehlo.custom_call @shape_assertion(%fits, %n) {api_version = 2 : i32,
+    error_message = "it is {0}", has_side_effect = true} : (tensor<i1>, tensor<i32>) -> ()
+  %four = stablehlo.constant dense<4> : tensor<i32>
+  %m = stablehlo.multiply %n, %four : tensor<i32>
+  %s = stablehlo.reshape %m : (tensor<i32>) -> tensor<1xi32>
+  %r = stablehlo.dynamic_reshape %b, %s : (tensor<?x4xf32>, tensor<1xi32>) -> tensor<?xf32>
+  return %r : tensor<?xf32>
+}
+"""
+
+
+def test_lengths_are_filled_in_and_asserted():
+    text = adapter_export.refined(OPEN.replace("LIMIT", "3"))
+    assert adapter_export.main_of(text) == (["tensor<3x4xf32>"], ["tensor<12xf32>"])
+    assert "dynamic" not in text and "custom_call" not in text
+    with pytest.raises(RuntimeError, match="it is 3"):
+        adapter_export.refined(OPEN.replace("LIMIT", "2"))

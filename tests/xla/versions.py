@@ -1,4 +1,4 @@
-"""`make test-jaxlib`: the adapter's tests with each version of jaxlib that is supported.
+"""`make test-jaxlib`: what calls jaxlib, tested with each version of it that is supported.
 
 Each version gets an environment of its own in .venv-jaxlib; what needs a Python that is not on this
 machine is left out, and said so.
@@ -21,8 +21,11 @@ VERSIONS = [
 ]
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venv-jaxlib"
-TESTS = ["tests/xla/test_adapter.py", "tests/xla/test_cuda.py"]
-ALSO = ["pytest", "pytest-timeout", "hypothesis"]
+TESTS = [
+    *("tests/xla/test_adapter.py", "tests/xla/test_cuda.py", "tests/xla/test_export.py"),
+    *("tests/xla/test_meshes.py", "tests/xla/test_processes.py"),
+]
+ALSO = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "flatbuffers", "scikit-learn"]
 
 
 def interpreter(version: str) -> str | None:
