@@ -14,6 +14,7 @@ H. Takahasi and M. Mori, "Double exponential formulas for numerical integration"
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -22,11 +23,12 @@ import numpy as np
 from ..core.lazy import lazy
 from ..core.trace import quiet
 from .gamma_derivative import log_ratio_minus, stirling_rest
+from .rounds import counted
 
 scipy = lazy("scipy.special")
 
 _LARGE = 10.0
-_NODES, _BLOCK = 240, 1024
+_NODES, _BLOCK = 240, 8192
 Orders = tuple[int, int]
 
 
@@ -103,33 +105,42 @@ def _fill(out: np.ndarray, which: np.ndarray, args: Any, orders: Orders, sign: f
     for start in range(0, where.size, _BLOCK):
         at = where[start : start + _BLOCK]
         a, b, x = (v[at] for v in args)
-        out[at] = sign * _integral(a, b, x, orders)
+        out[at] = sign * integral(a, b, x, orders)
 
 
-def _integral(a: np.ndarray, b: np.ndarray, x: np.ndarray, orders: Orders) -> np.ndarray:
-    """The integral of p times the factor of `orders`, from 0 to x."""
+def integral(a: Any, b: Any, x: Any, orders: Orders, own: Any = True) -> Any:
+    """The integral of p times the factor of `orders`, or of these the other way round where `own`
+    is false, from 0 to x."""
     odds = x / (1 - x)
     fall = np.absolute(a - (b - 1) * odds) + np.sqrt(np.absolute(b - 1) * odds / (1 - x))
-    nodes, weights = _quadrature()
-    v = nodes / fall[:, None]
-    # p(t) t relative to p(x) x: as 1 - x exp(-v) = (1 - x) (1 + odds (1 - exp(-v))).
-    rise = np.log1p(-odds[:, None] * np.expm1(-v))
-    heights = np.exp((b - 1)[:, None] * rise - a[:, None] * v) * v
     whole = scipy.psi(a + b)
-    in_a = (np.log(x) - scipy.psi(a) + whole)[:, None] - v
-    in_b = (np.log1p(-x) - scipy.psi(b) + whole)[:, None] + rise
-    total = (heights * _factor(in_a, in_b, a, b, orders)) @ weights
+    from_a, from_b = np.log(x) - scipy.psi(a) + whole, np.log1p(-x) - scipy.psi(b) + whole
+    factor = _factor(a, b, orders)
+    swapped = None if own is True or orders[0] == orders[1] else _factor(a, b, orders[::-1])
+
+    def step(k: Any, total: Any, node: Any, weight: Any) -> list[Any]:
+        v = node / fall
+        # p(t) t relative to p(x) x: as 1 - x exp(-v) = (1 - x) (1 + odds (1 - exp(-v))).
+        rise = np.log1p(-odds * np.expm1(-v))
+        height = np.exp((b - 1) * rise - a * v) * v
+        found = factor(from_a - v, from_b + rise)
+        if swapped is not None:
+            found = np.where(own, found, swapped(from_a - v, from_b + rise))
+        return [total + height * found * weight]
+
+    (total,) = counted(step, _NODES, np.zeros_like(fall), tables=_quadrature())
     return total * x * np.exp(beta_log_density_values(a, b, x))
 
 
-def _factor(in_a: Any, in_b: Any, a: Any, b: Any, orders: Orders) -> Any:
+def _factor(a: Any, b: Any, orders: Orders) -> Callable[[Any, Any], Any]:
+    """The factor of p, from A and B."""
     if sum(orders) == 1:
-        return in_a if orders[0] else in_b
+        return lambda in_a, in_b: in_a if orders[0] else in_b
     whole = scipy.zeta(2.0, a + b)
     if orders == (1, 1):
-        return in_a * in_b + whole[:, None]
-    one, own = (in_a, a) if orders[0] else (in_b, b)
-    return one * one - (scipy.zeta(2.0, own) - whole)[:, None]
+        return lambda in_a, in_b: in_a * in_b + whole
+    rest = scipy.zeta(2.0, a if orders[0] else b) - whole
+    return lambda in_a, in_b: (in_a * in_a if orders[0] else in_b * in_b) - rest
 
 
 @cache

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..core.lazy import lazy
 from ..core.trace import quiet
+from .rounds import counted
 
 scipy = lazy("scipy.special")
 
@@ -58,49 +59,65 @@ def _in_blocks(order: int, a: Any, x: Any) -> Any:
 def _ratios(order: int, a: np.ndarray, x: np.ndarray) -> np.ndarray:
     """-(dP/da) / p or (d2P/da2) / p."""
     out = np.empty_like(a)
-    series = (a < _LARGE) & (np.log(x) < scipy.psi(a + 1))
-    out[series] = (_series if order == 1 else _second_series)(a[series], x[series])
-    rest = ~series
-    out[rest] = _integral(order, a[rest], x[rest])
+    near = has_series(a, x)
+    out[near] = series(order, a[near], x[near])
+    rest = ~near
+    out[rest] = integral(order, a[rest], x[rest])
     return out
 
 
-def _series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def has_series(a: Any, x: Any) -> Any:
+    """Where the series has few enough terms; elsewhere the integral is exact."""
+    return (a < _LARGE) & (np.log(x) < scipy.psi(a + 1))
+
+
+def series(order: int, a: Any, x: Any) -> Any:
+    """-(dP/da) / p or (d2P/da2) / p, on the left."""
+    return (_series if order == 1 else _second_series)(a, x)
+
+
+def _series(a: Any, x: Any) -> Any:
     # x/a times the sum of c_k (digamma(a + k + 1) - log x), c_k = x^k / ((a + 1) ... (a + k)).
-    difference = scipy.psi(a + 1) - np.log(x)
-    total, c = difference.copy(), np.ones_like(a)
-    for k in range(1, _TERMS):
-        c *= x / (a + k)
-        difference += 1 / (a + k)
-        total += c * difference
-    return total * (x / a)
+    def step(k: Any, total: Any, c: Any, difference: Any) -> list[Any]:
+        c = c * (x / (a + (k + 1)))
+        difference = difference + 1 / (a + (k + 1))
+        return [total + c * difference, c, difference]
+
+    first = scipy.psi(a + 1) - np.log(x)
+    return counted(step, _TERMS, first, np.ones_like(a), first)[0] * (x / a)
 
 
-def _second_series(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _second_series(a: Any, x: Any) -> Any:
     # The derivative of the above: c_k ((digamma(a + k + 1) - log x)^2 - trigamma(a + k + 1)).
-    difference = scipy.psi(a + 1) - np.log(x)
-    trigamma = scipy.zeta(2.0, a + 1)
-    total, c = difference * difference - trigamma, np.ones_like(a)
-    for k in range(1, _TERMS):
-        c *= x / (a + k)
-        difference += 1 / (a + k)
-        trigamma -= 1 / (a + k) ** 2
-        total += c * (difference * difference - trigamma)
-    return total * (x / a)
+    def step(k: Any, total: Any, c: Any, difference: Any, trigamma: Any) -> list[Any]:
+        b = a + (k + 1)
+        c = c * (x / b)
+        difference, trigamma = difference + 1 / b, trigamma - 1 / b**2
+        return [total + c * (difference * difference - trigamma), c, difference, trigamma]
+
+    first, second = scipy.psi(a + 1) - np.log(x), scipy.zeta(2.0, a + 1)
+    start = first * first - second, np.ones_like(a), first, second
+    return counted(step, _TERMS, *start)[0] * (x / a)
 
 
-def _integral(order: int, a: np.ndarray, x: np.ndarray) -> np.ndarray:
+def integral(order: int, a: Any, x: Any) -> Any:
+    """-(dP/da) / p or (d2P/da2) / p, on the other side, or for large a."""
     d = _log_minus_digamma(a, x)
     side = np.where(d < 0, -1.0, 1.0)
     slope = side * (x - a)
-    nodes, weights = _quadrature()
     end = _depth(slope, x, side)
-    v = end[:, None] * nodes
-    g = slope[:, None] * v + x[:, None] * _exp_minus_1_minus(side[:, None] * v)
-    factor = np.absolute(d)[:, None] + v
-    if order == 2:
-        factor = -side[:, None] * (factor * factor - scipy.zeta(2.0, a)[:, None])
-    return x * end * ((np.exp(-g) * factor) @ weights)
+    start, curvature = np.absolute(d), scipy.zeta(2.0, a) if order == 2 else None
+
+    def step(k: Any, total: Any, node: Any, weight: Any) -> list[Any]:
+        v = end * node
+        g = slope * v + x * _exp_minus_1_minus(side * v)
+        factor = start + v
+        if order == 2:
+            factor = -side * (factor * factor - curvature)
+        return [total + np.exp(-g) * factor * weight]
+
+    (total,) = counted(step, _NODES, np.zeros_like(end), tables=_quadrature())
+    return x * end * total
 
 
 @cache
@@ -213,10 +230,12 @@ def log_igamma_values(a: Any, x: Any) -> Any:
             return found
         # P = p x / a times the sum of x^k / ((a + 1) ... (a + k)), with x far below a.
         b, y = np.where(tiny, a, 1.0), np.where(tiny, x, 0.5)
-        total, term = np.ones_like(b + y), np.ones_like(b + y)
-        for k in range(1, 400):
-            term = term * (y / (b + k))
-            total = total + term
+
+        def step(k: Any, total: Any, term: Any) -> list[Any]:
+            term = term * (y / (b + (k + 1)))
+            return [total + term, term]
+
+        total, _ = counted(step, 399, np.ones_like(b + y), np.ones_like(b + y))
         far = gamma_log_density_values(b, y) + np.log(y / b) + np.log(total)
         return np.where(tiny, far, found)
 
@@ -231,9 +250,12 @@ def log_igammac_values(a: Any, x: Any) -> Any:
             return found
         # Legendre's continued fraction of (1 - P) / p, with x far above a.
         b, y = np.where(tiny, a, 1.0), np.where(tiny, x, 800.0)
-        fraction = y + 2 * 300 + 1 - b
-        for k in range(300, 0, -1):
-            fraction = y + 2 * k - 1 - b - k * (k - b) / fraction
+
+        def step(i: Any, fraction: Any) -> list[Any]:
+            k = 300 - i
+            return [y + 2 * k - 1 - b - k * (k - b) / fraction]
+
+        (fraction,) = counted(step, 300, y + 2 * 300 + 1 - b)
         far = gamma_log_density_values(b, y) + np.log(y) - np.log(fraction)
         return np.where(tiny, far, found)
 

@@ -13,6 +13,7 @@ from .comparison import lt
 from .elementwise import Elementwise, add, convert_element_type, like, mul, neg, sub
 from .functions import sin, sqrt
 from .rounding import abs_
+from .rounds import counted
 from .special import SCIPY_ONLY, Special, in_float64
 
 scipy = lazy("scipy.special")
@@ -83,21 +84,23 @@ def _below(theta: Any) -> Any:
 def spherical_legendre_values(n: Any, m: Any, theta: Any) -> Any:
     """By the recurrence in the degree, from that of degree |m|; 0 for |m| > n, nan for n < 0."""
     size, along, off = np.absolute(m), np.cos(theta), np.absolute(np.sin(theta))
-    before = np.zeros(theta.shape)
-    now = np.full(theta.shape, 0.5 / math.sqrt(math.pi))
-    for k in range(1, int(size.max(initial=0)) + 1):
-        now = np.where(k <= size, -math.sqrt(1 + 0.5 / k) * off * now, now)
-    top = n.max(initial=0) if n.size else 0
-    for l in range(1, int(top) + 1):  # noqa: E741
+
+    def diagonal(i: Any, now: Any) -> list[Any]:
+        return [np.where(i < size, -np.sqrt(1 + 0.5 / (i + 1)) * off * now, now)]
+
+    (now,) = counted(diagonal, size.max(initial=0), np.full_like(theta, 0.5 / math.sqrt(math.pi)))
+
+    def degree(i: Any, now: Any, before: Any) -> list[Any]:
+        l = i + 1.0  # noqa: E741
         going = (l > size) & (l <= n)
         above = np.where(going, l * l - size * size, 1.0)
         last = np.where(going, (l - 1.0) ** 2 - size * size, 0.0)
         factor = np.sqrt((4.0 * l * l - 1) / above)
-        rest = np.sqrt((2 * l + 1) * last / (np.maximum(2 * l - 3, 1) * above))
-        now, before = (
-            np.where(going, factor * along * now - rest * before, now),
-            np.where(going, now, before),
-        )
+        rest = np.sqrt((2 * l + 1) * last / (np.maximum(2 * l - 3, 1.0) * above))
+        after = np.where(going, factor * along * now - rest * before, now)
+        return [after, np.where(going, now, before)]
+
+    now, _ = counted(degree, n.max(initial=0), now, np.zeros_like(theta))
     sign = np.where((m < 0) & (size % 2 == 1), -1.0, 1.0)
     return np.where(n < 0, np.nan, np.where(size > n, 0.0, sign * now))
 
@@ -156,14 +159,17 @@ _BERNOULLI = (
 def complex_polygamma_values(z: Any, m: int) -> Any:
     """For m >= 1: its recurrence up to where its asymptotic series has all digits."""
     with quiet():
-        total = np.zeros(z.shape, np.complex128)
+        total = np.zeros_like(z)
         reach = 14.0 + m
         steps = np.maximum(np.ceil(reach - z.real), 0)
         steps = np.where(np.isfinite(steps) & (steps < 1e5), steps, 0)
-        for _ in range(int(steps.max(initial=0))):
-            more = steps > 0
+
+        def step(k: Any, total: Any, z: Any) -> list[Any]:
+            more = k < steps
             total = np.where(more, total + 1 / np.where(more, z, 1) ** (m + 1), total)
-            z, steps = np.where(more, z + 1, z), steps - more
+            return [total, np.where(more, z + 1, z)]
+
+        total, z = counted(step, steps.max(initial=0), total, z)
         total = math.factorial(m) * total
         total += math.factorial(m - 1) / z**m + math.factorial(m) / (2 * z ** (m + 1))
         for k, b in enumerate(_BERNOULLI, 1):

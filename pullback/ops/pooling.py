@@ -195,13 +195,13 @@ class SelectAndScatterAdd(WindowPrimitive):
     def typing(  # type: ignore[override]
         self, source: Any, x: Any, *, select_prim: str, **windows: Any
     ) -> ArrayType:
-        out = super().typing(x, **_with_dilations(windows))
+        out = super().typing(x, **with_dilations(windows))
         if source.shape != out.shape or source.dtype != x.dtype:
             raise _unlike(self.name, source, out)
         return array_type(x.shape, x.dtype, source.weak_type and x.weak_type)
 
     def eval(self, source: Any, x: Any, *, select_prim: str, **windows: Any) -> Any:
-        places = chosen(x, select_prim == "ge", **_with_dilations(windows)).reshape(-1)
+        places = chosen(x, select_prim == "ge", **with_dilations(windows)).reshape(-1)
         weights = source.reshape(-1).astype(np.float64, copy=False)
         if places.size and places.min() < 0:
             weights, places = weights[places >= 0], places[places >= 0]
@@ -216,7 +216,7 @@ class SelectAndScatterAdd(WindowPrimitive):
     def transpose(self, ct: Any, source: Any, x: Any, **params: Any) -> list[Any]:
         if type(x) is Linear:
             return NOT_LINEAR(ct, source, x)  # type: ignore[no-any-return]
-        return [select_and_gather_add(ct, x, **_with_dilations(params)), None]
+        return [select_and_gather_add(ct, x, **with_dilations(params)), None]
 
     def shown(self, params: dict[str, Any]) -> dict[str, Any]:
         """Without dilations of 1, which the program that JAX prints cannot have."""
@@ -230,7 +230,8 @@ class SelectAndScatterAdd(WindowPrimitive):
 select_and_scatter_add = SelectAndScatterAdd()
 
 
-def _with_dilations(windows: dict[str, Any]) -> dict[str, Any]:
+def with_dilations(windows: dict[str, Any]) -> dict[str, Any]:
+    """Parameters in which none is left out."""
     ones = (1,) * len(windows["window_dimensions"])
     return {"base_dilation": ones, "window_dilation": ones, **windows}
 

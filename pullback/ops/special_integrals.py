@@ -17,6 +17,7 @@ from .comparison import ge
 from .elementwise import Elementwise, add, div, like, mul, neg, select_n, sub
 from .functions import cos, exp, log1p, sin
 from .rounding import abs_
+from .rounds import counted
 from .special import SCIPY_ONLY, Special, digamma, erf, in_float64, polygamma
 from .structural import broadcast_in_dim
 
@@ -175,9 +176,13 @@ class Expn(Special):
         whole = (np.floor(x) == x) & (np.absolute(x) < 1e6)
         order = np.where(whole, x, 1.0)
         found = scipy.expn(np.maximum(order, 0).astype(np.int64), y)
+
         # Below 0, y E(n) = exp(-y) - n E(n + 1): all terms are positive.
-        for n in range(-1, int(order.min(initial=0)) - 1, -1):
-            found = np.where(order <= n, (np.exp(-y) - n * found) / y, found)
+        def step(k: Any, found: Any) -> list[Any]:
+            n = -1 - k
+            return [np.where(order <= n, (np.exp(-y) - n * found) / y, found)]
+
+        (found,) = counted(step, np.negative(order).max(initial=0), found)
         return found if np.all(whole) else np.where(whole, found, _expn_between(x, y))
 
     jvp_x = Absent("the derivative of expn in its order is not computed")
@@ -195,9 +200,12 @@ def _expn_between(p: Any, y: Any) -> Any:
     """Of orders that are not whole: a continued fraction, or for small y a series."""
     small = y < 0.1
     z = np.where(small, 0.1, y)
-    fraction = z + p + 2 * _STEPS
-    for k in range(_STEPS, 0, -1):
-        fraction = z + p + 2 * (k - 1) - k * (p + k - 1) / fraction
+
+    def step(i: Any, fraction: Any) -> list[Any]:
+        k = _STEPS - i
+        return [z + p + 2 * (k - 1) - k * (p + k - 1) / fraction]
+
+    (fraction,) = counted(step, _STEPS, z + p + 2 * _STEPS)
     term, total = np.ones_like(y), 1 / (1 - p)
     for k in range(1, 12):
         term = term * (-y / k)

@@ -26,18 +26,18 @@ _COEFFICIENTS = (
 
 def zeta_derivative_values(s: Any, q: Any, order: int) -> Any:
     """The derivative of zeta(s, q) in s, `order` times, for s > 1 and q > 0; else nan."""
-    s, q = np.broadcast_arrays(np.asarray(s, np.float64), np.asarray(q, np.float64))
+    s, q = np.broadcast_arrays(s, q)
     inside = (s > 1) & (q > 0) & np.isfinite(s)
     s, q = np.where(inside, s, 2.0), np.where(inside, q, 1.0)
     with quiet():
-        total = np.zeros(s.shape)
+        total = np.zeros_like(s)
         for n in range(_N):
             total += _power(s, q + n, order)
         end = q + _N
         total += 0.5 * _power(s, end, order)
         inverse = [(-1.0) ** k / (s - 1) ** (k + 1) for k in range(order + 1)]
         total += _times(inverse, s - 1, end, order)
-        rising = [s, np.ones(s.shape), *[np.zeros(s.shape)] * (order - 1)]
+        rising = [s, np.ones_like(s), *[np.zeros_like(s)] * (order - 1)]
         for j, c in enumerate(_COEFFICIENTS, 1):
             total += c * _times(rising, s + (2 * j - 1), end, order)
             for i in (2 * j - 1, 2 * j):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -118,6 +119,11 @@ class Lowering:
         self.order: Word | None = None
         self._hoisted: dict[int, Word] = {}
         self._simple: dict[int, tuple[ClosedProgram, ClosedProgram]] = {}
+
+    @property
+    def portable(self) -> bool:
+        """Whether the module shall mean the same in another process."""
+        return self.inline == math.inf
 
     # ---- programs
 

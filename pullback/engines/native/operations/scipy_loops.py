@@ -29,8 +29,8 @@ class Loop(NamedTuple):
 
 
 @cache
-def loop_of(name: str) -> Loop:
-    """The loop of the ufunc `scipy.special.<name>` for float64.
+def loop_of(name: str, signature: str = "") -> Loop:
+    """The loop of the ufunc `scipy.special.<name>` for these types, or for float64.
 
     Raises:
       Unsupported: ufuncs are not laid out as expected here, or there is no such loop.
@@ -39,7 +39,7 @@ def loop_of(name: str) -> Loop:
     ufunc = getattr(scipy, name) if name != "zeta" else getattr(scipy._ufuncs, "_zeta", None)
     if not isinstance(ufunc, np.ufunc):
         raise Unsupported(f"scipy.special.{name}, which is no ufunc here")
-    signature = "d" * ufunc.nin + "->d"
+    signature = signature or "d" * ufunc.nin + "->d"
     # struct PyUFuncObject: the head of each object; nin, nout, nargs, identity (int each); then
     # pointers to functions, to data, and the number of types.
     start = id(ufunc) + object.__basicsize__

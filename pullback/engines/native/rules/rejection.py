@@ -105,7 +105,8 @@ def _accepted(streams: Streams, key: Any, d: Any, c: Any) -> Any:
     return _loop(going, step, [key, d, c, *start])[4]
 
 
-def _sample(streams: Streams, key: Any, alpha: Any, log_space: bool) -> Any:
+def sample(streams: Streams, key: Any, alpha: Any, log_space: bool) -> Any:
+    """A gamma variate of this shape parameter, or its logarithm."""
     one = like(alpha, 1.0)
     third = streams.dtype.type(1 / 3)
     direct = ge(alpha, one)
@@ -136,7 +137,7 @@ def _gamma(low: Lowering, equation: Equation, args: list[Value]) -> list[Value]:
         count = prod(a.shape)
         own, alphas = reshape(own, new_sizes=(count,)), reshape(a, new_sizes=(count,))
         types = [type_of(x).without_axis(0).strong() for x in (own, alphas)]
-        body = trace_program(lambda k, x: [_sample(streams, k, x, p["log_space"])], types)
+        body = trace_program(lambda k, x: [sample(streams, k, x, p["log_space"])], types)
         counts = {"num_carry": 0, "num_consts": 0, "reverse": False, "unroll": 1}
         (samples,) = scan_p(own, alphas, jaxpr=body, length=count, **counts)
         return [reshape(samples, new_sizes=a.shape)]

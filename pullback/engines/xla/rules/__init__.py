@@ -19,8 +19,11 @@ from . import (
     linalg,
     linalg_cuda,
     matrices,
+    places,
+    random_numbers,
     reductions,
     sorting,
+    special,
     spreading,
     structural,
     triangular,
@@ -54,6 +57,9 @@ RULES = {
     **decompositions.ELEMENTWISE,
     **exported.RULES,
     **foreign.RULES,
+    **special.RULES,
+    **places.RULES,
+    **random_numbers.RULES,
 }
 
 __all__ = ["RULES"]

@@ -18,7 +18,6 @@ from ....core.primitive import CORE, Absent, Method
 from ....core.program import Equation
 from ....core.trace import quiet, type_of
 from ....ops.elementwise import Elementwise, convert_element_type
-from ....ops.special_integrals import digamma_difference
 from ....ops.tokens import after_all, create_token, dce_sink
 from ..lowering import Caller, Lowering, plain
 from ..text import Result, Word
@@ -80,10 +79,7 @@ def host_call(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Wor
     taken, given = list(args), results
     if effects:  # the compiler keeps an order only where one call needs what the other gave
         taken, given = [*args, low.current_order()], [*results, ((), np.dtype(np.int32))]
-    attributes += (
-        f", operand_layouts = [{', '.join(_rows(w.rank) for w in taken)}]"
-        f", result_layouts = [{', '.join(_rows(len(s)) for s, _ in given)}]"
-    )
+    attributes += f", {_layouts(taken, given)}"
     # On several devices Python is called once, not by each.
     where = "" if low.meshes is None else low.meshes.on_first(len(given))
     outs = low.code.ops("custom_call", taken, given, attributes, extra=where)
@@ -92,8 +88,26 @@ def host_call(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Wor
     return outs
 
 
+def call_code(
+    low: Lowering, target: str, words: Sequence[Word], results: Sequence[Result], extra: str = ""
+) -> list[Word]:
+    """What the machine code that is registered by a name makes of arrays."""
+    attributes = (
+        f'call_target_name = "{target}", has_side_effect = false, api_version = 4 : i32, '
+        f"{_layouts(words, results)}"
+    )
+    return low.code.ops("custom_call", words, results, attributes, extra=extra)
+
+
+def _layouts(taken: Sequence[Word], given: Sequence[Result]) -> str:
+    """Attributes of a call: its arrays lie as NumPy's do, and not as the compiler may like."""
+    ranks = [w.rank for w in taken], [len(shape) for shape, _ in given]
+    ins, outs = (", ".join(map(_rows, n)) for n in ranks)
+    return f"operand_layouts = [{ins}], result_layouts = [{outs}]"
+
+
 def _rows(rank: int) -> str:
-    """The layout of NumPy's arrays: the last axis is the quickest. The compiler may like others."""
+    """The layout of NumPy's arrays: the last axis is the quickest."""
     axes = list(range(rank - 1, -1, -1))
     return f"dense<{axes if axes else ''}> : tensor<{rank}xindex>"
 
@@ -185,7 +199,6 @@ def _nothing(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Word
 
 RULES: dict[Any, Any] = {
     **{p: _nothing for p in (create_token, after_all, dce_sink)},
-    digamma_difference: host_call,  # its decomposition has not the limits at poles
 }
 
-__all__ = ["RULES", "by_definition", "host_call", "original"]
+__all__ = ["RULES", "by_definition", "call_code", "host_call", "original"]

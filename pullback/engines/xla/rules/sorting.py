@@ -9,6 +9,7 @@ import numpy as np
 
 from ....core import dtypes
 from ....core.program import Equation
+from ....ops.approximate import approx_top_k
 from ....ops.comparison import max_, min_
 from ....ops.compound import logaddexp
 from ....ops.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum, prefix_scan
@@ -74,11 +75,25 @@ def _before(code: Code, pairs: list[tuple[Word, Word]]) -> Word:
 
 
 def _top_k(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    code, p = low.code, eq.params
-    x, axis, k = readable(code, args[0]), p["axis"], p["k"]
+    return _first_k(low, args, eq.params["k"], eq.params["axis"])
+
+
+def _approx_top_k(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
+    p = eq.params
+    axis = p["reduction_dimension"] % args[0].rank
+    return _first_k(low, args, p["k"], axis, largest=p["is_max_k"])
+
+
+def _first_k(
+    low: Lowering, args: list[Word], k: int, axis: int, largest: bool = True
+) -> list[Word]:
+    """The k largest along an axis, or the k smallest, of which NaN are the last; their places."""
+    code, x = low.code, readable(low.code, args[0])
     place = counting(code, x.shape, np.int32, axis)
 
     def body(a: Word, b: Word, i: Word, j: Word) -> Sequence[Word]:
+        if not largest:
+            return [_before(code, _comparable(code, a, b))]
         return [compare(code, "GT", a, b, total=dtypes.kind(a.dtype) == "f")]
 
     region = low.region([((), x.dtype)] * 2 + [((), place.dtype)] * 2, body).text
@@ -112,6 +127,7 @@ def _cumulative(combine: Any) -> Rule:
 RULES: dict[Any, Rule] = {
     sort: _sort,
     top_k: _top_k,
+    approx_top_k: _approx_top_k,
     cumsum: _cumulative(add),
     cumprod: _cumulative(mul),
     cummax: _cumulative(max_),

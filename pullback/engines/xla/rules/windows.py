@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,17 +10,13 @@ import numpy as np
 from ....core.program import Equation
 from ....ops.convolution import conv_general_dilated
 from ....ops.fft import FftType, fft
-from ....ops.pooling import (
-    reduce_window_max,
-    reduce_window_min,
-    reduce_window_sum,
-    select_and_scatter_add,
-)
+from ....ops.pooling import reduce_window_max, reduce_window_min, reduce_window_sum
 from ..lowering import Lowering, Rule
 from ..text import Word
 from ..types import ints, table
-from .elementwise import compare, convert
+from .elementwise import convert
 from .reductions import highest, lowest, op
+from .structural import permuted
 
 _NARROW = ("float16", "bfloat16")
 
@@ -28,8 +24,10 @@ _NARROW = ("float16", "bfloat16")
 def _conv(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     code, p = low.code, eq.params
     shape, dtype = low.result(eq)
-    if any(0 in w.shape for w in args) or dtype.kind in "iub" or "int" in dtype.name:
-        return low.by_definition(eq, args)  # XLA has no code of its own for them on every device
+    if any(0 in w.shape for w in args) or 0 in shape:
+        return [code.constant(np.zeros(shape, dtype))]
+    if low.platform != "cpu" and (dtype.kind in "iub" or "int" in dtype.name):
+        return low.by_definition(eq, args)  # XLA has code for them on the CPU alone
     n, count = p["dimension_numbers"], len(p["window_strides"])
     wide = np.dtype(np.float32) if dtype.name in _NARROW else dtype
     words = [convert(code, w, wide) for w in args]
@@ -64,7 +62,8 @@ def _layout(spec: Sequence[int], names: tuple[str, str], spaces: Any) -> str:
     return f"[{', '.join(found)}]"
 
 
-def _windows(p: dict[str, Any], dilations: bool = True) -> str:
+def windows(p: Mapping[str, Any], dilations: bool = True) -> str:
+    """The attributes of an operation with windows."""
     found = (
         f"window_dimensions = {ints(p['window_dimensions'])}, "
         f"window_strides = {ints(p['window_strides'])}, padding = {table(p['padding'], 2)}"
@@ -81,53 +80,52 @@ def _reduce_window(name: str, start: Any) -> Rule:
     def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         code, (x,) = low.code, args
         shape, dtype = low.result(eq)
-        if not x.rank or x.dtype.kind == "c":
-            return low.by_definition(eq, args)
+        if not x.rank:
+            return args
         if name == "add" and dtype.name in _NARROW:
             x = convert(code, x, np.float32)
         begin = code.constant(np.asarray(start(x.dtype)).astype(x.dtype))
         one = ((), x.dtype)
         region = low.region([one, one], lambda a, b: [op(name)(low, a, b)]).text
         (found,) = code.ops(
-            "reduce_window", [x, begin], [(shape, x.dtype)], _windows(eq.params), region
+            "reduce_window", [x, begin], [(shape, x.dtype)], windows(eq.params), region
         )
         return [convert(code, found, dtype)]
 
     return rule
 
 
-def _select_and_scatter_add(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
-    code, (source, x), p = low.code, args, eq.params
-    shape, dtype = low.result(eq)
-    dilated = any(d != 1 for k in ("base_dilation", "window_dilation") for d in p.get(k) or ())
-    if dilated or not x.rank or dtype.name in _NARROW:
-        return low.by_definition(eq, args)
-    side = "GE" if p["select_prim"] == "ge" else "LE"
-    one = ((), x.dtype)
-    chosen = low.region([one, one], lambda a, b: [compare(code, side, a, b)]).text
-    added = low.region([one, one], lambda a, b: [op("add")(low, a, b)]).text
-    # Padding must never be chosen: the operand is padded with what loses to everything.
-    before, after = zip(*p["padding"], strict=True)
-    if any(before) or any(after):
-        return low.by_definition(eq, args)
-    zero = code.constant(dtype.type(0))
-    return code.ops(
-        "select_and_scatter",
-        [x, source, zero],
-        [(shape, dtype)],
-        _windows(p, dilations=False),
-        f"{chosen}, {added}",
-    )
-
-
 def _fft(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     shape, dtype = low.result(eq)
-    p, (x,) = eq.params, args
-    if 0 in x.shape or 0 in shape or len(p["fft_lengths"]) > 3:
-        return low.by_definition(eq, args)
-    kind = FftType(p["fft_type"]).name
-    attributes = f"fft_type = #stablehlo<fft_type {kind}>, fft_length = {ints(p['fft_lengths'])}"
-    return [low.code.op("fft", args, shape, dtype, attributes)]
+    kind, lengths = FftType(eq.params["fft_type"]), eq.params["fft_lengths"]
+    (x,) = args
+    if 0 in x.shape or 0 in shape:
+        return [low.code.constant(np.zeros(shape, dtype))]
+    # XLA transforms up to three axes at once: the last ones first, but into real numbers last.
+    last = list(lengths[-3:])
+    before = list(range(len(shape) - len(lengths), len(shape) - len(last)))
+    if kind is FftType.IRFFT:
+        return [_transformed(low, _along(low, x, FftType.IFFT, before), kind, last, shape, dtype)]
+    part = (*x.shape[: len(shape) - len(last)], *shape[len(shape) - len(last) :])
+    x = _transformed(low, x, kind, last, part, dtype)
+    return [_along(low, x, FftType.FFT if kind is FftType.RFFT else kind, before)]
+
+
+def _transformed(
+    low: Lowering, x: Word, kind: FftType, lengths: list[int], shape: Sequence[int], dtype: np.dtype
+) -> Word:
+    attributes = f"fft_type = #stablehlo<fft_type {kind.name}>, fft_length = {ints(lengths)}"
+    return low.code.op("fft", [x], shape, dtype, attributes)
+
+
+def _along(low: Lowering, x: Word, kind: FftType, axes: list[int]) -> Word:
+    """The transform of complex numbers along these axes, one after the other."""
+    for axis in axes:
+        order = [i for i in range(x.rank) if i != axis] + [axis]
+        y = permuted(low.code, x, order)
+        y = _transformed(low, y, kind, [x.shape[axis]], y.shape, x.dtype)
+        x = permuted(low.code, y, [order.index(i) for i in range(x.rank)])
+    return x
 
 
 RULES: dict[Any, Rule] = {
@@ -135,8 +133,7 @@ RULES: dict[Any, Rule] = {
     reduce_window_sum: _reduce_window("add", lambda d: 0),
     reduce_window_max: _reduce_window("maximum", lowest),
     reduce_window_min: _reduce_window("minimum", highest),
-    select_and_scatter_add: _select_and_scatter_add,
     fft: _fft,
 }
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "windows"]
