@@ -12,10 +12,11 @@ from .core.device import CPU, Device, all_cpu_devices, known
 from .core.errors import error
 from .core.lazy import lazy
 from .core.settings import checkers, override, values, watchers
-from .core.trace import EVAL, DeviceTrace, begin_with, running, state
+from .core.trace import EVAL, DeviceTrace, begin_with, inside, running, state
 from .dispatch import forget_programs
 
 cuda = lazy("pullback.engines.xla.adapter_cuda")
+tpu = lazy("pullback.engines.xla.adapter_tpu")
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -27,9 +28,9 @@ def devices(backend: str | None = None) -> list[Device]:
     serve to try out programs for many devices.
 
     Args:
-      backend: "cpu", "gpu" or "cuda". None: the first platform that the setting `jax_platforms`
-        names; where it names none, GPUs if they can be used (`pullback[cuda13]` is installed and
-        the driver shows one), else the CPU.
+      backend: "cpu", "gpu" or "cuda", "tpu". None: the first platform that the setting
+        `jax_platforms` names; where it names none, GPUs if they can be used (`pullback[cuda13]` is
+        installed and the driver shows one), else the CPU.
 
     Raises:
       RuntimeError: there is no such platform, or something is missing for it; several CPU devices
@@ -43,9 +44,11 @@ def devices(backend: str | None = None) -> list[Device]:
     platform = _platform(backend)
     if platform == "cpu":
         return list(all_cpu_devices())
-    found = cuda.client()
+    found = (cuda if platform == "cuda" else tpu).client()
+    local = {d.id: i for i, d in enumerate(found.devices)}
     return [
-        known("cuda", d.id, d.device_kind, d.process_index, i) for i, d in enumerate(found.devices)
+        known(platform, d.id, d.device_kind, d.process_index, local.get(d.id, 0))
+        for d in found.client.devices()
     ]
 
 
@@ -148,11 +151,15 @@ def _check_default(new_val: Any) -> None:
 @contextmanager
 def _on_device(wanted: Any) -> Iterator[None]:
     with override("jax_default_device", wanted):
-        if state.trace is EVAL and _is_memory(wanted):
-            yield  # it is there already
-            return
-        with running(DeviceTrace(state.trace, lambda: _found(wanted))):
-            yield
+        outer = state.trace
+        while isinstance(outer, DeviceTrace):
+            outer = outer.parent
+        with inside(outer):
+            if outer is EVAL and _is_memory(wanted):
+                yield
+            else:
+                with running(DeviceTrace(outer, lambda: _found(wanted))):
+                    yield
 
 
 def _is_memory(wanted: Any) -> bool:

@@ -50,7 +50,7 @@ def initialize(
 
     Afterwards `devices()` are those of all processes, `local_devices()` those of this one, and
     arrays can be spread over all of them. All processes must then run the same programs with them,
-    in the same order. The devices of CPUs exchange data by TCP (Gloo).
+    in the same order. The devices of CPUs exchange data by TCP (Gloo), GPUs of NVIDIA by NCCL.
 
     If one of the processes is killed, crashes or hangs, the others get a ProcessLostError where
     they need it. They can go on with devices of processes that are left, unless it was number 0.
@@ -61,7 +61,8 @@ def initialize(
       num_processes: how many there are; by default JAX_NUM_PROCESSES, or as above.
       process_id: the number of this one, from 0; by default JAX_PROCESS_ID, or as above.
       local_device_ids: which GPUs of this machine this process uses; by default
-        JAX_LOCAL_DEVICE_IDS, or all.
+        JAX_LOCAL_DEVICE_IDS; under Slurm and Open MPI each process of a machine takes one, in
+        their order; else all.
       cluster_detection_method: "slurm" or "ompi" to ask only these, "deactivate" for none.
       initialization_timeout: for how many seconds to wait for the others.
       heartbeat_timeout_seconds: a process that says nothing for so long is lost. One that is killed
@@ -97,10 +98,12 @@ def initialize(
         said = said.filled(cluster.of_cluster(method=cluster_detection_method))
     if said.count == 1 and said.index in (0, None) and said.address is None:
         _Running.yes = True  # nothing is connected
+        processes.current().local_devices = said.local_devices
         return
     address, count, index = cluster.checked(said)
     _check_engine()
     group = Group(index, count, float(heartbeat_timeout_seconds))
+    group.local_devices = said.local_devices
     _Running.patience = float(shutdown_timeout_seconds)
     bind = coordinator_bind_address or cluster.bind_variable()
     try:
@@ -120,13 +123,20 @@ def _check_engine() -> None:
             got="distributed.initialize",
             fix="install it: pip install 'pullback[xla]'.",
         )
-    if "pullback.engines.xla.adapter" in sys.modules and adapter.cpu.cache_info().currsize:
+    if any(made.cache_info().currsize for made in _clients()):
         raise error(
             RuntimeError,
             "distributed.initialize must be called before the devices are used.",
             got="a program that was compiled by XLA, an array on a device, or a list of devices",
             fix="call it first in the program.",
         )
+
+
+def _clients() -> list[Any]:
+    """What makes the clients of jaxlib, of those platforms that have been asked for."""
+    names = (("adapter", "cpu"), ("adapter_cuda", "client"), ("adapter_tpu", "client"))
+    found = ((sys.modules.get(f"pullback.engines.xla.{n}"), what) for n, what in names)
+    return [getattr(module, what) for module, what in found if module is not None]
 
 
 def _start(address: tuple[str, int], group: Group, timeout: float, bind: str | None) -> None:
@@ -144,6 +154,7 @@ def _start(address: tuple[str, int], group: Group, timeout: float, bind: str | N
     port = _Running.service.port if group.index == 0 else listen_here(member.tunnel)
     _Running.connection = connection = joining.Connection(port, group.index, group.count, timeout)
     group.connect = lambda devices: _client(connection, member, devices)
+    group.runtime = connection.client
     processes.group[0] = group
     client = adapter.cpu().client  # now, while all are here: each waits for the others
     device.joined(group.index, [(d.id, d.process_index) for d in client.devices()])
@@ -235,7 +246,8 @@ def _stop() -> None:
     if processes.current().count > 1:
         processes.group[0] = Group()
         device.joined(0, [])
-        adapter.cpu.cache_clear()
+        for made in _clients():
+            made.cache_clear()
 
 
 def _at_exit() -> None:

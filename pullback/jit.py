@@ -10,11 +10,13 @@ from typing import Any
 from weakref import ReferenceType
 
 from . import checks
+from .core.device import Device
 from .core.errors import error
 from .core.program import trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import updated
 from .core.trace import KnownTrace, inside, state
+from .device_calls import chosen, on_device
 from .dispatch import Calls, trace_call
 from .engines.choice import check_wish
 
@@ -56,7 +58,9 @@ def jit(
         their memory for results of as many bytes, and their arrays are then deleted; a UserWarning
         names those that fit no result, which stay. The other engines leave all as they are. Memory
         that NumPy sees as well is never written to: then the result gets memory of its own.
-      backend: None or "cpu", the only one.
+      device, backend: an old way to say where the program runs: on that device, or on the first of
+        that platform ("cpu", "gpu", "cuda", "tpu"). The arguments are moved there. Say it with
+        `device_put` instead.
       in_shardings: how the positional arguments are spread over devices: a pytree of Shardings
         (with a mesh in use also PartitionSpecs), of the structure of the upper part of the tuple of
         arguments. None: as the arrays are.
@@ -64,7 +68,7 @@ def jit(
       compiler_options: XLA's flags by their names, for programs that the XLA engine runs; the
         other engines have no such options, and do not look at them. Nor does a call that is
         differentiated or batched, or is part of another program.
-      keep_unused, inline, device: accepted for compatibility.
+      keep_unused, inline: accepted for compatibility.
       engine: what runs the program: "native" (compiled to machine code), "xla" or "numpy". None: as
         setting `pullback_engine` says; that is "auto" unless it is changed: native if that engine
         has code for the whole program, else numpy. `explain` tells which it is.
@@ -78,7 +82,8 @@ def jit(
         as donated; or, when it is called, XLA does not know one of the compiler_options.
       TypeError: compiler_options is no dict of names and values.
       JaxRuntimeError: when it is called: an array is donated, and an argument once more.
-      RuntimeError: there is no such backend; or, when it is called, an array was donated before.
+      RuntimeError: there is no such backend, or something is missing for it; or, when it is called,
+        an array was donated before.
       NotImplementedError: when it is called: the engine that is named has no code for the program.
 
     Example:
@@ -87,10 +92,12 @@ def jit(
       >>> print(pullback.jit(lambda x: jnp.sin(x) ** 2)(1.0))
       0.7080734
     """
-    _check_backend(backend, device)
+    bound = chosen(device, backend, in_shardings, out_shardings)
     if fun is None:
         return lambda f: jit(
             f,
+            device=device,
+            backend=backend,
             static_argnums=static_argnums,
             static_argnames=static_argnames,
             donate_argnums=donate_argnums,
@@ -108,24 +115,7 @@ def jit(
         donated = Static(fun, donate_argnums, donate_argnames, "donate")
         _check_apart(static, donated)
     places = Places(in_shardings, out_shardings, options=compiler_options)
-    return PjitFunction(fun, static, donated, engine, places)
-
-
-def _check_backend(backend: str | None, device: Any) -> None:
-    if backend is not None and device is not None:
-        raise error(
-            ValueError,
-            "can't specify both a device and a backend for jit.",
-            got=f"device={device} and backend={backend!r}",
-            fix="leave one of them out.",
-        )
-    if backend not in (None, "cpu"):
-        raise error(
-            RuntimeError,
-            f"Unknown backend {backend}.",
-            got=f"backend={backend!r}",
-            fix='this engine has only "cpu".',
-        )
+    return PjitFunction(fun, static, donated, engine, places, bound)
 
 
 def _check_apart(static: Static, donated: Static) -> None:
@@ -147,7 +137,7 @@ class PjitFunction:
     is called again, a C function. Python finds it as it finds any method, without a frame.
     """
 
-    __slots__ = ("__call__", "__dict__", "__weakref__", "_calls", "_donated")
+    __slots__ = ("__call__", "__dict__", "__weakref__", "_calls", "_device", "_donated")
     __call__: Callable[..., Any]
 
     def __init__(
@@ -157,14 +147,19 @@ class PjitFunction:
         donated: Static | None = None,
         engine: str | None = None,
         places: Places | None = None,
+        device: Device | None = None,
     ) -> None:
         given = places or NOWHERE
         places = Places(given.ins, given.outs, donated, static, given.given_options)
         self._calls, self._donated = Calls(places.applied(fun), static, engine, places), donated
         checks.named_like(self, fun, "jit")
         self._calls.name = self.__name__  # type: ignore[attr-defined]
-        self._calls.owner = ReferenceType(self)
-        self.becomes(self._calls.call)
+        self._device = device
+        if device is None:
+            self._calls.owner = ReferenceType(self)
+            self.becomes(self._calls.call)
+        else:
+            self.becomes(on_device(self._calls, device))
 
     def becomes(self, function: Callable[..., Any]) -> None:
         """From now on a call is a call of `function`."""
@@ -180,7 +175,14 @@ class PjitFunction:
     def __reduce__(self) -> Any:
         calls = self._calls
         fun = self.__wrapped__  # type: ignore[attr-defined]
-        return type(self), (fun, calls.static, self._donated, calls.engine, calls.places)
+        return type(self), (
+            fun,
+            calls.static,
+            self._donated,
+            calls.engine,
+            calls.places,
+            self._device,
+        )
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -50,7 +50,7 @@ def test_what_is_public_and_a_module():
              "jacobians", "linear", "mapping", "ops", "placement", "segments", "shard_mapping",
              "transforms", "callbacks", "compat", "environment", "halves", "naming", "switches",
              "watching", "static_arguments", "dispatch", "accumulation",
-             "parallel_mapping", "sharded_calls", "exported_files",
+             "parallel_mapping", "device_calls", "sharded_calls", "exported_files",
              "exported_programs", "exported_shapes", "exported_tables",
              "custom_types", "edges", "taylor_mode",
              "mode_switching", "implicit", "sparse", "curvature", "processes"}  # fmt: skip

@@ -173,7 +173,7 @@ def test_donated_positions_count_static_ones():
         ({"donate_argnums": 3}, ValueError, "donate_argnums names an argument"),
         ({"donate_argnames": "q"}, ValueError, "donate_argnames names 'q'"),
         ({"static_argnums": 0, "donate_argnums": 0}, ValueError, "both static and donated"),
-        ({"backend": "tpu"}, RuntimeError, "Unknown backend tpu."),
+        ({"backend": "metal"}, RuntimeError, "Unknown backend 'metal'."),
         ({"backend": "cpu", "device": pb.devices()[0]}, ValueError, "can't specify both"),
     ],
 )

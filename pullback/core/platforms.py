@@ -1,4 +1,4 @@
-"""Which platform new arrays are on, and what is missing for a GPU: found out without jaxlib."""
+"""Which platform new arrays are on, and what is missing for a GPU or TPU: found without jaxlib."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .errors import error
 from .settings import values
 
-NAMES = {"cpu": "cpu", "cuda": "cuda", "gpu": "cuda"}
+NAMES = {"cpu": "cpu", "cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}
 """What users call a platform, and what XLA calls it."""
 CUDA_VERSIONS = ("13", "12")
 """For which there are plugins; the newest first."""
@@ -63,9 +63,9 @@ def checked(name: str, got: str) -> str:
             RuntimeError,
             f"Unknown backend {name!r}.",
             got=got,
-            fix='use "cpu", or "cuda" for GPUs of NVIDIA.',
+            fix='use "cpu", "cuda" for GPUs of NVIDIA, or "tpu".',
         )
-    missing = lack() if platform == "cuda" else None
+    missing = lack() if platform == "cuda" else tpu_lack() if platform == "tpu" else None
     if missing is not None:
         raise error(RuntimeError, missing.what, got=missing.got, fix=missing.fix)
     return platform
@@ -150,6 +150,38 @@ def _no_device() -> Lack | None:
     )
 
 
+def tpu_library() -> Path | None:
+    """Where the plugin for TPUs is: the file that TPU_LIBRARY_PATH names, or that of libtpu."""
+    said = os.environ.get("TPU_LIBRARY_PATH")
+    if said:
+        return Path(said) if Path(said).is_file() else None
+    files = [folder / "libtpu.so" for folder in folders("libtpu")]
+    return next((f for f in files if f.exists()), None)
+
+
+def tpu_lack() -> Lack | None:
+    """What is missing for TPUs; None if nothing is."""
+    if tpu_library() is None:
+        said = os.environ.get("TPU_LIBRARY_PATH")
+        return Lack(
+            "a TPU needs the package libtpu, which is not installed.",
+            f"TPU_LIBRARY_PATH={said!r}, where no file is" if said else "no file libtpu/libtpu.so",
+            "on a machine with TPUs install it: pip install libtpu; or set JAX_PLATFORMS=cpu.",
+        )
+    if not _tpu_nodes() and "JAX_FORCE_TPU_INIT" not in os.environ:
+        return Lack(
+            "no TPU is on this machine.",
+            "no /dev/accel0 and no /dev/vfio/0",
+            "run on a machine with TPUs, or set JAX_PLATFORMS=cpu.",
+        )
+    return None
+
+
+def _tpu_nodes() -> list[str]:
+    """The files by which the system shows TPUs."""
+    return [name for name in ("/dev/accel0", "/dev/vfio/0") if os.path.exists(name)]
+
+
 _NO_DEVICE = 100
 """The driver's code for it."""
 
@@ -184,4 +216,6 @@ __all__ = [
     "folders",
     "lack",
     "plugin",
+    "tpu_lack",
+    "tpu_library",
 ]

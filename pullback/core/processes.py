@@ -27,6 +27,10 @@ class Group:
         """Both kinds, in the order in which the news came."""
         self.connect: Callable[[int], Any] | None = None
         """Gives the engine its client, for so many devices of this process."""
+        self.runtime: Any = None
+        """XLA's connection to its service, by which devices of plugins find each other."""
+        self.local_devices: tuple[int, ...] | None = None
+        """The numbers of those devices of plugins that this process uses; None: all."""
         self._changed = threading.Condition()
         self.inside: float | None = None
         """Since when it has been in a program with others."""

@@ -64,20 +64,27 @@ def _slurm(environment: Mapping[str, str]) -> Setup:
     host = first_host(environment["SLURM_STEP_NODELIST"])
     port = 65536 - PORTS + int(environment["SLURM_JOB_ID"]) % PORTS
     tasks, index = int(environment["SLURM_NTASKS"]), int(environment["SLURM_PROCID"])
-    return Setup(f"{host}:{port}", tasks, index)
+    return Setup(f"{host}:{port}", tasks, index, _own(environment, "SLURM_LOCALID"))
+
+
+def _own(environment: Mapping[str, str], name: str) -> tuple[int, ...] | None:
+    """The device of the process with this number on its machine."""
+    number = environment.get(name)
+    return None if number is None else (int(number),)
 
 
 def _open_mpi(environment: Mapping[str, str]) -> Setup:
     count, index = (int(environment[f"OMPI_COMM_WORLD_{n}"]) for n in ("SIZE", "RANK"))
+    own = _own(environment, "OMPI_COMM_WORLD_LOCAL_RANK")
     contact = environment.get("OMPI_MCA_orte_hnp_uri", "")
     where = re.search(r"tcp6?://\[?([^],\]]+)[^;]*?", contact)
     job = contact.partition(".")[0]
     if where is None or not job.isdigit():
-        return Setup(None, count, index)
+        return Setup(None, count, index, own)
     host = where.group(1)
     host = host.rpartition(":")[0] if host.count(":") == 1 else host
     port = 65536 - PORTS + int(job) // PORTS % PORTS
-    return Setup(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", count, index)
+    return Setup(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", count, index, own)
 
 
 def first_host(nodes: str) -> str:

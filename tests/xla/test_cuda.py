@@ -15,10 +15,11 @@ pytest.importorskip("jaxlib", reason="the XLA engine needs jaxlib")
 
 import pullback as pb
 import pullback.numpy as pnp
-from pullback.core import platforms
+from pullback import distributed
+from pullback.core import platforms, processes
 from pullback.core.array import HostArray
 from pullback.core.program import trace_program
-from pullback.engines.xla import adapter, adapter_cuda, program
+from pullback.engines.xla import adapter, adapter_cuda, adapter_tpu, program
 from pullback.engines.xla.rules import linalg_cuda
 from pullback.ops.hermitian import hermitian_part
 from pullback.ops.linalg import triangular_solve
@@ -135,6 +136,132 @@ def test_numbers_of_devices():
     assert adapter_cuda._visible({"JAX_CUDA_VISIBLE_DEVICES": "0,2"}) == {"visible_devices": [0, 2]}
     with pytest.raises(ValueError, match="must be a list of numbers"):
         adapter_cuda._visible({"JAX_CUDA_VISIBLE_DEVICES": "first"})
+
+
+class Called:
+    """Stands for jaxlib where a plugin is loaded: it notes what it is given."""
+
+    def __init__(self, monkeypatch):
+        self.client = self.group = None
+        self.loaded = []
+        for module in (adapter_cuda, adapter_tpu):
+            module.client.cache_clear()
+            module.load.cache_clear()
+            monkeypatch.setattr(module, "checked", lambda name, got: name)
+            monkeypatch.setattr(module.xc, "make_c_api_client", self.make)
+        monkeypatch.setattr(adapter_cuda, "load", lambda: None)
+        monkeypatch.setattr(
+            adapter_tpu.xc, "load_pjrt_plugin_dynamically", lambda *a: self.loaded.append(a)
+        )
+        monkeypatch.setattr(adapter_tpu.xc, "initialize_pjrt_plugin", self.loaded.append)
+
+    def make(self, name, options, distributed):
+        self.client = name, dict(options), distributed
+        return adapter.cpu().client
+
+
+@pytest.fixture
+def called(monkeypatch):
+    monkeypatch.delenv("JAX_CUDA_VISIBLE_DEVICES", raising=False)
+    yield Called(monkeypatch)
+    monkeypatch.undo()
+    for module in (adapter_cuda, adapter_tpu):
+        module.client.cache_clear()
+        module.load.cache_clear()
+
+
+def of_two(monkeypatch, **said):
+    group = processes.Group(1, 2)
+    group.runtime = "the connection"
+    for name, value in said.items():
+        setattr(group, name, value)
+    monkeypatch.setattr(processes, "group", [group])
+
+
+def test_what_a_gpu_of_one_process_is_given(called):
+    adapter_cuda.client()
+    name, options, distributed = called.client
+    assert name == "pullback_cuda" and distributed is None
+    assert options["platform_name"] == "cuda" and options["allocator"] == "default"
+    assert not {"node_id", "num_nodes", "visible_devices"} & set(options)
+
+
+def test_what_gpus_of_several_processes_are_given(called, monkeypatch):
+    monkeypatch.setenv("JAX_CUDA_VISIBLE_DEVICES", "0,1")
+    of_two(monkeypatch, local_devices=(3,))
+    adapter_cuda.client()
+    _, options, distributed = called.client
+    assert distributed == "the connection"
+    assert (options["node_id"], options["num_nodes"]) == (1, 2)
+    assert options["visible_devices"] == [3]  # initialize's argument counts before the variable
+    adapter_cuda.client.cache_clear()
+    of_two(monkeypatch)
+    adapter_cuda.client()
+    assert called.client[1]["visible_devices"] == [0, 1]
+
+
+def test_initialize_says_which_gpus(monkeypatch):
+    monkeypatch.setattr(processes, "group", [processes.Group()])
+    distributed.initialize(num_processes=1, process_id=0, local_device_ids=[2, 3])
+    try:
+        assert processes.current().local_devices == (2, 3)
+    finally:
+        distributed.shutdown()
+
+
+def test_gpus_of_all_processes_are_listed(called, monkeypatch):
+    monkeypatch.setattr(platforms, "lack", lambda: None)
+    found = pb.devices("gpu")
+    assert [(d.platform, d.id, d.process_index, d.local_hardware_id) for d in found] == [
+        ("cuda", d.id, d.process_index, i) for i, d in enumerate(adapter.cpu().client.devices())
+    ]
+
+
+# ---- TPUs: by the same path
+
+
+def test_what_is_missing_for_a_tpu_is_said(monkeypatch, tmp_path):
+    for variable in ("TPU_LIBRARY_PATH", "JAX_FORCE_TPU_INIT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(platforms, "folders", lambda name: [])
+    monkeypatch.setattr(platforms, "_tpu_nodes", list)
+    with pytest.raises(RuntimeError, match=r"^a TPU needs the package libtpu, which is not inst"):
+        pb.devices("tpu")
+    monkeypatch.setattr(type(platforms.values), "jax_platforms", "tpu,cpu")
+    with pytest.raises(RuntimeError, match="a TPU needs the package libtpu"):
+        platforms.first()
+    library = tmp_path / "libtpu.so"
+    library.touch()
+    monkeypatch.setattr(platforms, "folders", lambda name: [tmp_path])
+    with pytest.raises(RuntimeError, match=r"^no TPU is on this machine"):
+        pb.devices("tpu")
+    monkeypatch.setenv("TPU_LIBRARY_PATH", "nowhere.so")
+    with pytest.raises(RuntimeError, match=r"Got: TPU_LIBRARY_PATH='nowhere.so', where no file is"):
+        pb.devices("tpu")
+    monkeypatch.setenv("TPU_LIBRARY_PATH", str(library))
+    monkeypatch.setenv("JAX_FORCE_TPU_INIT", "1")
+    assert platforms.first() == "tpu" and platforms.tpu_library() == library
+
+
+def test_what_a_tpu_is_given(called, monkeypatch, tmp_path):
+    monkeypatch.setattr(adapter_tpu, "tpu_library", lambda: tmp_path / "libtpu.so")
+    adapter_tpu.client()
+    assert called.loaded == [("pullback_tpu", str(tmp_path / "libtpu.so")), "pullback_tpu"]
+    assert called.client == ("pullback_tpu", {}, None)
+    adapter_tpu.client.cache_clear()
+    of_two(monkeypatch)
+    adapter_tpu.client()
+    assert called.client == ("pullback_tpu", {"node_id": 1, "num_nodes": 2}, "the connection")
+
+
+def test_programs_for_a_tpu_call_no_python():
+    assert "stablehlo.dot_general" in text_of(lambda x: x @ x, MATRIX, platform="tpu")
+    with pytest.raises(program.Unsupported, match="calls of Python on a TPU, which pure_callback"):
+        text_of(
+            lambda x: pb.pure_callback(np.sin, pb.ShapeDtypeStruct(x.shape, x.dtype), x),
+            MATRIX,
+            platform="tpu",
+        )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.bool_, np.complex64, ml_dtypes.bfloat16])
@@ -269,6 +396,23 @@ def gpu():
     return pb.devices("gpu")[0]
 
 
+TWO = """
+import os
+os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+import numpy as np, pullback as jax
+from pullback import lax
+from pullback.sharding import Mesh, NamedSharding, PartitionSpec as P
+number = int(os.environ["JAX_PROCESS_ID"])
+jax.distributed.initialize(local_device_ids=number % COUNT)
+mesh = Mesh(jax.devices() if COUNT == 2 else jax.local_devices(), "x")
+mine = np.full(1, number + 1, np.float32)
+x = jax.make_array_from_process_local_data(NamedSharding(mesh, P("x")), mine)
+add = jax.shard_map(lambda x: lax.psum(x.sum(), "x"), mesh=mesh, in_specs=P("x"), out_specs=P())
+total = float(np.asarray(jax.jit(add)(x)))
+print(f"{jax.device_count()} devices, of which {jax.local_device_count()} here, sum {total}")
+"""
+
+
 class TestOnDevice:
     pytestmark = on_gpu
 
@@ -300,6 +444,31 @@ class TestOnDevice:
 
         y = pb.jit(function)(pb.device_put(MATRIX, gpu))
         np.testing.assert_allclose(np.asarray(y), np.sin(MATRIX), rtol=1e-6)
+
+    def test_new_arrays_are_there(self, gpu):
+        code = (
+            "import pullback as pb, pullback.numpy as jnp\n"
+            "print(jnp.zeros(2).devices() == pb.jit(lambda: jnp.ones(2))().devices() =="
+            " {pb.devices()[0]}, pb.default_backend(), pb.devices()[0].platform)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout.split() == ["True", "gpu", "cuda"], done.stderr
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_two_processes(self, gpu, tmp_path, count):
+        """Each with a GPU of its own, exchanging data by NCCL; or one, which both use for their own
+        programs: NCCL takes no two processes on one GPU."""
+        if count > len(pb.local_devices(backend="gpu")):
+            pytest.skip("it needs two GPUs")
+        file = tmp_path / "two.py"
+        file.write_text(TWO.replace("COUNT", str(count)), encoding="utf-8")
+        command = [sys.executable, "-m", "pullback", "launch", "-n", "2", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        sums = {1: ["1.0", "2.0"], 2: ["3.0", "3.0"]}[count]
+        assert sorted(done.stdout.splitlines()) == [
+            f"[{i}] 2 devices, of which 1 here, sum {sums[i]}" for i in range(2)
+        ]
 
     def test_jax_is_not_imported(self, gpu):
         code = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib import import_module
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from jaxlib import xla_client as xc
 
+from ...core import processes
 from ...core.errors import error
 from ...core.platforms import checked, folders, plugin
 from .adapter import Client, _parsed
@@ -79,11 +80,26 @@ def client() -> CudaClient:
     """
     checked("cuda", "a GPU is asked for")
     load()
-    options: dict[str, Any] = {**xc.generate_pjrt_gpu_plugin_options(), **_visible(os.environ)}
-    return CudaClient(xc.make_c_api_client(_NAME, options, None))
+    group = processes.current()
+    visible = _visible(os.environ, group.local_devices)
+    options = {**xc.generate_pjrt_gpu_plugin_options(), **visible}
+    return CudaClient(xc.make_c_api_client(_NAME, in_group(options), group.runtime))
 
 
-def _visible(environment: Mapping[str, str]) -> dict[str, Any]:
+def in_group(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, and which process of how many this is: their devices find each other by XLA's
+    service in process 0, and exchange data themselves (those of NVIDIA by NCCL).
+    """
+    group = processes.current()
+    if group.runtime is None:
+        return options
+    return {"node_id": group.index, "num_nodes": group.count, **options}
+
+
+def _visible(environment: Mapping[str, str], chosen: Sequence[int] | None = None) -> dict[str, Any]:
+    """Which of the machine's devices to use: `chosen`, or as the environment says, or all."""
+    if chosen is not None:
+        return {"visible_devices": list(chosen)}
     text = environment.get("JAX_CUDA_VISIBLE_DEVICES", "all")
     if text == "all":
         return {}
@@ -176,4 +192,4 @@ def _absent() -> Any:
     return there._make_compile_only_devices()[0]
 
 
-__all__ = ["CudaClient", "client", "compile_for_absent", "load"]
+__all__ = ["CudaClient", "client", "compile_for_absent", "in_group", "load"]

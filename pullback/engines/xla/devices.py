@@ -17,7 +17,7 @@ from ...core.mesh import UNCONSTRAINED
 from ...core.placing import marked
 from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding
 from ...core.types import ArrayType
-from . import adapter, adapter_cuda, adapter_mesh
+from . import adapter, adapter_cuda, adapter_mesh, adapter_tpu
 from .arrays import PlacedArray, XlaArray, held
 from .lowering import plain
 
@@ -59,7 +59,9 @@ def team(devices: tuple[Device, ...]) -> Team:
 
 def client(platform: str) -> adapter.Client:
     """The client of a platform."""
-    return adapter.cpu() if platform == "cpu" else adapter_cuda.client()
+    if platform == "cpu":
+        return adapter.cpu()
+    return adapter_tpu.client() if platform == "tpu" else adapter_cuda.client()
 
 
 # ---- how XLA writes where the parts of an array are

@@ -172,3 +172,48 @@ def test_where_there_is_a_gpu_it_is_the_default(monkeypatch):
         monkeypatch.undo()
         pb.config.update("jax_platforms", None)
     assert state.trace is EVAL
+
+
+# ---- jit(device=..., backend=...)
+
+
+def bound(fun, **options):
+    with pytest.warns(DeprecationWarning, match="backend and device argument on jit is deprecated"):
+        return pb.jit(fun, **options)
+
+
+def test_functions_that_are_bound_to_a_device():
+    f = bound(lambda x, n, y=1.0: {"out": x * n + y}, device=D[3], static_argnums=1)
+    elsewhere = pb.device_put(X, D[5])
+    for x in (X, jnp.asarray(X), elsewhere, pb.device_put(X, D[0])):
+        for _ in range(3):
+            out = f(x, 2, y=jnp.ones(3))["out"]
+            assert out.devices() == {D[3]}
+            np.testing.assert_array_equal(out, 2 * X + 1)
+    assert elsewhere.devices() == {D[5]}
+    assert bound(lambda: jnp.zeros(2), device=D[6])().devices() == {D[6]}
+    home = bound(jnp.sin, backend="cpu")
+    assert home(elsewhere).devices() == {D[0]}
+    with pb.default_device(D[4]):
+        assert home(X).devices() == {D[0]} and f(X, 1)["out"].devices() == {D[3]}
+    np.testing.assert_allclose(pb.grad(lambda x: home(x).sum())(X), np.cos(X), rtol=1e-6)
+    np.testing.assert_allclose(pb.vmap(home)(X), np.sin(X), rtol=1e-6)
+    with pytest.warns(DeprecationWarning):
+        decorated = pb.jit(device=D[1])(lambda x: x + 1)
+    assert decorated(X).devices() == {D[1]}
+
+
+def test_devices_that_jit_does_not_take():
+    s = NamedSharding(pb.make_mesh((8,), ("x",)), PartitionSpec())
+    for options, kind, text in (
+        ({"device": D[0], "backend": "cpu"}, ValueError, "can't specify both a device and a back"),
+        ({"device": D[0], "in_shardings": s}, ValueError, "then in_shardings should not be"),
+        ({"backend": "cpu", "out_shardings": s}, ValueError, "then out_shardings should not be"),
+        ({"device": "cpu"}, ValueError, "jit's device must be a device"),
+        ({"backend": "abacus"}, RuntimeError, "Unknown backend 'abacus'"),
+    ):
+        with pytest.raises(kind, match=text):
+            pb.jit(jnp.sin, **options)
+    if platforms.lack() is not None:
+        with pytest.raises(RuntimeError, match=r"CUDA needs|driver"):
+            pb.jit(jnp.sin, backend="gpu")

@@ -66,6 +66,8 @@ def host_call(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence[Wor
     if family.endswith(_WITHOUT):
         raise Unsupported(f"the operation {primitive.name}")
     results: list[Result] = [low.result(eq, k) for k in range(len(eq.outvars))]
+    if low.platform == "tpu":
+        raise Unsupported(f"calls of Python on a TPU, which {primitive.name} needs")
     effects = getattr(primitive, "effects", False)
     call = _called(low.caller, eq, results, effects)
     low.callbacks.append(call if low.meshes is None else _kept(low.caller, call, results, effects))
