@@ -27,7 +27,7 @@ from .crossover_programs import FAMILIES, Program
 from .native_timing import check_equal, duration
 
 ENGINES = ("native", "xla")
-ROUNDS, ROUND_SECONDS, SECONDS = 5, 0.02, 0.5
+ROUNDS, ROUND_SECONDS, SECONDS = 5, 0.02, 0.4
 FIRST_CALLS = 2
 
 HEAD = """# The native engine beside the XLA engine, by size

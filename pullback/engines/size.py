@@ -25,7 +25,7 @@ LARGE = 50_000
 
 GAINS: dict[str, int] = {
     "bessel_i1e": 20_000,
-    **dict.fromkeys(["fft", "gather"], LARGE),
+    "fft": LARGE,
     **dict.fromkeys(["polygamma", "zeta"], 4_000),
     **dict.fromkeys(_BY_SCIPY, 20_000),
 }
@@ -102,12 +102,9 @@ _CONVOLUTION, _GROUPS = Speed(0.0022, 0.0045, 0.09), Speed(0.0022, 0.2, 0.5)
 _FOURIER, _LINE = Speed(0.2, 0.06, 0.2), Speed(0.45, 0.45, 0.45)
 """Fourier transforms of n numbers, n log2(n) of them; and of a single line, which is one thread's
 work."""
-_INDEX, _INDEX_FEW = Speed(0.7, 0.35, 4.0), Speed(0.7, 0.9, 4.0)
-"""A place that a gather takes from, of many and of few; on native for each number of its index."""
-_FAR = ((32e6, Speed(4.5, 1.6, 4.5)), (8e6, Speed(0.8, 0.4, 0.8)))
-"""What that takes besides in arrays of so many bytes, which are not in the caches."""
-_SLICE = Speed(0.07, 0.04, 0.1)
-"""An element, where whole slices are taken: it is this or that, whichever takes longer."""
+_PLACE, _SLICE = Speed(0.4, 0.4, 4.0), Speed(0.07, 0.04, 0.1)
+"""A place that a gather takes from; and an element, where it takes whole slices. It is one or the
+other, whichever takes longer."""
 
 
 @dataclass
@@ -205,14 +202,9 @@ def _fourier(eq: Equation) -> tuple[Speed, float]:
 
 def _gather(eq: Equation) -> tuple[Speed, float]:
     out, index = eq.outvars[0].aval, eq.invars[1].aval
-    depth = index.shape[-1] if index.shape else 1
-    places = index.size / max(depth, 1)
+    places = index.size / max(index.shape[-1] if index.shape else 1, 1)
     per_place = out.size / max(places, 1)
-    near = _INDEX if out.size >= LARGE else _INDEX_FEW
-    table = _bytes(eq.invars[0].aval)
-    far = next((extra for least, extra in _FAR if table >= least), Speed(0.0, 0.0, 0.0))
-    times = near.native * depth + far.native, near.xla + far.xla, near.numpy + far.numpy
-    return Speed(*[max(t, s * per_place) for t, s in zip(times, _SLICE, strict=True)]), places
+    return Speed(*[max(p, s * per_place) for p, s in zip(_PLACE, _SLICE, strict=True)]), places
 
 
 def _product(eq: Equation) -> tuple[Speed, float]:
