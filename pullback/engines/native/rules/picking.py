@@ -1,4 +1,4 @@
-"""Single elements at many indices, a vector of them at a time."""
+"""Elements at many indices, a vector of them at a time: single ones, or columns of a matrix."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WORK = 12
 def picked(places: Windows, out: Buffer, fill: Any) -> bool:
     """Write the loops, if there are vectors to be made: many elements side by side in `out`."""
     kind = out.kind
-    if prod(places.layout.sizes) != 1 or kind.size not in (4, 8) or VECTOR_BYTES < 32:
+    if kind.size not in (4, 8) or VECTOR_BYTES < 32:
         return False
     table = places.low.buffer(places.indices)
-    buffers = places.along_batch(table, out)
-    axes = merged_axes(places.batch, [b.strides for b in buffers])
+    buffers = places.along_elements(table, out)
+    axes = merged_axes(buffers[0].shape, [b.strides for b in buffers])
     width = VECTOR_BYTES // kind.size
     if not axes or axes[-1][1][1:] != (0, 1) or axes[-1][0] < width:
         return False
@@ -64,7 +64,7 @@ class Picking:
     def write(self, buffers: Sequence[Buffer]) -> None:
         """Append the loops over `buffers`: indices, the array, the results."""
         low = self.places.low
-        work = self.places.count * WORK
+        work = self.places.count * prod(self.places.layout.sizes) * WORK
         low.report.count(work)
         pointers = [b.pointer for b in buffers]
         if work >= parts.LARGE:

@@ -268,6 +268,19 @@ class Windows:
             Buffer(out.pointer, out.kind, batch, [out.strides[d] for d in self.layout.outer]),
         ]
 
+    def along_elements(self, table: Buffer, out: Buffer) -> list[Buffer]:
+        """The same over the elements of a window, and for each of them over the batch."""
+        layout = self.layout
+        inside = [
+            [0] * len(layout.window),
+            [self.operand.strides[d] for d in layout.visible],
+            [out.strides[d] for d in layout.inner],
+        ]
+        return [
+            Buffer(b.pointer, b.kind, layout.window + self.batch, (*strides, *b.strides))
+            for strides, b in zip(inside, self.along_batch(table, out), strict=True)
+        ]
+
     def _in_loops(self, out: Buffer, body: Body, apart: bool) -> None:
         low, batch = self.low, self.batch
         table = low.buffer(self.indices)
