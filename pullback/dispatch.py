@@ -16,7 +16,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet
 from . import checks
 from .control.call import jit_p
 from .core.array import Array, HostArray, Tracer
-from .core.checking import offence, search_inside
+from .core.checking import is_shared, offence, search_inside
 from .core.errors import error
 from .core.lazy import lazy
 from .core.program import ClosedProgram, hoist_tracers, trace_program
@@ -297,8 +297,11 @@ class TracedCall:
         """Raise if a result has a NaN: the program is run again, one operation after the other."""
         found = next((f for f in map(offence, outs) if f is not None), None)
         if found is not None:
-            search_inside(jit_p, leaves, {"jaxpr": self.closed, "name": self.name})
             got = "its compiled program gives it; one operation after the other gives none"
+            if any(map(is_shared, (*leaves, *outs))):
+                got = "it is in a part of this process; the others must take part in a search"
+            else:
+                search_inside(jit_p, leaves, {"jaxpr": self.closed, "name": self.name})
             for i, x in enumerate(leaves):
                 if offence(x) is not None:
                     got = f"array {i} of the arguments, {x.aval.str_short()}, has it already"

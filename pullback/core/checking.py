@@ -83,7 +83,7 @@ class CheckingTrace(EvalTrace):
             for y in out if primitive.multiple_results else (out,):
                 found = offence(y)
                 if found is not None:
-                    if primitive.multiple_results:
+                    if primitive.multiple_results and not is_shared(y):
                         search_inside(primitive, args, params)
                     raise offending(primitive, args, y, found)
         return out
@@ -93,7 +93,13 @@ class CheckingTrace(EvalTrace):
 
 
 def offence(y: Any) -> tuple[str, Any] | None:
-    """What is wrong with a result, "nan" or "inf", and in which elements; None: nothing."""
+    """What is wrong with a result, "nan" or "inf", and in which elements; None: nothing.
+
+    Of an array that other processes have parts of, each process looks at its own.
+    """
+    if is_shared(y):
+        parts = map(offence, [y.piece(k) for k in range(len(y.team.here))])
+        return next((found for found in parts if found is not None), None)
     value = y._value
     if not dtypes.is_inexact(value.dtype) or _is_finite(value):
         return None
@@ -108,6 +114,13 @@ def offence(y: Any) -> tuple[str, Any] | None:
                 if bad.any():
                     return name, bad
     return None
+
+
+def is_shared(x: Any) -> bool:
+    """Whether parts of an array belong to other processes, and cannot be seen here."""
+    if not getattr(x, "elsewhere", False):
+        return False
+    return not (x._sharding.is_fully_addressable or x._sharding.is_fully_replicated)
 
 
 def _is_finite(value: Any) -> bool:
@@ -188,6 +201,8 @@ def _values_in_words(primitive: Any, args: Sequence[Any], y: Any, name: str, bad
     operands = ", ".join(_operand(a) for a in args)
     if not np.ndim(bad):
         return f"{primitive.name} of {operands}" if operands else primitive.name
+    if is_shared(y):
+        return f"{primitive.name} of {operands}; {name} in a part of {y.aval.str_short()}"
     count = int(bad.sum())
     places = np.argwhere(bad)[:_SHOWN]
     elementwise = hasattr(primitive, "jvp_rules")
@@ -221,6 +236,8 @@ def _value_of(a: Any) -> Any:
 def _operand(a: Any) -> str:
     """An operand's type, and its value or what its values are like."""
     aval = type_of(a)
+    if is_shared(a):
+        return aval.str_short()
     value = np.asarray(_value_of(a))
     if not value.ndim:
         return f"{aval.str_short()} {value}"
@@ -230,6 +247,8 @@ def _operand(a: Any) -> str:
 
 def _flaws(a: Any) -> str:
     """`2 nan (first at [0, 1])` of an operand."""
+    if is_shared(a):
+        return ""
     value = np.asarray(_value_of(a))
     if not dtypes.is_inexact(value.dtype):
         return ""
@@ -263,6 +282,7 @@ __all__ = [
     "Origin",
     "here",
     "inside_of",
+    "is_shared",
     "kept",
     "lines_wanted",
     "offence",

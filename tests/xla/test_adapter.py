@@ -84,6 +84,49 @@ def test_results_can_be_arguments_and_outlive_their_buffer():
     assert not seen.flags.writeable
 
 
+GIVES = """
+module @m {
+func.func public @main(%a: tensor<3x4xf32> {MARK}) -> (tensor<3x4xf32>) {
+  %0 = "stablehlo.add"(%a, %a) : (tensor<3x4xf32>, tensor<3x4xf32>) -> tensor<3x4xf32>
+  "func.return"(%0) : (tensor<3x4xf32>) -> ()
+}
+}
+"""
+
+
+@pytest.mark.parametrize("mark", ["tf.aliasing_output = 0 : i32", "jax.buffer_donor = true"])
+def test_memory_that_is_given_away(mark):
+    client, x = adapter.cpu(), aligned((3, 4), np.float32)
+    x[:] = 2
+    keeps = client.compile(DOUBLE, [TYPE])
+    gives = client.compile(GIVES.replace("MARK", mark), [TYPE])
+    assert keeps.memory().alias_size_in_bytes == 0
+    assert gives.memory().alias_size_in_bytes == 48
+    first = client.put(x)
+    assert first.unsafe_buffer_pointer() == x.ctypes.data
+    (second,) = gives([first])  # NumPy's memory is not taken
+    assert first.is_deleted() and x[0, 0] == 2
+    place = second.unsafe_buffer_pointer()
+    (third,) = gives([second])
+    assert second.is_deleted() and third.unsafe_buffer_pointer() == place
+    view = adapter.get(third)
+    (fourth,) = gives([third])  # nor what NumPy has a view of: it is not even deleted
+    assert not third.is_deleted() and fourth.unsafe_buffer_pointer() != place
+    third.delete()
+    third.delete()
+    assert third.is_deleted() and view[0, 0] == 8 and adapter.get(fourth)[0, 0] == 16
+
+
+def test_options_are_part_of_what_a_file_is_found_by():
+    options = [adapter.xc.CompileOptions() for _ in range(3)]
+    for made, value in zip(options, (None, True, False), strict=True):
+        if value is not None:
+            made.env_option_overrides = [("xla_cpu_enable_fast_math", value)]
+    assert len({made.SerializeAsString() for made in options}) == 3
+    with pytest.raises(RuntimeError, match="No such compile option: 'xla_nope'"):
+        adapter.cpu().compile(DOUBLE, [TYPE], chosen={"xla_nope": 1})
+
+
 def test_text_that_is_wrong_says_where():
     with pytest.raises(Exception, match="nonsense"):
         adapter.cpu().compile("module @m { nonsense }", [])

@@ -60,7 +60,23 @@ def test_a_program_on_eight_devices(team):
     total, double = made([spread(team)])
     assert [float(adapter.get(p)) for p in team.parts(total, ())] == [X.sum()] * 8
     np.testing.assert_array_equal(adapter.get(team.parts(double, (2, 4))[5]), 2 * X[10:12])
-    assert "all-reduce" in made.hlo() and made.costs()["flops"] > 0
+    assert "all-reduce" in made.hlo() == made.text() and made.costs()["flops"] > 0
+    assert made.memory().argument_size_in_bytes == X.nbytes // 8
+
+
+def test_options_and_memory_that_is_given_away(team):
+    with pytest.raises(RuntimeError, match="No such compile option: 'xla_nope'"):
+        team.compile(SUM, free=[True, True], chosen={"xla_nope": 1})
+    text = SUM.replace("{}]>}", "{}]>, jax.buffer_donor = true}", 1)
+    made = team.compile(text, free=[True, True], chosen={"xla_cpu_enable_fast_math": True})
+    made.give([((), np.dtype(np.float32)), ((16, 4), np.dtype(np.float32))], ["{replicated}", ROWS])
+    x = spread(team)
+    _, double = made([x])
+    places = [p.unsafe_buffer_pointer() for p in team.parts(double, (2, 4))]
+    _, again = made([double])
+    assert x.is_deleted() and double.is_deleted()
+    assert places == [p.unsafe_buffer_pointer() for p in team.parts(again, (2, 4))]
+    np.testing.assert_array_equal(adapter.get(team.parts(again, (2, 4))[5]), 4 * X[10:12])
 
 
 def test_many_programs_one_after_the_other(team):
