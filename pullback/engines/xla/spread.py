@@ -32,6 +32,8 @@ from .rules import RULES, host
 from .text import Word
 
 Places = tuple[Sharding | None, ...]
+Setting = tuple[tuple[Device, ...], Mesh | None, tuple[Sharding, ...], Places]
+"""Devices, their mesh, and where the arguments and the results are."""
 
 
 def run(
@@ -73,7 +75,7 @@ def prepared(
     return _prepared(closed, _settled(closed, arrays, ins, outs, name)[0], terms)
 
 
-def _prepared(closed: ClosedProgram, setting: Any, terms: Terms) -> Spread:
+def _prepared(closed: ClosedProgram, setting: Setting, terms: Terms) -> Spread:
     key = "spread", setting, terms
     program = closed.cache.get(key)
     if program is None:
@@ -102,7 +104,7 @@ def _settled(
     outs: Places | None,
     name: str,
     device: Device = placing.CPU,
-) -> tuple[tuple[tuple[Device, ...], Mesh | None, tuple[Sharding, ...], Places], bool]:
+) -> tuple[Setting, bool]:
     """The devices that do the work, their mesh, where the arguments are, and the results; and
     whether those are bound to no device.
     """
