@@ -51,7 +51,8 @@ def export(
     Raises:
       ValueError: it is not what `jit` returned; jaxlib is not installed; a platform is unknown.
       NotImplementedError: when it is called with types: the function calls Python, also for an
-        operation that XLA has not; it is for several devices; an axis has a symbolic length.
+        operation that XLA has not; it is for several devices.
+      InconclusiveDimensionOperation: it needs the value of a length that is an expression.
 
     Example:
       >>> import pullback
@@ -75,9 +76,7 @@ def export(
 
     def exporter(*args: Any, **kwargs: Any) -> Exported:
         places = fun_jit._calls.places  # type: ignore[attr-defined]
-        for x in flatten((args, kwargs))[0]:
-            if any(isinstance(n, Length) for n in getattr(x, "shape", ())):
-                raise _symbolic(x)
+        conditions = _conditions(flatten((args, kwargs))[0])
         traced = fun_jit.trace(*args, **kwargs)
         elsewhere = places.ins is not None or places.outs is not None
         if elsewhere or on_devices(traced.jaxpr) is not None:
@@ -87,18 +86,23 @@ def export(
                 got=traced.fun_name,
                 fix="leave in_shardings, out_shardings and sharding constraints out.",
             )
-        return _exported(traced, chosen, excused)
+        return _exported(traced, chosen, excused, conditions)
 
     return exporter
 
 
-def _symbolic(x: Any) -> NotImplementedError:
-    return error(
-        NotImplementedError,
-        "export: functions are exported for axes of fixed lengths only.",
-        got=f"an argument of shape {tuple(x.shape)}",
-        fix="export the function once for each shape.",
-    )
+def _conditions(leaves: Sequence[Any]) -> tuple[Any, ...]:
+    """What the scope of all lengths that are expressions knows of them."""
+    lengths = [n for x in leaves for n in getattr(x, "shape", ()) if isinstance(n, Length)]
+    scopes = {id(n.scope): n.scope for n in lengths if n.scope is not None}
+    if len(scopes) > 1:
+        raise error(
+            ValueError,
+            "export: the lengths of the arguments are of several scopes.",
+            got=", ".join(sorted({str(n) for n in lengths})),
+            fix="make them in one call of symbolic_shape, or give each call the same scope.",
+        )
+    return next((s.constraints for s in scopes.values() if s is not None), ())
 
 
 def _platforms(platforms: Any) -> tuple[str, ...]:
@@ -128,7 +132,10 @@ def _excused(checks: Any) -> tuple[DisabledSafetyCheck, ...]:
 
 
 def _exported(
-    traced: Traced, platforms: tuple[str, ...], excused: tuple[DisabledSafetyCheck, ...]
+    traced: Traced,
+    platforms: tuple[str, ...],
+    excused: tuple[DisabledSafetyCheck, ...],
+    conditions: tuple[Any, ...],
 ) -> Exported:
     closed, in_tree = traced.jaxpr, traced.in_tree
     if len(closed.in_avals) != in_tree.num_leaves:
@@ -151,7 +158,8 @@ def _exported(
 
         fun_vjp.__name__ = f"{exported.fun_name}_vjp"
         types = [*ins, *[t.tangent() for t in outs]]
-        return _exported(jit(fun_vjp).trace(*map(struct, types)), platforms, excused)  # type: ignore[attr-defined]
+        traced_vjp = jit(fun_vjp).trace(*map(struct, types))  # type: ignore[attr-defined]
+        return _exported(traced_vjp, platforms, excused, conditions)
 
     return Exported(
         fun_name=traced.fun_name,
@@ -160,12 +168,16 @@ def _exported(
         out_tree=traced.out_tree,
         out_avals=tuple(closed.out_avals),
         platforms=platforms,
-        mlir_module_serialized=xla.exported(closed, platforms),
+        mlir_module_serialized=xla.exported(closed, platforms, conditions),
         module_kept_var_idx=tuple(range(len(closed.in_avals))),
         _get_vjp=cotangents,
         disabled_safety_checks=excused,
-        uses_global_constants=len(platforms) > 1,
+        uses_global_constants=len(platforms) > 1 or _is_symbolic(closed.in_avals),
     )
+
+
+def _is_symbolic(types: Sequence[Any]) -> bool:
+    return any(isinstance(n, Length) for t in types for n in t.shape)
 
 
 # ---- from bytes

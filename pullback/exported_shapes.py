@@ -72,6 +72,10 @@ class Length:
         """The names in it."""
         return {n for product in self._terms for a, _ in product for n in _names(a)}
 
+    def terms(self) -> list[tuple[Product, int]]:
+        """The products that are added, and the number before each."""
+        return list(self._terms.items())
+
     def at(self, sizes: Mapping[str, int]) -> int:
         """The number for these lengths."""
         total = 0
@@ -248,19 +252,54 @@ def evaluated(x: Any, sizes: Mapping[str, int]) -> int:
     return x.at(sizes) if isinstance(x, Length) else x
 
 
-def _bounds(x: Any) -> tuple[int | None, int | None]:
-    """Between which numbers it is, where every name is 1 or more; None where there is no bound."""
+_Bounds = tuple[int | None, int | None]
+"""Between which numbers something is; None where there is no bound."""
+
+
+def _bounds(x: Any) -> _Bounds:
+    """Those of a length, or of a number, where every name is 1 or more."""
     if not isinstance(x, Length):
         return x, x
     low: int | None = 0
     high: int | None = 0
     for product, n in x._terms.items():
-        if any(isinstance(a, _Operation) for a, _ in product):
-            return None, None
-        if product:
-            low, high = (low, None) if n > 0 else (None, high)
-        low, high = (None if v is None else v + n for v in (low, high))
+        bounds = _bounds_of_product(product)
+        least, most = bounds if n > 0 else bounds[::-1]
+        low = None if low is None or least is None else low + n * least
+        high = None if high is None or most is None else high + n * most
     return low, high
+
+
+def _bounds_of_product(product: Product) -> _Bounds:
+    low, high = 1, 1  # type: int, int | None
+    for atom, power in product:
+        least, most = (1, None) if isinstance(atom, str) else _bounds_of_operation(atom)
+        if least is None or (least < 0 and len(product) == 1 == power):
+            return (least, most) if len(product) == 1 == power else (None, None)
+        if least < 0:
+            return None, None
+        low *= least**power
+        high = None if high is None or most is None else high * most**power
+    return low, high
+
+
+def _bounds_of_operation(operation: _Operation) -> _Bounds:
+    bounds = [_bounds(x) for x in operation.operands]
+    lows, highs = ([n for n in ns if n is not None] for ns in zip(*bounds, strict=True))
+    name, by = operation.name, operation.operands[-1]
+    if name in ("floordiv", "mod"):
+        if not isinstance(by, int) or by <= 0:
+            return None, None
+        if name == "mod":
+            return 0, by - 1
+        low, high = bounds[0]
+        return None if low is None else low // by, None if high is None else high // by
+    every_low, every_high = len(lows) == len(bounds), len(highs) == len(bounds)
+    if name == "min":
+        return min(lows) if every_low else None, min(highs, default=None)
+    if name == "non_negative":
+        lows, every_low = [0, *lows], True
+    return max(lows, default=None), max(0, *highs) if every_high else None
 
 
 # ---- from text

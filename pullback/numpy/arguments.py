@@ -11,7 +11,12 @@ import numpy as np
 
 from ..core import dtypes
 from ..core.array import Array, HostArray, Tracer
-from ..core.errors import ConcretizationTypeError, TracerIntegerConversionError, error
+from ..core.errors import (
+    ConcretizationTypeError,
+    InconclusiveDimensionOperation,
+    TracerIntegerConversionError,
+    error,
+)
 from ..core.trace import EvalTrace, state
 from ..core.types import Shape
 from ..ops.elementwise import convert_element_type, select_n
@@ -51,6 +56,8 @@ def integer(value: Any, what: str) -> int:
         return value
     try:
         return operator.index(value)
+    except InconclusiveDimensionOperation:  # the length of an axis, for `export`
+        return value  # type: ignore[no-any-return]
     except TracerIntegerConversionError as cause:
         raise error(
             ConcretizationTypeError,

@@ -12,9 +12,9 @@ from ..core.errors import error
 from ..core.trace import quiet
 from ..core.types import Shape
 from ..ops.comparison import gt
-from ..ops.elementwise import conj, div, mul, real, sub
+from ..ops.elementwise import conj, convert_element_type, div, mul, real, sub
 from ..ops.functions import sqrt, square
-from ..ops.structural import reduce_sum, reshape, transpose
+from ..ops.structural import broadcast_in_dim, reduce_sum, reshape, transpose
 from ..ops.summing import SMALL, add_up
 from .arguments import are_values, half_to_single, masked, no_out, where_mask
 from .promotion import (
@@ -57,12 +57,20 @@ def mean(
     if where is None and x.dtype.char in "fdFD" and (dtype is None or dtype is x.dtype):
         total = plain(reduce_sum, x, axis, keepdims)
         n = x.size if axis is None else _count_along(x.shape, axis)
-        return div(total, HostArray(x.dtype.type(n)))
+        return div(total, _number(n, x.dtype))
     result = inexact_dtype(x.dtype) if dtype is None else requested_dtype(dtype, "jnp.mean")
     inner = half_to_single(result) if dtype is None else result
     n = counted(x, axis, keepdims, where_mask("mean", where), inner)
     total = sum(x, axis, dtype=inner, keepdims=keepdims, where=where)
     return astype(_divided(total, n), result)
+
+
+def _number(n: Any, dtype: np.dtype) -> Any:
+    """A number of elements as an array; for `export` it may be an expression."""
+    if isinstance(n, int | np.integer):
+        return HostArray(dtype.type(n))
+    ones = broadcast_in_dim(HostArray(np.int32(1)), shape=(n,), broadcast_dimensions=())
+    return convert_element_type(reduce_sum(ones, axes=(0,)), new_dtype=dtype, weak_type=False)
 
 
 def _count_along(shape: Shape, axis: Axis) -> int:
@@ -75,7 +83,7 @@ def _count_along(shape: Shape, axis: Axis) -> int:
 def counted(x: Any, axis: Axis, keepdims: bool, where: Any, dtype: np.dtype) -> Any:
     """The number of elements of `x` over `axis`, of those that `where` leaves, in `dtype`."""
     if where is None:
-        return HostArray(dtype.type(_count_along(x.shape, axis)))
+        return _number(_count_along(x.shape, axis), dtype)
     return sum(broadcast_to(where, x.shape), axis, dtype=dtype, keepdims=keepdims)
 
 
@@ -101,7 +109,7 @@ def average(
     if weights is None:
         (x,) = promote_inexact("average", a)
         found: Any = mean(x, axis, keepdims=keepdims)
-        total: Any = HostArray(found.dtype.type(_count_along(x.shape, axis)))
+        total: Any = _number(_count_along(x.shape, axis), found.dtype)
     else:
         x, w = promote_inexact("average", a, weights)
         w = _weights_along(x, w, axis, axes)
@@ -181,7 +189,7 @@ def var(
     if where is None and isinstance(ddof, (int, float)):
         n = _count_along(x.shape, axis) - ddof
         if n > 0:
-            return astype(div(total, HostArray(total.dtype.type(n))), result)
+            return astype(div(total, _number(n, total.dtype)), result)
         return filled_like(total.shape, HostArray(result.type(np.nan)))
     n = counted(x, axis, keepdims, where, squares.dtype)
     n = sub(n, astype(as_array(ddof, "var"), squares.dtype))

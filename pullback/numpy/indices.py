@@ -31,7 +31,7 @@ from ..ops.slicing import concatenate
 from ..ops.stacking import stack
 from ..ops.structural import broadcast_in_dim
 from ..ops.windows import GatherDimensionNumbers
-from .promotion import as_array
+from .promotion import as_array, broadcast_shapes
 
 
 class Index(NamedTuple):
@@ -277,8 +277,19 @@ def _slice(s: slice, n: int) -> tuple[int, int, int]:
             got=_brief(s),
             fix="leave the step out, or give another.",
         )
+    if not isinstance(n, int):
+        return _open_slice(s, n)
     places = range(n)[s]
     return places.start, places.step, len(places)
+
+
+def _open_slice(s: slice, n: Any) -> Any:
+    """The same where the length is an expression, for `export`: only steps of 1 are known of."""
+    start, stop = s.start or 0, n if s.stop is None else s.stop
+    if s.step not in (None, 1):
+        operator.index(n)  # or raise
+    start, stop = (n + i if isinstance(i, int) and i < 0 else i for i in (start, stop))
+    return start, 1, stop - start
 
 
 def _check_mask(shape: Shape, lengths: Shape) -> None:
@@ -298,6 +309,8 @@ def _block_shapes(keys: list[Any]) -> list[Shape]:
 
 def _broadcast(keys: list[Any]) -> Shape:
     shapes = _block_shapes(keys)
+    if not all(isinstance(n, int) for shape in shapes for n in shape):
+        return broadcast_shapes("indexing", *shapes)
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError as cause:
@@ -353,7 +366,7 @@ class Layout:
                 last = start + (n - 1) * step
                 low, high = (start, last) if step > 0 else (last, start)
                 starts[axis], limits[axis] = (low, high + 1) if n else (0, 0)
-                strides[axis] = abs(step) if n > 1 else 1
+                strides[axis] = abs(step) if abs(step) > 1 and n > 1 else 1
                 if step < 0 and n > 1:
                     back.append(axis)
                 part = Part(kind, (0, 1, n), axis)

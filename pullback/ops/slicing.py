@@ -105,7 +105,7 @@ class Pad(Primitive):
                 fix="use 0 or more; cut elements out with a strided slice.",
             )
         shape = tuple(
-            lo + hi + n + max(0, n - 1) * inner
+            lo + hi + n + (max(0, n - 1) * inner if inner else 0)
             for n, (lo, hi, inner) in zip(x.shape, padding_config, strict=True)
         )
         if any(n < 0 for n in shape):

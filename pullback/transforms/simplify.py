@@ -122,8 +122,9 @@ class _Constants:
         """The results of an equation of constants, if it is to be computed now."""
         if any(type(a) is Var and a not in self.known for a in args):
             return None
-        if sum(v.aval.size for v in eq.outvars) > _MOST_FOLDED or not eq.primitive.foldable:
-            return None
+        size = sum(v.aval.size for v in eq.outvars)
+        if not isinstance(size, int) or size > _MOST_FOLDED or not eq.primitive.foldable:
+            return None  # a length may be an expression, for `export`
         if has_effects(eq) or sub_programs(eq.params):
             return None
         values = [a.val if type(a) is Literal else self.known[a]._value for a in args]  # type: ignore[index]

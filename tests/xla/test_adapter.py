@@ -248,10 +248,11 @@ def test_a_module_becomes_portable_bytes_and_comes_back():
 
 def test_wrong_bytes_are_no_module(capfd):
     data = adapter_export.artifact(DOUBLE)
+    # In this process, jaxlib's reader crashes on some of them from version 0.11 on.
     for wrong in (b"hello", data[:50], data[:-3]):
         with pytest.raises(RuntimeError, match="StableHLO"):
-            adapter_export.text_of(wrong)
-    assert adapter_export.main_of(adapter_export.text_of(b"")) is None
+            adapter_export.texts_of([wrong])
+    assert adapter_export.main_of("module {}") is None
     assert capfd.readouterr().err == ""
 
 

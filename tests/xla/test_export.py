@@ -12,7 +12,6 @@ import pytest
 import pullback
 import pullback.numpy as jnp
 from pullback import export, exported_files, exported_tables
-from pullback.exported_shapes import Length, parsed
 
 pytest.importorskip("jaxlib", reason="exporting needs jaxlib")
 pytest.importorskip("flatbuffers", reason="exporting needs flatbuffers")
@@ -448,10 +447,6 @@ def test_other_things_that_are_refused():
         export.export(pullback.jit(f), platforms=["cpu", "cpu"])
     with pytest.raises(TypeError, match="disabled_checks has something else than checks"):
         export.export(pullback.jit(f), disabled_checks=["platform"])
-    symbolic = pullback.ShapeDtypeStruct(export.symbolic_shape("b, 4"), "float32")
-    with pytest.raises(NotImplementedError, match="for axes of fixed lengths only") as caught:
-        export.export(pullback.jit(jnp.sin))(symbolic)
-    assert "an argument of shape (b, 4)" in str(caught.value)
     device = pullback.sharding.SingleDeviceSharding(pullback.devices()[0])
     with pytest.raises(NotImplementedError, match="for several devices, or for one of them"):
         export.export(pullback.jit(jnp.sin, in_shardings=device))(X)
@@ -489,64 +484,3 @@ def test_a_program_for_several_platforms():
         found, wanted = run(X, key), g(X, key)
         np.testing.assert_allclose(found[0], wanted[0], rtol=1e-5, atol=1e-6)
         assert (pullback.random.key_data(found[1]) == pullback.random.key_data(wanted[1])).all()
-
-
-# ---- lengths that are expressions
-
-
-@pytest.mark.parametrize(
-    ("text", "shown", "value"),
-    [
-        ("b", "b", 7),
-        ("2*b+1", "2*b + 1", 15),
-        ("b^2 - a*b", "-a*b + b^2", 35),
-        ("floordiv(b, 2) + mod(b, 4)", "floordiv(b, 2) + mod(b, 4)", 6),
-        ("max(b, 9) - min(a, b)", "max(b, 9) - min(a, b)", 7),
-        ("non_negative(a - b)", "non_negative(a - b)", 0),
-        ("(a + b)*(a - b)", "a^2 - b^2", -45),
-        ("4*b // 2", "2*b", 14),
-        ("a*b // b", "a", 2),
-        ("-b + 3", "-b + 3", -4),
-    ],
-)
-def test_expressions(text, shown, value):
-    length = parsed(text, None)
-    assert isinstance(length, Length) and str(length) == shown
-    assert length.at({"a": 2, "b": 7}) == value
-    assert parsed(shown, None) == length and hash(parsed(shown, None)) == hash(length)
-
-
-def test_lengths_compute_and_compare():
-    a, b, four = export.symbolic_shape("a, b, 4")
-    assert four == 4 and export.is_symbolic_dim(a) and not export.is_symbolic_dim(four)
-    assert str((a + 1) * b - 2) == "a*b + b - 2" and a - a == 0 and 2 - b == -b + 2
-    assert (6 * a) % 3 == 0 and str(a % 3) == "mod(a, 3)"
-    assert a >= 1 and a + b > 1 and not a < 1 and -a <= -1 and a != b and a == a
-    for unknown in (lambda: a > 1, lambda: a >= b, lambda: int(a), lambda: range(a)):
-        with pytest.raises(pullback.errors.InconclusiveDimensionOperation, match="inconclusive"):
-            unknown()
-
-
-def test_shapes_from_text():
-    shape = export.symbolic_shape
-    assert str(shape("(b, 2*b, _)", like=(1, 2, 3))) == "(b, 2*b, 3)"
-    assert str(shape("b, ...", like=(1, 2, 3))) == "(b, 2, 3)"
-    assert shape("") == shape("()") == () and shape(None, like=(1, 2)) == (1, 2)
-    specs = export.symbolic_args_specs((X, {"a": X, "b": X}), ("b, ...", {"a": None, "b": "_, c"}))
-    assert str([s.shape for s in pullback.tree.leaves(specs)]) == "[(b, 3), (3, 3), (3, c)]"
-    scope = export.SymbolicScope(["a >= b", "a <= 8"])
-    assert scope.allows({"a": 8, "b": 8}) and not scope.allows({"a": 9, "b": 1})
-    wrong = [
-        lambda: shape("b, ..."),
-        lambda: shape("b, c", like=(1,)),
-        lambda: shape("b c"),
-        lambda: shape("exec('1')"),
-        lambda: shape("b.c"),
-        lambda: export.SymbolicScope(["a > b"]),
-        lambda: export.SymbolicScope("a >= b"),
-    ]
-    for mistake in wrong:
-        with pytest.raises(ValueError, match=r"export: a symbolic \w+ cannot be read"):
-            mistake()
-    with pytest.raises(ValueError, match="constraints belong to a new scope"):
-        shape("a", scope=scope, constraints=["a >= 2"])

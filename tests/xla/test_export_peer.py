@@ -290,3 +290,24 @@ def test_expressions_and_conditions_of_jax():
     for args, text in wrong:
         with pytest.raises(ValueError, match=text):
             e.call(*args)
+
+
+def test_jax_reads_our_symbolic_lengths():
+    (b,) = export.symbolic_shape("b")
+    types = [pullback.ShapeDtypeStruct(s, "float32") for s in ((b, 4), (4, b))]
+
+    def f(x, y):
+        jnp = pullback.numpy
+        return jnp.sin(x) @ y, x.reshape(-1), pullback.nn.softmax(x).mean()
+
+    there = peer.deserialize(export.export(pullback.jit(f))(*types).serialize(vjp_order=2))
+    assert str(there.out_avals[1]) == "float32[4*b]"
+    for n in (1, 3):
+        x, y = np.random.default_rng(n).random((2, n, 4), np.float32)
+        for found, wanted in zip(there.call(x, y.T), f(x, y.T), strict=True):
+            close(found, wanted)
+        slopes = [symbolic_slopes(*p, y.T) for p in ((jax, there.call), (pullback, f))]
+        for slope in (0, 1):
+            close(slopes[0][slope](x), slopes[1][slope](x))
+    with pytest.raises(ValueError, match="do not match"):
+        there.call(np.ones((2, 4), np.float32), np.ones((4, 3), np.float32))

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".venv-jaxlib"
 TESTS = [
     *("tests/xla/test_adapter.py", "tests/xla/test_cuda.py", "tests/xla/test_export.py"),
+    "tests/xla/test_export_lengths.py",
     *("tests/xla/test_meshes.py", "tests/xla/test_processes.py"),
 ]
 ALSO = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "flatbuffers", "scikit-learn"]

@@ -20,6 +20,9 @@ _KEPT = "jax.global_constant"
 _PATIENCE = 120
 """Seconds for a module to be read."""
 
+_TAKES_TEXT = "mlir_module: str" in _jax.mlir.serialize_portable_artifact.__doc__
+"""Or a module: jaxlib 0.10.0 takes no module, later ones no text."""
+
 
 class Main(NamedTuple):
     """The function `main` of a module: the types of its arguments and results, as text."""
@@ -34,7 +37,8 @@ def artifact(text: str) -> bytes:
 
     age = stablehlo.StablehloCompatibilityRequirement.WEEK_4
     version = stablehlo.get_version_from_compatibility_requirement(age)
-    return bytes(_jax.mlir.serialize_portable_artifact(_parsed(text), version))
+    module = text if _TAKES_TEXT else _parsed(text)
+    return bytes(_jax.mlir.serialize_portable_artifact(module, version))
 
 
 def text_of(data: bytes) -> str:

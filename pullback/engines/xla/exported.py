@@ -46,14 +46,14 @@ class Convention(NamedTuple):
         """Whether the number of the platform is an argument."""
         return len(self.platforms) > 1
 
+    def is_callable(self) -> bool:
+        """Whether this engine's own programs are called like that, but for open lengths."""
+        keys = any(dtypes.is_key(t.dtype) for t in (*self.ins, *self.outs))
+        return not self.indexed and len(self.kept) == len(self.ins) and not keys
+
     def is_plain(self) -> bool:
-        """Whether it is what this engine's own programs are called like."""
-        types = (*self.ins, *self.outs)
-        return (
-            not self.indexed
-            and len(self.kept) == len(self.ins)
-            and all(_fixed(t) and not dtypes.is_key(t.dtype) for t in types)
-        )
+        """Whether this engine's own programs are called like that."""
+        return self.is_callable() and all(map(_fixed, (*self.ins, *self.outs)))
 
 
 def _fixed(t: ArrayType) -> bool:
@@ -74,8 +74,10 @@ def _wire(t: ArrayType) -> tuple[tuple[Any, ...], np.dtype]:
 # ---- from programs
 
 
-def exported(closed: ClosedProgram, platforms: tuple[str, ...]) -> bytes:
-    """The program, with all its constants.
+def exported(
+    closed: ClosedProgram, platforms: tuple[str, ...], conditions: Sequence[Any] = ()
+) -> bytes:
+    """The program, with all its constants; `conditions` are what is known of open lengths.
 
     Raises:
       NotImplementedError: it calls Python, or has something that StableHLO has not.
@@ -83,16 +85,16 @@ def exported(closed: ClosedProgram, platforms: tuple[str, ...]) -> bytes:
     ins, outs = tuple(closed.in_avals), tuple(closed.out_avals)
     convention = Convention(ins, outs, tuple(range(len(ins))), platforms)
     try:
-        texts = [_whole(closed, p) for p in platforms]
-        if not convention.is_plain():
+        texts = [_whole(closed, p, conditions) for p in platforms]
+        if not convention.is_callable():
             texts = [_for_others(texts, convention)]
     except Unsupported as why:
         raise _refused(f"there is no StableHLO for {why}") from None
     return adapter_export.artifact(texts[0])
 
 
-def _whole(closed: ClosedProgram, platform: str) -> str:
-    module = write(closed, platform, whole=True)
+def _whole(closed: ClosedProgram, platform: str, conditions: Sequence[Any]) -> str:
+    module = write(closed, platform, whole=True, conditions=conditions)
     if module.callbacks:
         raise _refused(
             f"Python would have to be called for {', '.join(sorted(set(module.called)))}, and the "

@@ -18,6 +18,7 @@ from . import adapter, donation
 from .arrays import XlaArray, buffer_of, value_of
 from .donation import NONE, Donation
 from .lowering import Caller, Lowering, plain, types_of
+from .open_lengths import OpenCode, is_open
 from .rules import RULES, host
 from .text import Code, Word
 from .types import Unsupported
@@ -43,11 +44,13 @@ def write(
     platform: str = "cpu",
     whole: bool = False,
     donated: Sequence[bool] = (),
+    conditions: Sequence[Any] = (),
 ) -> Module:
     """The text of a program; with `whole`, all its constants are in it, and results of less than a
     byte stay as they are.
 
-    `donated` are the arguments whose memory may be used for results.
+    `donated` are the arguments whose memory may be used for results; `conditions` are what is known
+    of lengths that are expressions.
 
     Raises:
       Unsupported: the program has something that this engine has no code for.
@@ -56,10 +59,14 @@ def write(
     low = Lowering(RULES, host.by_definition, platform)
     if whole:
         low.inline = math.inf
+    if any(map(is_open, (n for t in simple.in_avals for n in t.shape))):
+        low.code = OpenCode()
     args = [
         Word(f"%a{i}", shape, np.dtype(dtype))
         for i, (shape, dtype) in enumerate(types_of(simple.in_avals))
     ]
+    if isinstance(low.code, OpenCode):
+        low.code.find_lengths(args, conditions)
     outs = low.closed(simple, args)
     if not whole:
         outs = [readable(low.code, w) for w in outs]

@@ -69,8 +69,9 @@ def element(dtype: Any) -> str:
 
 
 def tensor(shape: Any, dtype: Any) -> str:
-    """The type of an array, e.g. `tensor<3x4xf32>`."""
-    return f"tensor<{''.join(f'{n}x' for n in shape)}{element(dtype)}>"
+    """The type of an array, e.g. `tensor<3x4xf32>`; `tensor<?x4xf32>` if a length is open."""
+    lengths = "".join([f"{n}x" if isinstance(n, int | np.integer) else "?x" for n in shape])
+    return f"tensor<{lengths}{element(dtype)}>"
 
 
 def typed(t: ArrayType) -> str:

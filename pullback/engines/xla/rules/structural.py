@@ -15,6 +15,7 @@ from ....ops.slicing import concatenate, pad, slice_, split
 from ....ops.stacking import stack, unstack
 from ....ops.structural import broadcast_in_dim, iota, reshape, rev, squeeze, transpose
 from ..lowering import Lowering, Rule
+from ..open_lengths import OpenCode, is_open
 from ..text import Code, Word
 from ..types import ints
 from .elementwise import convert
@@ -45,6 +46,8 @@ def cut(code: Code, x: Word, starts: Any, limits: Any, steps: Any = None) -> Wor
     """A regular part."""
     steps = steps or (1,) * x.rank
     shape = [-(-(b - a) // s) for a, b, s in zip(starts, limits, steps, strict=True)]
+    if isinstance(code, OpenCode) and any(map(is_open, (*starts, *limits))):
+        return x if tuple(shape) == x.shape else code.cut(x, starts, limits, steps, shape)
     what = (
         f"start_indices = {ints(starts)}, limit_indices = {ints(limits)}, strides = {ints(steps)}"
     )
