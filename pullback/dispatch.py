@@ -290,7 +290,11 @@ class TracedCall:
         with inside(EVAL):
             if device is None or wish in HOST_ENGINES or any(isinstance(x, Tracer) for x in leaves):
                 return self.call(leaves, now, wish, terms)
+            if now.checked:
+                terms = terms_of((), terms.options)
             outs = run_placed(self.closed, leaves, self.placed, self.name, terms, device)
+            if now.checked:
+                self._check(outs, leaves)
         return self._rebuilt(outs)
 
     def _check(self, outs: Sequence[Any], leaves: list[Any]) -> None:

@@ -14,7 +14,7 @@ def f(x, other, *, n, k=2):
     return {"a": jnp.dot(x, x) * n, "b": [jnp.sin(x) + other["w"] * k]}
 
 
-JITTED = pb.jit(f, static_argnames="k", donate_argnames=("n", "other"))
+JITTED = pb.jit(f, static_argnames="k", donate_argnames=("n", "other"), engine="native")
 ARGS, NAMED = (X, {"w": jnp.ones(3)}), {"n": 2.0, "k": 3}
 
 

@@ -79,7 +79,9 @@ def _prepared(closed: ClosedProgram, setting: Setting, terms: Terms) -> Spread:
     key = "spread", setting, terms
     program = closed.cache.get(key)
     if program is None:
-        program = closed.cache[key] = compile_program(closed, *setting, terms)
+        devices, mesh, places, outs = setting
+        program = compile_program(closed, devices, mesh, places, outs, terms)
+        closed.cache[key] = program
     return program  # type: ignore[no-any-return]
 
 

@@ -242,6 +242,16 @@ def test_the_operation_that_makes_a_nan_is_found(where):
         assert calls["jit"](pb.device_put(X + 1, where)) > 0
 
 
+def test_the_default_device():
+    f = pb.jit(lambda v: jnp.log(v * 2), donate_argnums=0)
+    with pb.default_device(D[3]):
+        x = jnp.asarray(X - 1) * 1
+        with pb.debug_nans(True), pytest.raises(FloatingPointError, match="encountered in log"):
+            f(x)
+        assert not x.is_deleted()
+        assert f(x).devices() == {D[3]} and x.is_deleted()
+
+
 def test_a_nan_that_comes_in():
     x = pb.device_put(np.full((8, 8), np.nan, np.float32), GRID)
     with pb.debug_nans(True), pytest.raises(FloatingPointError, match="a value that went in"):
