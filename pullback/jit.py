@@ -24,7 +24,7 @@ from .engines.choice import check_wish
 from .engines.native import calling as _calling  # noqa: F401
 from .engines.native import stored as _stored  # noqa: F401
 from .ops.structural import zeros
-from .sharded_calls import NOWHERE, Places, placement
+from .sharded_calls import NOWHERE, Places, default_device, placement
 from .stages import Explanation, Lowered, Signature, Traced, struct
 from .stages import ShapeDtypeStruct as ShapeDtypeStruct
 from .static_arguments import Static
@@ -202,6 +202,7 @@ class PjitFunction:
         names = calls.static.argument_names(names)
         traced = trace_call(calls.fun, calls.static, static, in_tree, types, names)
         calls.places.tell(traced, args, kwargs)
+        device = self._device or default_device(leaves, traced.placed)
         signature = Signature(
             closed=traced.closed,
             in_tree=traced.in_tree,
@@ -213,7 +214,7 @@ class PjitFunction:
             call=lambda leaves, terms, at: traced.call_now(leaves, calls.engine, terms, at),
             engine=calls.engine,
             terms=terms,
-            places=placement(traced.closed, leaves, types, traced.placed, traced.name),
+            places=placement(traced.closed, leaves, types, traced.placed, traced.name, device),
         )
         return Traced(signature)
 

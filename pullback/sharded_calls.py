@@ -14,7 +14,8 @@ from .core.mesh import Mesh, PartitionSpec, several
 from .core.placing import as_sharding
 from .core.program import ClosedProgram, constraints
 from .core.pytree import flatten, leaf_paths, prefix_leaves
-from .core.sharding import NamedSharding, Sharding
+from .core.sharding import NamedSharding, Sharding, SingleDeviceSharding
+from .core.trace import EVAL, DeviceTrace, state
 from .engines.choice import Terms, options_of, terms_of
 from .ops.spreading import placed
 from .static_arguments import NONE, Static
@@ -102,17 +103,33 @@ class Placement:
         return str(spread.stablehlo(*self._all, terms))
 
 
+def default_device(leaves: Sequence[Any], wishes: Wishes | None) -> Device | None:
+    """The device of the setting, for a program that nobody puts anywhere."""
+    trace = state.trace
+    if wishes is not None or type(trace) is not DeviceTrace or trace.parent is not EVAL:
+        return None
+    said = [x for x in leaves if sharding_of(x) is not None and not getattr(x, "loose", False)]
+    return None if said else trace.device
+
+
 def placement(
     closed: ClosedProgram,
     leaves: Sequence[Any],
     types: Sequence[Any],
     wishes: Wishes | None,
     name: str,
+    device: Device | None = None,
 ) -> Placement | None:
-    """That of a program for such arguments; None: all is in the memory of the process."""
+    """That of a program for such arguments; None: all is in the memory of the process.
+
+    `device` is where the arguments are moved to by `jit`, or, if nobody says where, the default.
+    """
     if len(closed.in_avals) != len(types):
         return None
     standing = [_Standing(x, t) for x, t in zip(leaves, types, strict=True)]
+    if device is not None:
+        for s in standing:
+            s._sharding = SingleDeviceSharding(device)
     places = [s._sharding for s in standing]
     if wishes is None and all(s is None or s.is_host for s in places):
         return None
@@ -229,6 +246,7 @@ __all__ = [
     "NOWHERE",
     "Away",
     "Places",
+    "default_device",
     "gathered",
     "on_devices",
     "placement",

@@ -103,6 +103,18 @@ def test_one_device():
         assert "device=CpuDevice(id=5)" in str(found.value) and "id=3" in str(found.value)
 
 
+def test_the_default_device_and_that_of_jit():
+    there = SingleDeviceSharding(D[3])
+    with pb.default_device(D[3]):
+        compiled = pb.jit(f).lower(X).compile()
+        y = compiled(jnp.asarray(X) * 1)
+    assert compiled.input_shardings == ((there,), {}) and y.devices() == {D[3]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = pb.jit(f, device=D[3]).lower(X).compile()
+    assert compiled.input_shardings == ((there,), {}) and compiled(X).devices() == {D[3]}
+
+
 def test_arguments_elsewhere_are_refused():
     compiled = pb.jit(f).lower(pb.device_put(X, GRID)).compile()
     with pytest.raises(ValueError, match="compiled for input shardings that disagree") as found:
