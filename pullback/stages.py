@@ -411,8 +411,9 @@ class Compiled(Stage):
         wrong = []
         for x, want, name in zip(leaves, s.choice.compiled.ins, s.names, strict=True):
             have = getattr(x, "_sharding", None)
-            bound = have is not None and not getattr(x, "loose", False)
-            if bound and not have.is_equivalent_to(want, len(x.shape)):
+            if have is None or getattr(x, "loose", False):
+                continue
+            if not have.is_equivalent_to(want, len(x.shape)):
                 wrong.append(f"{name}, {x.aval.str_short()}, is {have!r} and not {want!r}")
         if wrong:
             raise error(
