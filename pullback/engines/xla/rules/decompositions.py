@@ -28,7 +28,6 @@ from ....ops.linalg import (
     flip,
     for_columns,
     for_rows,
-    identity_like,
     lu,
     lu_pivots_to_permutation,
     lu_solve,
@@ -48,7 +47,7 @@ from ..text import Word
 from ..types import ints
 from .elementwise import compare, convert, like
 from .linalg import alias, call
-from .matrices import as_dtype, everywhere, made, written
+from .matrices import as_dtype, everywhere, made, on_diagonal, written
 from .reductions import op, reduced
 from .structural import broadcast, counting, reshaped
 
@@ -173,7 +172,7 @@ def _cofactors(x: Any) -> Any:
     s, u, v = svd(x, full_matrices=True, compute_uv=True, subset_by_index=None)
     rank = len(x.shape)
     rows = broadcast_in_dim(s, shape=x.shape, broadcast_dimensions=(*range(rank - 2), rank - 1))
-    own = ne(identity_like(rows), everywhere(rows, 0))
+    own = on_diagonal(rows)
     others = reduce_prod(select_n(own, rows, everywhere(rows, 1)), axes=(rank - 1,))
     found = matmul(mul(conjugated(u), for_columns(others, u)), conjugated(v))
     factor = mul(det(u), det(v))
@@ -207,7 +206,19 @@ def _permutation(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word
     def goes_on(i: Word, order: Word) -> Sequence[Word]:
         return [compare(code, "LT", i, last)]
 
+    def swapped(i: Word, order: Word) -> Sequence[Word]:
+        """One list: two numbers are read, and two written."""
+        one = f"slice_sizes = {ints([1])}"
+        j = code.op("dynamic_slice", [pivots, i], (1,), dtype, one)
+        j = reshaped(code, j, ())
+        a, b = (code.op("dynamic_slice", [order, k], (1,), dtype, one) for k in (i, j))
+        for number, k in ((b, i), (a, j)):
+            order = code.op("dynamic_update_slice", [order, number, k], shape, dtype)
+        return [code.op("add", [i, like(code, i, 1)], (), np.int32), order]
+
     def step(i: Word, order: Word) -> Sequence[Word]:
+        if len(shape) == 1:
+            return swapped(i, order)
         at = [*[zero] * (len(shape) - 1), i]
         j = code.op("dynamic_slice", [pivots, *at], line, dtype, f"slice_sizes = {ints(line)}")
         j = reshaped(code, j, pivots.shape[:-1])

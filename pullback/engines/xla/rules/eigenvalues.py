@@ -11,7 +11,7 @@ from ....core.array import HostArray
 from ....core.program import Equation
 from ....ops.eigen import eig, eigh, eigh_tridiagonal
 from ....ops.elementwise import add, mul, real
-from ....ops.linalg import constant_matrix, diagonal, for_rows, identity_like
+from ....ops.linalg import constant_matrix, diagonal, for_rows
 from ....ops.schur import hessenberg, schur
 from ....ops.slicing import pad
 from ....ops.structural import broadcast_in_dim, zero_like
@@ -19,7 +19,7 @@ from ....ops.tridiagonal import tridiagonal
 from ..lowering import Lowering, Rule
 from ..text import Result, Word
 from .linalg import alias, call
-from .matrices import made, sound, where_done, written
+from .matrices import diagonal_matrix, made, sound, where_done, written
 
 _INT = np.dtype(np.int32)
 
@@ -98,7 +98,7 @@ def _eigh_tridiagonal(d: Any, e: Any) -> Any:
     beside = pad(e, zero_like(e), padding_config=(*[(0, 0, 0)] * len(stack), (1, 0, 0)))
     square = broadcast_in_dim(d, shape=(*d.shape, n), broadcast_dimensions=tuple(range(d.ndim)))
     below = constant_matrix(HostArray(np.eye(n, k=-1, dtype=d.dtype)), square.shape)
-    whole = add(mul(identity_like(square), square), mul(below, for_rows(beside, square)))
+    whole = add(diagonal_matrix(square, square), mul(below, for_rows(beside, square)))
     v, w = eigh(whole, lower=True, sort_eigenvalues=True, subset_by_index=None)
     return w, v
 

@@ -25,14 +25,13 @@ from ....ops.comparison import (
     lt,
     max_,
     min_,
-    ne,
     or_,
     shift_left,
 )
 from ....ops.contraction import matmul
 from ....ops.elementwise import add, div, like, mul, select_n, sub
 from ....ops.functions import cbrt, exp, log, sqrt
-from ....ops.linalg import diagonal, for_rows, identity_like, lu_factors, lu_solve, tril, triu
+from ....ops.linalg import diagonal, for_rows, lu_factors, lu_solve, tril, triu
 from ....ops.matrix_functions import expm, expm_frechet
 from ....ops.reduction import reduce_and, reduce_max, reduce_or
 from ....ops.rounding import abs_, ceil
@@ -46,8 +45,10 @@ from .matrices import (
     are_finite,
     as_dtype,
     counted,
+    diagonal_matrix,
     everywhere,
     for_matrices,
+    on_diagonal,
     place,
     where_matrices,
     written,
@@ -154,7 +155,7 @@ def _coefficients(m: int) -> list[float]:
 
 def _combined(numbers: Sequence[float], powers: Sequence[Any]) -> Any:
     """The sum of products with I, a^2, a^4, a^6."""
-    total = mul(identity_like(powers[0]), everywhere(powers[0], numbers[0]))
+    total = diagonal_matrix(powers[0], numbers[0])
     for b, power in zip(numbers[1:], powers, strict=False):
         total = add(total, mul(power, everywhere(power, b)))
     return total
@@ -189,21 +190,24 @@ def _approximant(m: int) -> Any:
 # ---- how often a matrix is halved
 
 
+_STEPS = 9
+"""Powers of |a| whose norms are found; those of higher ones are at most products of these."""
+
+
 def _logs_of_powers(low: Lowering, a: Word, norm: Word, how: Precision) -> Word:
-    """log2 of the norms of |a|^(2m + 1), for each order m; infinite if all norms are small."""
-    powers = np.asarray([2 * m + 1 for m in how.orders], np.int32)
-    most = int(powers[-1])
+    """log2 of the norms of |a|, |a|^2, ..., |a|^9; infinite if all norms are small."""
+    numbers = np.arange(1, _STEPS + 1, dtype=np.int32)
 
     def begin(a: Any, norm: Any) -> list[Any]:
         ones = broadcast_in_dim(
             like(norm, 1), shape=(*a.shape[:-2], 1, a.shape[-1]), broadcast_dimensions=()
         )
         unknown = broadcast_in_dim(
-            like(norm, np.inf), shape=(*norm.shape, len(powers)), broadcast_dimensions=()
+            like(norm, np.inf), shape=(*norm.shape, _STEPS), broadcast_dimensions=()
         )
         large = gt(norm, everywhere(norm, how.sizes[-1]))
         needed = reduce_or(large, axes=tuple(range(len(norm.shape))))
-        steps = select_n(needed, place(0), place(most))
+        steps = select_n(needed, place(0), place(_STEPS))
         return [steps, abs_(a), ones, everywhere(norm, 0), unknown]
 
     def step(i: Any, sums: Any, total: Any, found: Any, size: Any) -> list[Any]:
@@ -216,13 +220,29 @@ def _logs_of_powers(low: Lowering, a: Word, norm: Word, how: Precision) -> Word:
         dims = tuple(range(len(total.shape)))
         spread = broadcast_in_dim(total, shape=found.shape, broadcast_dimensions=dims)
         here = broadcast_in_dim(
-            HostArray(powers), shape=found.shape, broadcast_dimensions=(len(dims),)
+            HostArray(numbers), shape=found.shape, broadcast_dimensions=(len(dims),)
         )
         count = broadcast_in_dim(add(i, place(1)), shape=found.shape, broadcast_dimensions=())
         return [sums, total, select_n(eq(here, count), found, spread)]
 
     steps, size, *state = written(low, begin, a, norm)
     return counted(low, steps, step, state, [size])[2]
+
+
+def _log_of_power(logs: Any, n: int) -> Any:
+    """What log2 of the norm of |a|^n is at most."""
+    last = len(logs.shape) - 1
+
+    def known(k: int) -> Any:
+        return reduce_sum(slice_along(logs, last, k - 1, k), axes=(last,))
+
+    times, rest = divmod(n, _STEPS)
+    total = known(rest) if rest else None
+    if times:
+        whole = known(_STEPS)
+        whole = mul(whole, everywhere(whole, times))
+        total = whole if total is None else add(total, whole)
+    return total
 
 
 def _too_far(k: int, logs: Any, norm: Any, halved: Any, how: Precision) -> Any:
@@ -232,8 +252,7 @@ def _too_far(k: int, logs: Any, norm: Any, halved: Any, how: Precision) -> Any:
     """
     m = how.orders[k]
     first = 2 * log2(factorial(m)) - log2(factorial(2 * m)) - log2(factorial(2 * m + 1))
-    last = len(logs.shape) - 1
-    own = reduce_sum(slice_along(logs, last, k, k + 1), axes=(last,))
+    own = _log_of_power(logs, 2 * m + 1)
     left = sub(sub(own, _log2(norm)), mul(halved, everywhere(halved, 2.0 * m)))
     left = add(left, everywhere(left, first + how.bits))
     return _halvings(mul(left, everywhere(left, 1 / (2 * m))))
@@ -381,8 +400,7 @@ def _squared(low: Lowering, a: Word, early: Word, times: Word, found: list[Word]
         return [*_most(early, times), or_(upper, lower), d, renewed(or_(upper, lower), d, x)]
 
     def renewed(triangular: Any, d: Any, x: Any) -> Any:
-        own = ne(identity_like(x), everywhere(x, 0))
-        mask = and_(own, for_matrices(triangular, x.shape))
+        mask = and_(on_diagonal(x), for_matrices(triangular, x.shape))
         return select_n(mask, x, for_rows(exp(d), x))
 
     def step(i: Any, d: Any, x: Any, total: Any, triangular: Any) -> list[Any]:

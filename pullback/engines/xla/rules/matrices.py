@@ -15,10 +15,10 @@ from ....core.array import HostArray
 from ....core.program import Equation
 from ....core.trace import quiet
 from ....core.types import array_type
-from ....ops.comparison import is_finite
+from ....ops.comparison import eq, is_finite
 from ....ops.elementwise import convert_element_type, imag, like, real, select_n
 from ....ops.reduction import reduce_and
-from ....ops.structural import broadcast_in_dim
+from ....ops.structural import broadcast_in_dim, iota
 from ..lowering import Lowering, Rule, plain
 from ..text import Word
 from .elementwise import compare
@@ -194,6 +194,22 @@ def where_matrices(mask: Any, x: Any, other: Any) -> Any:
     return select_n(for_matrices(mask, x.shape), other, x)
 
 
+def on_diagonal(x: Any) -> Any:
+    """Where the diagonals of matrices are: counted, so that it needs no memory."""
+    rank = len(x.shape)
+    rows, columns = (
+        iota(dtype=np.dtype(np.int32), shape=x.shape, dimension=rank - k) for k in (2, 1)
+    )
+    return eq(rows, columns)
+
+
+def diagonal_matrix(x: Any, numbers: Any) -> Any:
+    """Diagonal matrices in the shape of x; `numbers` are a constant, or an array of that shape."""
+    if isinstance(numbers, int | float):
+        numbers = everywhere(x, numbers)
+    return select_n(on_diagonal(x), everywhere(x, 0), numbers)
+
+
 def place(i: int) -> HostArray:
     """A constant index."""
     return HostArray(np.asarray(i, np.int32))
@@ -205,10 +221,12 @@ __all__ = [
     "are_finite",
     "as_dtype",
     "counted",
+    "diagonal_matrix",
     "everywhere",
     "for_matrices",
     "guarded",
     "made",
+    "on_diagonal",
     "place",
     "sound",
     "where_done",

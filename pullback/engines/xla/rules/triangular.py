@@ -24,7 +24,6 @@ from ....ops.linalg import (
     flip,
     for_columns,
     for_rows,
-    identity_like,
     solved,
     triu,
 )
@@ -42,8 +41,10 @@ from .matrices import (
     PLATFORMS,
     as_dtype,
     counted,
+    diagonal_matrix,
     everywhere,
     for_matrices,
+    on_diagonal,
     place,
     where_matrices,
     written,
@@ -104,7 +105,7 @@ def _sylvester(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         column = _column(s, k)
         known = matmul(y, column)  # the columns from k on are still zero
         shift = _spread(_row(column, k), r)
-        left = add(r, mul(identity_like(r), shift))
+        left = add(r, diagonal_matrix(r, shift))
         left = _with_pivots(left, least)
         found = solved(left, sub(_column(right, k), known), lower=False)
         return [_with_column(y, found, k)]
@@ -147,7 +148,7 @@ def _least_pivot(r: Any, s: Any) -> list[Any]:
 def _with_pivots(x: Any, least: Any) -> Any:
     """Triangular matrices without smaller elements on their diagonals."""
     limit = for_matrices(least, x.shape)
-    small = and_(le(abs_(x), limit), ne(identity_like(x), everywhere(x, 0)))
+    small = and_(le(abs_(x), limit), on_diagonal(x))
     return _chosen(small, as_dtype(limit, x.dtype), x)
 
 
@@ -164,7 +165,7 @@ def _commutator_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence
         known = matmul(x, flip(_row(t, j)) if turned else _column(t, j))
         own = _spread(_row(_column(t, j), j), t)
         inner = and_(_after(t, j, -2), _after(t, j, -1))
-        left = _chosen(inner, sub(mul(identity_like(t), own), t), identity_like(t))
+        left = _chosen(inner, sub(diagonal_matrix(t, own), t), diagonal_matrix(t, 1))
         right = sub(_column(m, j), known)
         right = _only(_after(right, j, -2), right)
         return [_with_column(x, solved(left, right, lower=False, turned=turned), j)]
@@ -199,14 +200,14 @@ def _sqrtm(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     t, z = schur_form(low, written(low, lambda x: [_as_complex(x)], *args)[0])
 
     def begin(t: Any) -> list[Any]:
-        roots = mul(identity_like(t), for_rows(sqrt(diagonal(t)), t))
+        roots = diagonal_matrix(t, for_rows(sqrt(diagonal(t)), t))
         return [roots, reduce_or(ne(diagonal(t), diagonal(t)), axes=(len(t.shape) - 2,))]
 
     def step(i: Any, r: Any, none: Any, t: Any) -> list[Any]:
         j = add(i, place(1))
         old = _column(r, j)
-        left = add(r, mul(identity_like(r), _spread(_row(old, j), r)))
-        own = ne(identity_like(r), everywhere(r, 0))
+        left = add(r, diagonal_matrix(r, _spread(_row(old, j), r)))
+        own = on_diagonal(r)
         before = not_(_after(r, i, -2))  # the rows before j
         zero = and_(own, and_(before, _is_zero(left)))
         # Where the sum of two roots is 0, so must be what is left; rows from j on are solved for 0.
@@ -276,8 +277,7 @@ def _turned_blocks(t: Any, z: Any, w: Any) -> list[Any]:
     safe = _chosen(turns, norm, everywhere(norm, 1))
     c = _chosen(turns, div(mu, safe), everywhere(mu, 1))
     s = _only(turns, div(below, safe))
-    own = identity_like(t)
-    g = mul(own, for_rows(mul(_longer(conjugated(c), 0, 1), _longer(c, 1, 1)), t))
+    g = diagonal_matrix(t, for_rows(mul(_longer(conjugated(c), 0, 1), _longer(c, 1, 1)), t))
     g = add(g, mul(_beside(t, 1), for_rows(_longer(s, 0, 0), t)))
     g = sub(g, mul(_beside(t, -1), for_rows(_longer(s, 1, 0), t)))
     back = adjoint(g)
