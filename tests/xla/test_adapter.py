@@ -297,3 +297,27 @@ def test_lengths_are_filled_in_and_asserted():
     assert "dynamic" not in text and "custom_call" not in text
     with pytest.raises(RuntimeError, match="it is 3"):
         adapter_export.refined(OPEN.replace("LIMIT", "2"))
+
+
+def test_machine_code_of_this_process_is_called_by_its_name():
+    loops = pytest.importorskip("pullback.engines.xla.loops")
+    name = loops.target("gammainc", "dd->d")
+    if name is None:
+        pytest.skip("it needs llvmlite")
+    text = f"""
+    module @m {{
+    func.func public @main(%a: tensor<2x700xf64>, %b: tensor<f64>) -> (tensor<2x700xf64>) {{
+      %0 = "stablehlo.custom_call"(%a, %b) {{call_target_name = "{name}", api_version = 4 : i32}}
+        : (tensor<2x700xf64>, tensor<f64>) -> tensor<2x700xf64>
+      "func.return"(%0) : (tensor<2x700xf64>) -> ()
+    }}
+    }}
+    """
+    client = adapter.cpu()
+    executable = client.compile(text, [((2, 700), np.dtype(np.float64))])
+    a = np.linspace(0.1, 20, 1400).reshape(2, 700)
+    (found,) = executable([client.put(a), client.put(np.asarray(3.5))])
+    from scipy.special import gammainc
+
+    np.testing.assert_array_equal(adapter.get(found), gammainc(a, 3.5))
+    assert name.encode() in executable.loaded.serialize()

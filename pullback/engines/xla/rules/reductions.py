@@ -12,7 +12,7 @@ from ....core.program import Equation
 from ....ops import reduction as r
 from ....ops.structural import reduce_sum
 from ..lowering import Lowering, Rule
-from ..text import Code, Word
+from ..text import Word
 from ..types import ints
 from .elementwise import compare, convert, extremum, readable
 from .structural import counting
@@ -89,42 +89,6 @@ def _reduction(name: str, start: Callable[[Any], Any]) -> Rule:
     return rule
 
 
-def _parts(code: Code, x: Word) -> list[Word]:
-    """Complex numbers as two arrays."""
-    if x.dtype.kind != "c":
-        return [x]
-    part = np.dtype(f"f{x.dtype.itemsize // 2}")
-    return [code.op(name, [x], x.shape, part) for name in ("real", "imag")]
-
-
-def _earlier(
-    code: Code, direction: str, a: list[Word], i: Word, b: list[Word], j: Word
-) -> tuple[Word, Word]:
-    """Whether a has to be kept, and whether its place i has to: of several NaN, and of several
-    that are equal, the first. Complex numbers are compared by real, then by imaginary part."""
-
-    def op(name: str, *words: Word) -> Word:
-        return code.op(name, words, (), bool)
-
-    def any_nan(x: list[Word]) -> Word:
-        found = [compare(code, "NE", p, p) for p in x]
-        return found[0] if len(found) == 1 else op("or", *found)
-
-    better, even = compare(code, direction, a[-1], b[-1]), compare(code, "EQ", a[-1], b[-1])
-    if len(a) == 2:
-        tie = compare(code, "EQ", a[0], b[0])
-        better = op("or", compare(code, direction, a[0], b[0]), op("and", tie, better))
-        even = op("and", tie, even)
-    unknown, other = any_nan(a), any_nan(b)
-    wins = op("or", op("and", better, op("not", other)), unknown)
-    both = op("and", unknown, other)
-    even = op("or", even, both)
-    before = op("and", even, compare(code, "LT", i, j))
-    # Of two NaN the first wins, so `wins` must not hold for the second.
-    after = op("and", both, compare(code, "GT", i, j))
-    return wins, op("and", op("or", wins, before), op("not", after))
-
-
 def _place(direction: str, start: Callable[[Any], Any]) -> Rule:
     """The first place of an extremum, or of the first NaN."""
 
@@ -132,22 +96,38 @@ def _place(direction: str, start: Callable[[Any], Any]) -> Rule:
         code, (x,) = low.code, args
         x, axis = readable(code, x), eq.params["axes"][0]
         shape, dtype = low.result(eq)
-        words = [*_parts(code, x), counting(code, x.shape, dtype, axis)]
-        worst = [np.asarray(start(w.dtype)).astype(w.dtype) for w in words[:-1]]
-        begin = [code.constant(v) for v in (*worst, dtype.type(0))]
+        place = counting(code, x.shape, dtype, axis)
+        begin = [
+            code.constant(np.asarray(start(x.dtype)).astype(x.dtype)),
+            code.constant(dtype.type(0)),
+        ]
 
-        def body(*two: Word) -> Sequence[Word]:
-            *a, i = two[: len(words)]
-            *b, j = two[len(words) :]
-            wins, first = _earlier(code, direction, a, i, b, j)
-            chosen = [code.op("select", [wins, p, q], (), p.dtype) for p, q in zip(a, b)]
-            return [*chosen, code.op("select", [first, i, j], (), dtype)]
+        def body(a: Word, i: Word, b: Word, j: Word) -> Sequence[Word]:
+            unknown = compare(code, "NE", a, a)
+            wins = code.op("or", [compare(code, direction, a, b), unknown], (), bool)
+            even = compare(code, "EQ", a, b)
+            both = code.op("and", [unknown, compare(code, "NE", b, b)], (), bool)
+            even = code.op("or", [even, both], (), bool)
+            before = code.op("and", [even, compare(code, "LT", i, j)], (), bool)
+            # Of two NaN the first wins, so `wins` must not hold for the second.
+            after = code.op("and", [both, compare(code, "GT", i, j)], (), bool)
+            first = code.op("or", [wins, before], (), bool)
+            first = code.op("and", [first, code.op("not", [after], (), bool)], (), bool)
+            return [
+                code.op("select", [wins, a, b], (), x.dtype),
+                code.op("select", [first, i, j], (), dtype),
+            ]
 
-        ones = [((), w.dtype) for w in words]
+        ones = [((), x.dtype), ((), dtype)]
         region = low.region([*ones, *ones], body)
-        results = [(shape, w.dtype) for w in words]
-        axes = f"dimensions = {ints([axis])}"
-        return [code.ops("reduce", [*words, *begin], results, axes, region.text)[-1]]
+        outs = code.ops(
+            "reduce",
+            [x, place, *begin],
+            [(shape, x.dtype), (shape, dtype)],
+            f"dimensions = {ints([axis])}",
+            region.text,
+        )
+        return [outs[1]]
 
     return rule
 
