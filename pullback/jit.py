@@ -70,8 +70,10 @@ def jit(
         differentiated or batched, or is part of another program.
       keep_unused, inline: accepted for compatibility.
       engine: what runs the program: "native" (compiled to machine code), "xla" or "numpy". None: as
-        setting `pullback_engine` says; that is "auto" unless it is changed: native if that engine
-        has code for the whole program, else numpy. `explain` tells which it is.
+        the setting `pullback_engine` says; that is "auto" unless it is changed: xla for large
+        programs of what it is clearly quicker at, such as Fourier transforms of many lines
+        (docs/xla.md), if jaxlib is installed; else native if that engine has code for the whole
+        program, else numpy. `explain` tells which it is.
 
     Returns:
       A function of the same arguments and results. It has `trace` and `lower` (see `stages`),

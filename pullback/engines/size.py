@@ -2,7 +2,7 @@
 
 Each equation has its time on each engine: a number of units (elements, operations, indices) times
 the nanoseconds of one. Those are measured, on two processors: `python -m benchmarks.crossover`,
-whose table is benchmarks/crossover.md. They say that the native engine is the quicker one, or
+which writes benchmarks/crossover.md. They say that the native engine is the quicker one, or
 level, for nearly all that is done, at every size. The exceptions are `GAINS`: a program without a
 large one of them is not looked at any further.
 """
