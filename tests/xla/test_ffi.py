@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -49,6 +51,18 @@ def test_a_function_of_lapack(x64):
         # The layout counts: the same bytes by rows are the transpose.
         upper, _ = potrf(5, dtype)(a, uplo=UP)
         np.testing.assert_allclose(np.triu(upper), want.T, **close)
+
+
+def test_as_the_first_that_asks_for_jaxlib_it_writes_nothing():
+    code = (
+        "import numpy as np, pullback as pb, pullback.numpy as jnp\n"
+        "f = pb.ffi.ffi_call('lapack_spotrf_ffi', [pb.ShapeDtypeStruct((1, 1), 'float32'),"
+        " pb.ShapeDtypeStruct((), 'int32')])\n"
+        "f(jnp.ones((1, 1)), uplo=np.uint8(76))\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("TF_CPP")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=clean)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "xla", None])

@@ -21,11 +21,13 @@ from pullback import lax
 from pullback.core.array import HostArray
 from pullback.core.program import trace_program
 from pullback.core.settings import enable_x64
+from pullback.engines.native import objects
 from pullback.ops import harmonics, hypergeometric, incomplete, special
 from pullback.ops import special_integrals as integrals
 
 pytest.importorskip("jaxlib", reason="the XLA engine needs jaxlib")
 program = pytest.importorskip("pullback.engines.xla.program")
+kernels = pytest.importorskip("pullback.engines.xla.kernels")
 
 INF, NAN = np.inf, np.nan
 
@@ -386,6 +388,14 @@ def test_gamma_variates(how, dtype, monkeypatch):
     for got, want in both(function, a):
         tight = np.finfo(dtype).eps * 300
         np.testing.assert_allclose(got, want, rtol=tight, atol=tight)
+
+
+def test_a_kernel_that_xla_has_the_address_of_stays(monkeypatch):
+    closed = trace_program(lambda x: [x * 7.25 + 1.5], [HostArray(np.ones(9)).aval])
+    told = kernels.target(closed)
+    first = kernels._kernels[told[0]]
+    monkeypatch.setattr(objects, "_loaded", type(objects._loaded)())  # as if it were long ago
+    assert kernels.target(closed) == told and kernels._kernels[told[0]] is first
 
 
 def test_the_slope_of_a_gamma_variate():

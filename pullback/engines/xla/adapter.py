@@ -1,5 +1,6 @@
-"""Every call of jaxlib: clients, buffers, executables. Nothing here imports the package jax.
+"""Calls of jaxlib for one device: clients, buffers, executables. Nothing imports the package jax.
 
+The files `adapter_*` have the calls for other purposes; all of jaxlib is called in these files.
 jaxlib promises nothing about these calls; `tests/xla/test_adapter.py` holds what is relied upon.
 Three traps decide how this file looks. An executable does not check its arguments: bytes of another
 dtype or shape are read as they are, so `Executable` knows its types and its caller must keep to
@@ -18,8 +19,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # or jaxlib writes to the standard error
-
+import ml_dtypes
 import numpy as np
 from jaxlib import _jax, lapack
 from jaxlib import xla_client as xc
@@ -31,9 +31,7 @@ from . import adapter_reader, kept
 PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
 """Dtypes that cannot be read out of a buffer: programs give them as int8 or float32."""
 
-_UNREADABLE = frozenset(
-    ["bfloat16", *(n for n in dir(__import__("ml_dtypes")) if n.startswith("float8"))]
-)
+_UNREADABLE = frozenset(["bfloat16", *(n for n in dir(ml_dtypes) if n.startswith("float8"))])
 """Dtypes that buffers do not show to NumPy: their bytes are copied."""
 
 

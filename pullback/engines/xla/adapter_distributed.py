@@ -14,8 +14,6 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # as in adapter.py
-
 from jaxlib import _jax
 from jaxlib import xla_client as xc
 

@@ -22,7 +22,7 @@ _DATA, RANK, DIMS = 24, 32, 40
 _API_VERSION, _METADATA, _VERSION, _TRAITS = 32, 24, 24, 32
 
 _forever: list[object] = []
-"""What XLA has addresses of."""
+"""What XLA has addresses of: there is no call that takes a name back."""
 
 
 def register(name: str, text: str, symbols: Mapping[str, int], *, by_element: bool) -> None:
