@@ -394,7 +394,6 @@ class Spread:
 
     def __call__(self, arrays: Sequence[Any], loose: bool = False) -> list[Any]:
         """The results; `loose`: they are not bound to their device."""
-        buffers = [placing.buffer_on(x, s) for x, s in zip(arrays, self.ins, strict=True)]
         triples = zip(arrays, self.ins, self._gives, strict=True)
         buffers = [placing.buffer_on(x, s, gives) for x, s, gives in triples]
         # Others were copied to where they are needed: they stay.

@@ -133,6 +133,17 @@ def test_trees_of_shardings_and_static_arguments():
         pb.device_put(X[:3], rows)
 
 
+def test_an_argument_is_copied_once_for_a_call(monkeypatch):
+    s, x = NamedSharding(MESH, P("a")), jnp.asarray(X)
+    f = pb.jit(lambda v: v + 1, in_shardings=s, donate_argnums=0)
+    f(jnp.asarray(X))
+    copied = []
+    put = placing.Team.put
+    monkeypatch.setattr(placing.Team, "put", lambda t, a, k: copied.append(k) or put(t, a, k))
+    np.testing.assert_array_equal(f(x), X + 1)
+    assert sorted(copied) == list(range(8))
+
+
 def test_donation():
     s = NamedSharding(MESH, P("a"))
     x, kept = pb.device_put(X, s), pb.device_put(X, s)
