@@ -24,7 +24,7 @@ if ON_XLA:
 
 BIG = Shape((1024, 1024), "float32")
 needs_jaxlib = pytest.mark.skipif(
-    not by_itself._jaxlib_is_installed(), reason="the XLA engine needs jaxlib"
+    not by_itself.jaxlib_is_installed(), reason="the XLA engine needs jaxlib"
 )
 
 
@@ -166,7 +166,7 @@ def test_the_arguments_that_are_copied_count():
 
 
 def test_without_jaxlib(monkeypatch):
-    monkeypatch.setattr(by_itself, "_jaxlib_is_installed", lambda: False)
+    monkeypatch.setattr(by_itself, "jaxlib_is_installed", lambda: False)
     found = pb.jit(jnp.fft.fft2).explain(BIG)
     assert found.engine == "numpy"
     assert "the native engine has no code for fft" in found.reason

@@ -73,7 +73,7 @@ def is_usable() -> bool:
     this process may have."""
     if int(values.pullback_threads) < max(_processors(), 2):
         return False  # XLA takes all of them, and gains little by one
-    return not _forked and _jaxlib_is_installed()
+    return not _forked and jaxlib_is_installed()
 
 
 def _processors() -> int:
@@ -101,7 +101,8 @@ def _running(made: Any, otherwise: Callable[[], Run]) -> Run:
 
 
 @cache
-def _jaxlib_is_installed() -> bool:
+def jaxlib_is_installed() -> bool:
+    """Whether the package jaxlib is there, which is not imported before it is needed."""
     return util.find_spec("jaxlib") is not None
 
 
@@ -115,4 +116,4 @@ def _is_imported() -> bool:
     return True
 
 
-__all__ = ["compiled_by_xla", "is_usable"]
+__all__ = ["compiled_by_xla", "is_usable", "jaxlib_is_installed"]

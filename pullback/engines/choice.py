@@ -15,6 +15,7 @@ from ..core.lazy import lazy
 from ..core.program import ClosedProgram
 from . import by_itself
 from . import numpy as numpy_engine
+from .by_itself import jaxlib_is_installed
 
 native = lazy("pullback.engines.native.program")
 stored = lazy("pullback.engines.native.stored")
@@ -233,12 +234,6 @@ def _xla(closed: ClosedProgram, terms: Terms) -> Choice:
 
 
 @cache
-def jaxlib_is_installed() -> bool:
-    """Whether the package jaxlib is there, which is not imported before it is needed."""
-    return util.find_spec("jaxlib") is not None
-
-
-@cache
 def llvm_is_installed() -> bool:
     """Whether the package llvmlite is there, which is not imported before it is needed."""
     return util.find_spec("llvmlite") is not None
@@ -252,6 +247,7 @@ __all__ = [
     "Terms",
     "check_wish",
     "choose",
+    "jaxlib_is_installed",
     "key_of",
     "native_choice",
     "options_of",
