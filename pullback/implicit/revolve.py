@@ -1,9 +1,8 @@
 """Steps in reverse order, from a bounded number of kept states: Revolve as a loop.
 
-The number of steps need not be known before the program runs. Of the schedules with so many kept
-states, that of A. Griewank and A. Walther ("Algorithm 799: Revolve", 2000) repeats the fewest
-steps: with c states and r the smallest number for which ``l <= binomial(c + r, c)``, it does
-``r l - binomial(c + r, r - 1)`` steps again, of l.
+The schedule is that of `control/revolve.py`, for numbers of steps that are known before the program
+runs. Here they need not be: a table of what can be reversed is part of the program, and the loop
+reads off it where to keep the next state.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy as np
 
 from .. import lax
 from .. import numpy as jnp
+from ..control.revolve import reach, sweeps_needed
 from ..tree_util import tree_map
 
 Advance = Callable[[Any, Any], Any]
@@ -51,7 +51,7 @@ def pulled_through(
     Returns:
       The cotangents before the first step, and how many steps were done again for them.
     """
-    table = jnp.asarray(_binomials(most, slots))
+    table = jnp.asarray(_reaches(most, slots))
 
     def again(s: _State) -> _State:
         number = s.numbers[s.top]
@@ -86,26 +86,18 @@ def _advanced(advance: Advance, number: Any, distance: Any, state: Any) -> Any:
 
 
 def _split(table: Any, length: Any, free: Any) -> Any:
-    """After how many of `length` steps the next state is kept, of `free` that there may be.
-
-    The part before it is pulled through last, with as many kept states and one repetition less; the
-    part behind it with one state less. Column 0 of the table is for -1 repetitions.
-    """
-    repetitions = jnp.sum(table[free] < length)  # a column: the first that is enough
-    before = table[free, jnp.maximum(repetitions - 2, 0)]
-    return jnp.maximum(1, jnp.maximum(before, length - table[free - 1, repetitions]))
+    """`control.revolve.first_stretch` of `length` > 1 steps and `free` > 1 states."""
+    sweeps = jnp.sum(table[free] < length)  # the first column that is enough
+    return jnp.minimum(table[free, sweeps - 1], length - table[free - 1, sweeps - 1])
 
 
-def _binomials(most: int, slots: int) -> np.ndarray:
-    """``binomial(c + r, c)`` for c kept states (rows) and r from -1; at most `most`."""
-    columns = [np.zeros(slots + 1, np.int64), np.ones(slots + 1, np.int64)]
-    while columns[-1][min(2, slots)] < most and slots > 1:
-        last = columns[-1]
-        new = last.copy()
-        for c in range(1, slots + 1):  # Pascal's rule
-            new[c] = min(most, new[c - 1] + last[c])
-        columns.append(new)
-    return np.stack(columns, axis=1)
+def _reaches(most: int, slots: int) -> np.ndarray:
+    """`control.revolve.reach`, for numbers of states (rows) and of sweeps; at most `most`."""
+    count = (
+        sweeps_needed(most, 2) + 1 if slots > 1 else 1
+    )  # of two states: more need no more sweeps
+    table = [[min(most, reach(c, r)) for r in range(count)] for c in range(slots + 1)]
+    return np.array(table, np.int64)
 
 
 __all__ = ["pulled_through"]
