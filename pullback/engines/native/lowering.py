@@ -309,6 +309,29 @@ class Lowering:
         consts = [self.constant_array(c._value) for c in closed.consts]
         return self.program(closed.program, consts, args)
 
+    def in_place_of(
+        self, eq: Equation, closed: ClosedProgram, args: Sequence[Value]
+    ) -> list[Value]:
+        """Write a program that does what an equation does, and puts its results where those go."""
+        with self.destined(closed.program, [self.destinations.get(v) for v in eq.outvars]):
+            return self.closed(closed, args)
+
+    @contextmanager
+    def destined(self, program: Program, targets: Sequence[Buffer | None]) -> Iterator[None]:
+        """Large results of a program go to these places, where they can, if it is written now."""
+        found: dict[Var, Buffer] = {}
+        for atom, target in zip(program.outvars, targets, strict=True):
+            if type(atom) is not Var or target is None or atom.aval.size <= MOST:
+                continue
+            if program.outvars.count(atom) == 1 and atom not in program.invars:
+                found[atom] = target
+        self.destinations.update(found)
+        try:
+            yield
+        finally:
+            for var in found:
+                del self.destinations[var]  # the program may come again, elsewhere
+
     def program(
         self, program: Program, consts: Sequence[Value], args: Sequence[Value]
     ) -> list[Value]:
@@ -375,7 +398,7 @@ class Lowering:
             if self.fallback is None:
                 raise
             return self.fallback(self, eq, args)
-        return self.closed(program, args)
+        return self.in_place_of(eq, program, args)
 
     def elementwise(
         self,

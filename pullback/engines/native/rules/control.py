@@ -1,4 +1,7 @@
-"""Loops and branches: small carries in registers, large ones in two buffers that change places."""
+"""Loops, branches, and programs that are computed again.
+
+Of what loops carry, small arrays are in registers, large ones in two buffers that change places.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....control.branches import cond_p
+from ....control.checkpoint import checkpoint_p
 from ....control.counted import counted_scan_p
 from ....control.scan import scan_p
 from ....control.while_loop import while_p
-from ....core.program import ClosedProgram, Equation, Literal
+from ....core.program import ClosedProgram, Equation
 from ....core.types import ArrayType
 from ....transforms.simplify import simplify
 from ..buffers import Buffer, OneOf
@@ -193,17 +197,10 @@ def _run_body(
     for id_, k in body.updates.items():
         low.in_place[id_] = body.carried[k].buffer  # type: ignore[attr-defined]
     targets = [*(c.target(g) for c, g in zip(body.carried, groups, strict=True)), *ys]
-    destinations: dict[Any, Buffer] = {}
-    for atom, target in zip(program.outvars, targets, strict=True):
-        alone = type(atom) is not Literal and program.outvars.count(atom) == 1
-        if alone and target is not None and atom.aval.size > 32 and atom not in program.invars:
-            destinations[atom] = target
-    low.destinations.update(destinations)
-    outs = low.program(program, body.constants, [*consts, *carry, *xs])
+    with low.destined(program, targets):
+        outs = low.program(program, body.constants, [*consts, *carry, *xs])
     for id_ in body.updates:
         del low.in_place[id_]  # another equation may come to have this id
-    for atom in destinations:
-        del low.destinations[atom]  # the program may come again, elsewhere
     written = zip(outs, targets, strict=True)
     sinks = [low.put(out, target) for out, target in written if target is not None]
     for sink in sinks:
@@ -365,7 +362,14 @@ def _joined(low: Lowering, t: ArrayType, buffer: Buffer | None, names: Any) -> V
     return low.word_value(kind, t.shape, tuple(parts) if len(parts) == 2 else parts[0])
 
 
+def _checkpoint(low: Lowering, eq: Equation, args: list[Value]) -> list[Value]:
+    """Its program in this place. Not opened before, where what the forward pass computed would be
+    found again, and so be kept from there to here."""
+    return low.in_place_of(eq, simplified(eq.params["jaxpr"]), args)
+
+
 RULES: dict[Any, Rule] = {
+    checkpoint_p: _checkpoint,
     scan_p: _scan,
     counted_scan_p: _counted_scan,
     while_p: _while,
