@@ -26,7 +26,17 @@ from ....ops.updates import cholesky_update
 from ..lowering import Lowering, Rule
 from ..text import Word
 from .linalg import call
-from .matrices import PLATFORMS, as_dtype, counted, everywhere, place, where_done, written
+from .matrices import (
+    PLATFORMS,
+    as_dtype,
+    counted,
+    everywhere,
+    is_zero,
+    place,
+    where,
+    where_done,
+    written,
+)
 
 # ---- tridiagonal matrices
 
@@ -93,7 +103,7 @@ def _eliminated(dl: Any, d: Any, du: Any, b: Any) -> Any:
         )
     else:
         du = everywhere(du, 0)
-    size = select_n(ne(size, everywhere(size, 0)), everywhere(size, 1), size)
+    size = where(is_zero(size), everywhere(size, 1), size)
     least = mul(size, everywhere(size, np.finfo(size.dtype).eps))
     dl, d, du = (_first_axis(x, at) for x in (dl, d, du))
     x = _first_axis(b, at)
@@ -104,10 +114,10 @@ def _eliminated(dl: Any, d: Any, du: Any, b: Any) -> Any:
     def forward(least: Any, p: Any, q: Any, x: Any, *row: Any) -> list[Any]:
         dl, d, du, b = row
         swapped = gt(abs_(dl), abs_(p))
-        u0, u1, u2 = (_pick(swapped, y, z) for y, z in ((dl, p), (d, q), (du, everywhere(q, 0))))
-        v0, v1, v2 = (_pick(swapped, y, z) for y, z in ((p, dl), (q, d), (everywhere(q, 0), du)))
+        u0, u1, u2 = (where(swapped, y, z) for y, z in ((dl, p), (d, q), (du, everywhere(q, 0))))
+        v0, v1, v2 = (where(swapped, y, z) for y, z in ((p, dl), (q, d), (everywhere(q, 0), du)))
         wide = _over(swapped, x)
-        upper, lower = _pick(wide, b, x), _pick(wide, x, b)
+        upper, lower = where(wide, b, x), where(wide, x, b)
         u0 = raised(u0, least)
         factor = div(v0, u0)
         lower = sub(lower, mul(_over(factor, x), upper))
@@ -135,10 +145,6 @@ def _largest(x: Any) -> Any:
     return reduce_max(abs_(x), axes=(len(x.shape) - 1,))
 
 
-def _pick(mask: Any, x: Any, other: Any) -> Any:
-    return select_n(mask, other, x)
-
-
 def _over(v: Any, x: Any) -> Any:
     """A number for each row of right sides."""
     return broadcast_in_dim(v, shape=x.shape, broadcast_dimensions=tuple(range(len(v.shape))))
@@ -162,11 +168,11 @@ def _cholesky_update(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[
         x = dynamic_slice(row, *none, place(0), k, slice_sizes=one)
         y = dynamic_slice(z, *none, place(0), k, slice_sizes=one)
         turned = ne(y, everywhere(y, 0))
-        most = _pick(turned, max_(abs_(x), abs_(y)), everywhere(x, 1))
+        most = where(turned, max_(abs_(x), abs_(y)), 1)
         a, b = div(x, most), div(y, most)
         size = mul(most, sqrt(add(mul(a, a), mul(b, b))))
-        c = _pick(turned, div(x, size), everywhere(x, 1))
-        s = _pick(turned, div(y, size), everywhere(y, 0))
+        c = where(turned, div(x, size), 1)
+        s = where(turned, div(y, size), 0)
         c, s = (
             broadcast_in_dim(
                 reshape(v, new_sizes=v.shape[:-2]),

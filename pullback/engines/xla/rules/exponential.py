@@ -48,8 +48,10 @@ from .matrices import (
     diagonal_matrix,
     everywhere,
     for_matrices,
+    is_zero,
     on_diagonal,
     place,
+    where,
     where_matrices,
     written,
 )
@@ -78,24 +80,30 @@ class Precision(NamedTuple):
 
 
 _SINGLE = Precision(
-    (3, 5, 7),
-    (4.258730016922831e-1, 1.880152677804762, 3.925724783138660),
-    24,
-    18,
-    np.int32,
-    127,
-    23,
-    3.925724783138660,
+    orders=(3, 5, 7),
+    sizes=(4.258730016922831e-1, 1.880152677804762, 3.925724783138660),
+    bits=24,
+    range=18,
+    integer=np.int32,
+    bias=127,
+    place=23,
+    limit=3.925724783138660,
 )
 _DOUBLE = Precision(
-    (3, 5, 7, 9, 13),
-    (1.495585217958292e-2, 2.539398330063230e-1, 9.504178996162932e-1, 2.097847961257068, 4.25),
-    53,
-    140,
-    np.int64,
-    1023,
-    52,
-    5.371920351148152,
+    orders=(3, 5, 7, 9, 13),
+    sizes=(
+        1.495585217958292e-2,
+        2.539398330063230e-1,
+        9.504178996162932e-1,
+        2.097847961257068,
+        4.25,
+    ),
+    bits=53,
+    range=140,
+    integer=np.int64,
+    bias=1023,
+    place=52,
+    limit=5.371920351148152,
 )
 _FOR_DERIVATIVES = 0.7
 """By this much the sizes are smaller up to which derivatives are accurate too."""
@@ -333,11 +341,6 @@ def _chosen(low: Lowering, plan: Plan, sizes: Sequence[float], how: Precision) -
     return written(low, function, plan.norm, plan.size, *logs)
 
 
-def where(mask: Any, x: Any, other: float) -> Any:
-    """x where a mask is true, else a number."""
-    return select_n(mask, everywhere(x, other), x)
-
-
 def exponential(low: Lowering, words: Sequence[Word], limit: float) -> Word:
     """The exponentials of matrices, or their derivatives in the second word's directions.
 
@@ -394,7 +397,7 @@ def _squared(low: Lowering, a: Word, early: Word, times: Word, found: list[Word]
     (Al-Mohy and Higham, 2009, code fragment 2.1), for squaring loses digits of the small ones."""
 
     def begin(early: Any, times: Any, a: Any, x: Any) -> list[Any]:
-        upper, lower = _is_zero(tril(a, -1)), _is_zero(triu(a, 1))
+        upper, lower = _are_zero(tril(a, -1)), _are_zero(triu(a, 1))
         x = where_matrices(upper, triu(x), where_matrices(lower, tril(x), x))
         d = diagonal(a)
         return [*_most(early, times), or_(upper, lower), d, renewed(or_(upper, lower), d, x)]
@@ -424,9 +427,9 @@ def _squared_derivatives(
     return counted(low, most, step, found, [total])
 
 
-def _is_zero(x: Any) -> Any:
-    rank = len(x.shape)
-    return reduce_and(eq(x, everywhere(x, 0)), axes=(rank - 2, rank - 1))
+def _are_zero(x: Any) -> Any:
+    """Which matrices hold nothing but 0."""
+    return reduce_and(is_zero(x), axes=(len(x.shape) - 2, len(x.shape) - 1))
 
 
 def _expm(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:

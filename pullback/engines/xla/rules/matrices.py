@@ -187,11 +187,19 @@ def are_finite(x: Any) -> Any:
     return select_n(first, first, rest[0]) if rest else first
 
 
+def where(mask: Any, x: Any, other: Any) -> Any:
+    """The elements of x where a mask is true, else a number, or those of another array."""
+    return select_n(mask, everywhere(x, other) if isinstance(other, int | float) else other, x)
+
+
 def where_matrices(mask: Any, x: Any, other: Any) -> Any:
     """The matrices of x where a mask is true, else a number, or the matrices of another stack."""
-    if isinstance(other, int | float):
-        other = everywhere(x, other)
-    return select_n(for_matrices(mask, x.shape), other, x)
+    return where(for_matrices(mask, x.shape), x, other)
+
+
+def is_zero(x: Any) -> Any:
+    """Which elements are 0."""
+    return eq(x, everywhere(x, 0))
 
 
 def on_diagonal(x: Any) -> Any:
@@ -225,10 +233,12 @@ __all__ = [
     "everywhere",
     "for_matrices",
     "guarded",
+    "is_zero",
     "made",
     "on_diagonal",
     "place",
     "sound",
+    "where",
     "where_done",
     "where_matrices",
     "written",

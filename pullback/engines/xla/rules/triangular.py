@@ -11,10 +11,10 @@ import numpy as np
 
 from ....core.array import HostArray
 from ....core.program import Equation
-from ....ops.comparison import and_, eq, ge, gt, le, max_, ne, not_, or_
+from ....ops.comparison import and_, ge, gt, le, max_, ne, not_, or_
 from ....ops.contraction import matmul
 from ....ops.dynamic import dynamic_slice, dynamic_update_slice
-from ....ops.elementwise import add, div, like, mul, real, select_n, sub
+from ....ops.elementwise import add, div, like, mul, real, sub
 from ....ops.functions import sqrt
 from ....ops.linalg import (
     adjoint,
@@ -44,8 +44,10 @@ from .matrices import (
     diagonal_matrix,
     everywhere,
     for_matrices,
+    is_zero,
     on_diagonal,
     place,
+    where,
     where_matrices,
     written,
 )
@@ -77,14 +79,6 @@ def _spread(x: Any, other: Any) -> Any:
     rank = len(x.shape)
     number = reshape(x, new_sizes=x.shape[:-2])
     return broadcast_in_dim(number, shape=other.shape, broadcast_dimensions=tuple(range(rank - 2)))
-
-
-def _chosen(mask: Any, x: Any, other: Any) -> Any:
-    return select_n(mask, other, x)
-
-
-def _only(mask: Any, x: Any) -> Any:
-    return select_n(mask, everywhere(x, 0), x)
 
 
 # ---- Sylvester's equation
@@ -149,7 +143,7 @@ def _with_pivots(x: Any, least: Any) -> Any:
     """Triangular matrices without smaller elements on their diagonals."""
     limit = for_matrices(least, x.shape)
     small = and_(le(abs_(x), limit), on_diagonal(x))
-    return _chosen(small, as_dtype(limit, x.dtype), x)
+    return where(small, as_dtype(limit, x.dtype), x)
 
 
 # ---- the derivative of Schur's form
@@ -165,9 +159,9 @@ def _commutator_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence
         known = matmul(x, flip(_row(t, j)) if turned else _column(t, j))
         own = _spread(_row(_column(t, j), j), t)
         inner = and_(_after(t, j, -2), _after(t, j, -1))
-        left = _chosen(inner, sub(diagonal_matrix(t, own), t), diagonal_matrix(t, 1))
+        left = where(inner, sub(diagonal_matrix(t, own), t), diagonal_matrix(t, 1))
         right = sub(_column(m, j), known)
-        right = _only(_after(right, j, -2), right)
+        right = where(_after(right, j, -2), right, 0)
         return [_with_column(x, solved(left, right, lower=False, turned=turned), j)]
 
     def begin(m: Any) -> list[Any]:
@@ -175,17 +169,13 @@ def _commutator_solve(low: Lowering, eq: Equation, args: list[Word]) -> Sequence
 
     def finished(t: Any, x: Any) -> list[Any]:
         below = diagonal(t, -1)
-        none = reduce_and(_is_zero(below), axes=(len(below.shape) - 1,))
+        none = reduce_and(is_zero(below), axes=(len(below.shape) - 1,))
         return [where_matrices(none, x, np.nan)]
 
     t, m = args
     steps = low.code.constant(np.int32(n - 1))
     found = counted(low, steps, step, written(low, begin, m), [t, m])
     return written(low, finished, t, *found)
-
-
-def _is_zero(x: Any) -> Any:
-    return eq(x, everywhere(x, 0))
 
 
 # ---- square roots
@@ -209,17 +199,17 @@ def _sqrtm(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         left = add(r, diagonal_matrix(r, _spread(_row(old, j), r)))
         own = on_diagonal(r)
         before = not_(_after(r, i, -2))  # the rows before j
-        zero = and_(own, and_(before, _is_zero(left)))
+        zero = and_(own, and_(before, is_zero(left)))
         # Where the sum of two roots is 0, so must be what is left; rows from j on are solved for 0.
-        unit = _chosen(before, zero, own)
-        left = _chosen(unit, everywhere(left, 1), left)
+        unit = where(before, zero, own)
+        left = where(unit, everywhere(left, 1), left)
         right = _column(t, j)
         first = not_(_after(right, i, -2))
-        found = solved(left, _only(first, right), lower=False)
+        found = solved(left, where(first, right, 0), lower=False)
         rank = len(r.shape)
         missing = and_(reduce_or(zero, axes=(rank - 1,)), _is_not_zero(found))
         none = or_(none, reduce_or(missing, axes=(rank - 2,)))
-        return [_with_column(r, _chosen(first, found, old), j), none]
+        return [_with_column(r, where(first, found, old), j), none]
 
     def finished(z: Any, r: Any, none: Any) -> list[Any]:
         return [where_matrices(not_(none), matmul(z, matmul(r, adjoint(z))), np.nan)]
@@ -273,10 +263,10 @@ def _turned_blocks(t: Any, z: Any, w: Any) -> list[Any]:
     turns = gt(abs_(below), mul(size, everywhere(size, np.finfo(np.float64).eps)))
     parts = [abs_(mu), abs_(below)]
     norm = sqrt(add(mul(parts[0], parts[0]), mul(parts[1], parts[1])))
-    norm = as_dtype(_only(turns, norm), t.dtype)
-    safe = _chosen(turns, norm, everywhere(norm, 1))
-    c = _chosen(turns, div(mu, safe), everywhere(mu, 1))
-    s = _only(turns, div(below, safe))
+    norm = as_dtype(where(turns, norm, 0), t.dtype)
+    safe = where(turns, norm, 1)
+    c = where(turns, div(mu, safe), 1)
+    s = where(turns, div(below, safe), 0)
     g = diagonal_matrix(t, for_rows(mul(_longer(conjugated(c), 0, 1), _longer(c, 1, 1)), t))
     g = add(g, mul(_beside(t, 1), for_rows(_longer(s, 0, 0), t)))
     g = sub(g, mul(_beside(t, -1), for_rows(_longer(s, 1, 0), t)))
