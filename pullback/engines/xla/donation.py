@@ -55,25 +55,26 @@ def planned(
     """
     asked = [i for i, d in enumerate(donated) if d]
     free = list(range(results))
+
+    def pairs(arguments: Sequence[int], match: Callable[[int, int], bool]) -> dict[int, int]:
+        """For those of the arguments that match one, the first such result that is free."""
+        found = {}
+        for i in arguments:
+            k = next((k for k in free if match(i, k)), None)
+            if k is not None:
+                free.remove(k)
+                found[i] = k
+        return found
+
+    same = pairs(asked, alike)
+    large = pairs([i for i in asked if i not in same], fits)
     marks = [""] * len(donated)
-    rest = []
-    for i in asked:
-        k = next((k for k in free if alike(i, k)), None)
-        if k is None:
-            rest.append(i)
-        else:
-            free.remove(k)
-            marks[i] = f"tf.aliasing_output = {k} : i32"
-    unused = []
-    for i in rest:
-        k = next((k for k in free if fits(i, k)), None)
-        if k is None:
-            unused.append(i)
-        else:
-            free.remove(k)
-            marks[i] = "jax.buffer_donor = true"
-    given = tuple(i for i in asked if i not in unused)
-    return Donation(tuple(marks), given, tuple(unused))
+    for i, k in same.items():
+        marks[i] = f"tf.aliasing_output = {k} : i32"
+    for i in large:  # which result is XLA's choice
+        marks[i] = "jax.buffer_donor = true"
+    given = tuple(i for i in asked if marks[i])
+    return Donation(tuple(marks), given, tuple(i for i in asked if not marks[i]))
 
 
 NONE = Donation((), (), ())

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from ...core.errors import InconclusiveDimensionOperation
 from .text import Code, Word
 from .types import Unsupported
 
 _I32 = np.dtype(np.int32)
 _SHAPED = ("broadcast_in_dim", "reshape", "iota")
 """Operations that have a relative which takes the shape of the result: `dynamic_...`."""
-_NUMBERS = {
+_OPERATIONS = {
     "floordiv": "divide",
     "mod": "remainder",
     "max": "maximum",
     "min": "minimum",
+    "non_negative": "maximum",  # of it and 0
 }
 _SIGNS = {">=": "GE", "<=": "LE", "==": "EQ"}
 
@@ -87,8 +89,7 @@ class OpenCode(Code):
             operands.append(0)
         elif atom.name in ("floordiv", "mod") and not all(_at_least(x, 0) for x in operands):
             raise Unsupported(f"{atom}, which may be of negative numbers")
-        name = _NUMBERS.get(atom.name, "maximum")
-        return super().op(name, [self.number(x) for x in operands], (), _I32)
+        return super().op(_OPERATIONS[atom.name], [self.number(x) for x in operands], (), _I32)
 
     # ---- where the lengths come from
 
@@ -147,7 +148,7 @@ class OpenCode(Code):
 def _at_least(x: Any, n: int) -> bool:
     try:
         return bool(x >= n)
-    except Exception:  # it is not known
+    except InconclusiveDimensionOperation:
         return False
 
 
