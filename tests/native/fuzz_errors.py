@@ -529,7 +529,7 @@ def _with_products(
     allowed: Any = 0.0
     for atom, value in zip(eq.invars, args, strict=True):
         maker = makers.get(atom) if isinstance(atom, Var) else None
-        while maker is not None and maker.primitive.name in (*MOVES, "neg", "select_n"):
+        while maker is not None and _hands_on(maker):
             roots = [a for a in maker.invars if isinstance(a, Var)]
             maker = next((makers[a] for a in roots if a in makers), None)
         if maker is not None and maker.primitive.name in PRODUCTS:
@@ -543,6 +543,13 @@ def _with_products(
     over = np.isinf(allowed)
     allowed = np.where(np.isfinite(out.x), allowed + ulp(np.abs(out.x)), 0)
     return Value(out.x, out.bound() + np.where(over, INF, allowed))
+
+
+def _hands_on(eq: Equation) -> bool:
+    """Whether what an engine has not rounded may go through an equation."""
+    if eq.primitive.name == "convert_element_type":
+        return bool(eq.invars[0].aval.dtype == eq.outvars[0].aval.dtype)
+    return eq.primitive.name in (*MOVES, "neg", "select_n")
 
 
 def _read(atom: Any, known: Known) -> Value:
