@@ -159,7 +159,7 @@ def _constant(x: Any, widths: Any, values: Any) -> Any:
 
 
 def _read_again(x: Any, widths: Any, mode: str) -> Any:
-    """Padding that reads elements of the array, at places known from its shape."""
+    """Padding that reads elements of the array."""
     for i, (before, after) in enumerate(widths):
         n = x.shape[i]
         if not before and not after:
@@ -171,20 +171,50 @@ def _read_again(x: Any, widths: Any, mode: str) -> Any:
                 got=f"{x.aval.str_short()}, widths {(before, after)}",
                 fix='use mode "constant".',
             )
-        places = np.arange(-before, n + after)
-        if mode == "edge":
-            places = np.clip(places, 0, n - 1)
-        elif mode == "wrap":
-            places = places % n
-        elif mode == "symmetric":
-            places = places % (2 * n)
-            places = np.minimum(places, 2 * n - 1 - places)
+        if mode == "edge" or max(before, after) < n:
+            ends = (
+                _edges(x, i, before, after) if mode == "edge" else _ends(x, i, before, after, mode)
+            )
+            x = concatenate(ends[0], x, ends[1], dimension=i)
         else:
-            period = max(1, 2 * (n - 1))
-            places = places % period
-            places = np.minimum(places, period - places)
-        x = taken(x, HostArray(places.astype(np.int32)), i)
+            x = taken(x, HostArray(_places(n, before, after, mode)), i)
     return x
+
+
+def _edges(x: Any, axis: int, before: int, after: int) -> tuple[Any, Any]:
+    """The first and the last element along an axis, so often."""
+
+    def repeated(at: int, count: int) -> Any:
+        shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+        return broadcast_to(slice_along(x, axis, at, at + 1), shape)
+
+    return repeated(0, before), repeated(x.shape[axis] - 1, after)
+
+
+def _ends(x: Any, axis: int, before: int, after: int, mode: str) -> tuple[Any, Any]:
+    """What comes before and after an array that is longer: its other end, or a mirror image."""
+    n = x.shape[axis]
+    if mode == "wrap":
+        return slice_along(x, axis, n - before, n), slice_along(x, axis, 0, after)
+    edge = 1 if mode == "reflect" else 0  # which is not repeated
+    first = slice_along(x, axis, edge, before + edge)
+    last = slice_along(x, axis, n - after - edge, n - edge)
+    return rev(first, dimensions=(axis,)), rev(last, dimensions=(axis,))
+
+
+def _places(n: int, before: int, after: int, mode: str) -> np.ndarray:
+    """Where elements come from, where the padding is as long as the array, or longer."""
+    places = np.arange(-before, n + after)
+    if mode == "wrap":
+        places = places % n
+    elif mode == "symmetric":
+        places = places % (2 * n)
+        places = np.minimum(places, 2 * n - 1 - places)
+    else:
+        period = max(1, 2 * (n - 1))
+        places = places % period
+        places = np.minimum(places, period - places)
+    return places.astype(np.int32)
 
 
 def _mirrored_odd(x: Any, widths: Any, offset: int) -> Any:
