@@ -19,7 +19,7 @@ from pullback import distributed
 from pullback.core import platforms, processes
 from pullback.core.array import HostArray
 from pullback.core.program import trace_program
-from pullback.engines.xla import adapter, adapter_cuda, adapter_tpu, program
+from pullback.engines.xla import adapter, adapter_cuda, adapter_plugin, adapter_tpu, program
 from pullback.engines.xla.rules import linalg_cuda
 from pullback.ops.hermitian import hermitian_part
 from pullback.ops.linalg import triangular_solve
@@ -148,12 +148,12 @@ class Called:
             module.client.cache_clear()
             module.load.cache_clear()
             monkeypatch.setattr(module, "checked", lambda name, got: name)
-            monkeypatch.setattr(module.xc, "make_c_api_client", self.make)
+        monkeypatch.setattr(adapter_plugin.xc, "make_c_api_client", self.make)
         monkeypatch.setattr(adapter_cuda, "load", lambda: None)
         monkeypatch.setattr(
-            adapter_tpu.xc, "load_pjrt_plugin_dynamically", lambda *a: self.loaded.append(a)
+            adapter_plugin.xc, "load_pjrt_plugin_dynamically", lambda *a: self.loaded.append(a)
         )
-        monkeypatch.setattr(adapter_tpu.xc, "initialize_pjrt_plugin", self.loaded.append)
+        monkeypatch.setattr(adapter_plugin.xc, "initialize_pjrt_plugin", self.loaded.append)
 
     def make(self, name, options, distributed):
         self.client = name, dict(options), distributed
@@ -266,7 +266,9 @@ def test_programs_for_a_tpu_call_no_python():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.bool_, np.complex64, ml_dtypes.bfloat16])
 def test_elements_are_taken_without_addresses(dtype):
-    client = adapter_cuda.CudaClient(adapter.cpu().client)  # the call is the same for all devices
+    client = adapter_plugin.PluginClient(
+        adapter.cpu().client
+    )  # the call is the same for all devices
     x = np.arange(6).reshape(2, 3).astype(dtype)
     found = client.get(client.put(x))
     assert found.dtype == x.dtype and found.tobytes() == x.tobytes()
@@ -274,8 +276,8 @@ def test_elements_are_taken_without_addresses(dtype):
 
 def test_elements_are_taken_without_jax():
     code = (
-        "import sys, numpy as np\nfrom pullback.engines.xla import adapter, adapter_cuda\n"
-        "c = adapter_cuda.CudaClient(adapter.cpu().client)\n"
+        "import sys, numpy as np\nfrom pullback.engines.xla import adapter, adapter_plugin\n"
+        "c = adapter_plugin.PluginClient(adapter.cpu().client)\n"
         "print(c.get(c.put(np.ones(3))).sum(), 'jax' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

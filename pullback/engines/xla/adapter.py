@@ -115,7 +115,7 @@ class Client:
             options.device_assignment = xc.DeviceAssignment.create(assignment)
         devices = xc.DeviceList((self.devices[device],))
         if callbacks:
-            made = self.client.compile_and_load(_parsed(text), devices, options, list(callbacks))
+            made = self.client.compile_and_load(parsed(text), devices, options, list(callbacks))
         else:
             made = self._kept(text, devices, options)
         return Executable(self, made, self._places[device], out_types, bool(callbacks))
@@ -220,12 +220,14 @@ def _prepare() -> None:
 
 
 @cache
-def _context() -> Any:
+def mlir() -> Any:
+    """The module `ir` of MLIR, and a context of it that knows StableHLO."""
     return adapter_reader.context()
 
 
-def _parsed(text: str) -> Any:
-    ir, context = _context()
+def parsed(text: str) -> Any:
+    """A module of MLIR from its text."""
+    ir, context = mlir()
     with context:
         return ir.Module.parse(text)
 
@@ -235,4 +237,16 @@ def version() -> str:
     return str(xc._version)
 
 
-__all__ = ["PACKED", "Client", "Executable", "Type", "cpu", "get", "handler", "hlo", "version"]
+__all__ = [
+    "PACKED",
+    "Client",
+    "Executable",
+    "Type",
+    "cpu",
+    "get",
+    "handler",
+    "hlo",
+    "mlir",
+    "parsed",
+    "version",
+]

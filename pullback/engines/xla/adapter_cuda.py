@@ -3,8 +3,6 @@ jax-cuda13-plugin.
 
 The start-up of that plugin imports jax, so it is not run: its library is found, and loaded under a
 name of our own. An imported jax loads it again under the name "cuda", before or after.
-
-What is missing is found out before anything large is loaded: `core/platforms.py`.
 """
 
 from __future__ import annotations
@@ -17,14 +15,13 @@ from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 from jaxlib import xla_client as xc
 
 from ...core import processes
 from ...core.errors import error
 from ...core.platforms import checked, folders, plugin
-from .adapter import Client, _parsed
-from .adapter_mesh import _without_jax
+from .adapter import parsed
+from .adapter_plugin import PluginClient, connected, loaded
 
 _NAME = "pullback_cuda"
 _TABLES = ("gpu_solver", "gpu_linalg", "gpu_sparse", "gpu_prng")
@@ -61,18 +58,8 @@ _ALSO: dict[str, tuple[str, ...]] = {
 }
 
 
-class CudaClient(Client):
-    """The devices of NVIDIA: `Client.put` copies to their memory."""
-
-    def get(self, buffer: Any) -> np.ndarray:
-        """The elements of a buffer, copied from the device; nothing reads its address."""
-        with _without_jax():
-            found, _ = buffer._single_device_array_to_np_array_did_copy()
-        return found  # type: ignore[no-any-return]
-
-
 @cache
-def client() -> CudaClient:
+def client() -> PluginClient:
     """The devices of NVIDIA.
 
     Raises:
@@ -80,20 +67,8 @@ def client() -> CudaClient:
     """
     checked("cuda", "a GPU is asked for")
     load()
-    group = processes.current()
-    visible = _visible(os.environ, group.local_devices)
-    options = {**xc.generate_pjrt_gpu_plugin_options(), **visible}
-    return CudaClient(xc.make_c_api_client(_NAME, in_group(options), group.runtime))
-
-
-def in_group(options: dict[str, Any]) -> dict[str, Any]:
-    """The options, and which process of how many this is: their devices find each other by XLA's
-    service in process 0, and exchange data themselves (those of NVIDIA by NCCL).
-    """
-    group = processes.current()
-    if group.runtime is None:
-        return options
-    return {"node_id": group.index, "num_nodes": group.count, **options}
+    visible = _visible(os.environ, processes.current().local_devices)
+    return connected(_NAME, {**xc.generate_pjrt_gpu_plugin_options(), **visible})
 
 
 def _visible(environment: Mapping[str, str], chosen: Sequence[int] | None = None) -> dict[str, Any]:
@@ -120,8 +95,7 @@ def load() -> Any:
     found = plugin()
     assert found is not None, "the caller has looked"
     _load_libraries(found.cuda)
-    interface = xc.load_pjrt_plugin_dynamically(_NAME, str(found.library))
-    xc.initialize_pjrt_plugin(_NAME)
+    interface = loaded(_NAME, found.library)
     extension = import_module(f"jax_cuda{found.cuda}_plugin.cuda_plugin_extension")
     # An imported jax may have done the same with the same library; the first handler stays.
     xc.register_custom_type_handler("CUDA", partial(extension.register_custom_type, interface))
@@ -179,9 +153,13 @@ def compile_for_absent(text: str) -> Any:
       RuntimeError: the plugin is not installed.
     """
     if plugin() is None:
-        raise error(RuntimeError, "compiling for CUDA needs the package jax-cuda13-plugin.")
+        raise error(
+            RuntimeError,
+            "compiling for CUDA needs the packages of the plugin, which are not installed.",
+            fix="install them: pip install 'pullback[cuda13]'.",
+        )
     device = _absent()
-    return device.client.compile(_parsed(text), xc.DeviceList((device,)), xc.CompileOptions())
+    return device.client.compile(parsed(text), xc.DeviceList((device,)), xc.CompileOptions())
 
 
 @cache
@@ -192,4 +170,4 @@ def _absent() -> Any:
     return there._make_compile_only_devices()[0]
 
 
-__all__ = ["CudaClient", "client", "compile_for_absent", "in_group", "load"]
+__all__ = ["client", "compile_for_absent", "load"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from jaxlib import _jax
 
 from . import adapter_reader
-from .adapter import _context, _parsed
+from .adapter import mlir, parsed
 
 _KEPT = "jax.global_constant"
 """The attribute of arguments that the refinement of shapes reads; others are for other things."""
@@ -37,7 +37,7 @@ def artifact(text: str) -> bytes:
 
     age = stablehlo.StablehloCompatibilityRequirement.WEEK_4
     version = stablehlo.get_version_from_compatibility_requirement(age)
-    module = text if _TAKES_TEXT else _parsed(text)
+    module = text if _TAKES_TEXT else parsed(text)
     return bytes(_jax.mlir.serialize_portable_artifact(module, version))
 
 
@@ -47,7 +47,7 @@ def text_of(data: bytes) -> str:
     Raises:
       RuntimeError: it is none.
     """
-    return adapter_reader.text_of(data, _context()[1])
+    return adapter_reader.text_of(data, mlir()[1])
 
 
 def texts_of(modules: Sequence[bytes]) -> list[str]:
@@ -89,7 +89,7 @@ def refined(text: str) -> str:
         )
     except Exception as mistake:  # of several classes, by the version of jaxlib
         raise RuntimeError(str(mistake)) from None
-    return str(_parsed(data))
+    return str(parsed(data))
 
 
 def main_of(text: str) -> Main | None:
@@ -98,10 +98,10 @@ def main_of(text: str) -> Main | None:
     Raises:
       RuntimeError: the text is no module.
     """
-    ir, context = _context()
+    ir, context = mlir()
     with context:
         try:
-            module = _parsed(text)  # which has to live as long as its operations are used
+            module = parsed(text)  # which has to live as long as its operations are used
         except ir.MLIRError as mistake:
             raise RuntimeError(" ".join(str(mistake).split())) from None
         for op in _functions(module):
@@ -116,9 +116,9 @@ def functions(text: str, prefix: str) -> str:
 
     What is said about several devices is left out.
     """
-    ir, context = _context()
+    ir, context = mlir()
     with context:
-        module = _parsed(text)
+        module = parsed(text)
         found = _functions(module)
         names = "|".join(re.escape(_name(op)) for op in found)
         for op in found:

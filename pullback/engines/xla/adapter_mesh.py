@@ -22,7 +22,7 @@ import numpy as np
 from jaxlib import xla_client as xc
 
 from ...core import processes
-from .adapter import Client, Type, _context, _OneDevice, _parsed, handler
+from .adapter import Client, Type, _OneDevice, handler, mlir, parsed
 
 
 class _Spread(xc.GSPMDSharding):  # type: ignore[misc]
@@ -106,7 +106,7 @@ class Team:
         if len(self.devices) == 1:
             return [buffer]
         t = Type(shape, buffer.aval.dtype)
-        with _without_jax():
+        with without_jax():
             found = buffer._arrays
         pairs = zip(found, self.here, strict=True)
         return [x._rewrap_with_aval_and_sharding(t, self._singles[k]) for x, k in pairs]
@@ -134,7 +134,7 @@ class Team:
         make = self.client.client.compile_and_load
         if callbacks:
             _register()
-            made = make(_parsed(text), self._list, options, list(callbacks))
+            made = make(parsed(text), self._list, options, list(callbacks))
         else:
             made = make(text.encode(), self._list, options)
         return SpreadExecutable(self, made, bool(callbacks))
@@ -225,7 +225,7 @@ def _register() -> None:
     """Have the reader of texts know how shardings are written."""
     from jaxlib.mlir.dialects import sdy  # only for programs that call Python
 
-    sdy.register_dialect(_context()[1])
+    sdy.register_dialect(mlir()[1])
 
 
 _running = threading.Lock()
@@ -246,7 +246,7 @@ def _shaped(shape: Any, dtype: Any, *rest: Any) -> Any:
 
 
 @contextmanager
-def _without_jax() -> Iterator[None]:
+def without_jax() -> Iterator[None]:
     """Calls that ask for jax do not import it meanwhile."""
     if "jax" in sys.modules:
         yield
@@ -267,4 +267,4 @@ def _without_jax() -> Iterator[None]:
                 sys.modules.pop(name, None)
 
 
-__all__ = ["SpreadExecutable", "Team"]
+__all__ = ["SpreadExecutable", "Team", "without_jax"]

@@ -1,7 +1,6 @@
 """Calls of jaxlib for Google's TPUs: the plugin of the package libtpu.
 
-They are those of `adapter_cuda.py`, with fewer options, and have not run on a TPU. What is missing
-is found out before the library is loaded: `core/platforms.py`.
+They have not run on a TPU.
 """
 
 from __future__ import annotations
@@ -9,21 +8,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from jaxlib import xla_client as xc
-
-from ...core import processes
 from ...core.platforms import checked, tpu_library
-from .adapter_cuda import CudaClient, in_group
+from .adapter_plugin import PluginClient, connected, loaded
 
 _NAME = "pullback_tpu"
 
 
-class TpuClient(CudaClient):
-    """The TPUs: arrays are copied to their memory and back."""
-
-
 @cache
-def client() -> TpuClient:
+def client() -> PluginClient:
     """The TPUs of the processes that work together.
 
     Raises:
@@ -31,15 +23,15 @@ def client() -> TpuClient:
     """
     checked("tpu", "a TPU is asked for")
     load()
-    return TpuClient(xc.make_c_api_client(_NAME, in_group({}), processes.current().runtime))
+    return connected(_NAME, {})
 
 
 @cache
 def load() -> Any:
     """Load the plugin: its interface."""
-    interface = xc.load_pjrt_plugin_dynamically(_NAME, str(tpu_library()))
-    xc.initialize_pjrt_plugin(_NAME)
-    return interface
+    found = tpu_library()
+    assert found is not None, "the caller has looked"
+    return loaded(_NAME, found)
 
 
-__all__ = ["TpuClient", "client", "load"]
+__all__ = ["client", "load"]
