@@ -15,7 +15,7 @@ from .devices import default_device, local_devices
 from .ops.spreading import placed
 
 
-def chosen(device: Any, backend: Any, ins: Any, outs: Any) -> Device | None:
+def device_of(device: Any, backend: Any, ins: Any, outs: Any) -> Device | None:
     """The device that these options of `jit` mean; None if nothing is said.
 
     Raises:
@@ -77,4 +77,4 @@ def on_device(calls: Any, device: Device) -> Callable[..., Any]:
     return call
 
 
-__all__ = ["chosen", "on_device"]
+__all__ = ["device_of", "on_device"]

@@ -23,8 +23,17 @@ from .core.program import ClosedProgram, hoist_tracers, trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import Combination, combination, updated, values
 from .core.trace import EVAL, DeviceTrace, host_array, inside, state
-from .engines.choice import AUTO, PLAIN, Choice, Terms, choose, key_of, terms_of
-from .sharded_calls import HOST_ENGINES, NOWHERE, Away, Places, gathered, on_devices, run_placed
+from .engines.choice import (
+    AUTO,
+    HOST_ENGINES,
+    PLAIN,
+    Choice,
+    Terms,
+    choose,
+    key_of,
+    terms_of,
+)
+from .sharded_calls import NOWHERE, Away, Places, gathered, on_devices, run_placed
 from .static_arguments import Static
 from .watching import after_tracing, before_tracing, timed
 

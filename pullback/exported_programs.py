@@ -355,6 +355,7 @@ def _check_type(found: ArrayType, t: ArrayType, name: str) -> None:
 
 
 def check_jaxlib() -> None:
+    """Raise ValueError if jaxlib is not installed."""
     if not jaxlib_is_installed():
         raise error(
             ValueError,

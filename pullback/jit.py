@@ -16,7 +16,7 @@ from .core.program import trace_program
 from .core.pytree import PyTreeDef, flatten, flatten_call, leaf_paths
 from .core.settings import updated
 from .core.trace import KnownTrace, inside, state
-from .device_calls import chosen, on_device
+from .device_calls import device_of, on_device
 from .dispatch import Calls, trace_call
 from .engines.choice import check_wish
 
@@ -94,7 +94,7 @@ def jit(
       >>> print(pullback.jit(lambda x: jnp.sin(x) ** 2)(1.0))
       0.7080734
     """
-    bound = chosen(device, backend, in_shardings, out_shardings)
+    bound = device_of(device, backend, in_shardings, out_shardings)
     if fun is None:
         return lambda f: jit(
             f,

@@ -22,9 +22,6 @@ from .static_arguments import NONE, Static
 
 spread = lazy("pullback.engines.xla.spread")
 
-HOST_ENGINES = frozenset(["native", "numpy"])
-"""Those that compute in the memory of the process, wherever the arguments are."""
-
 Wishes = tuple[tuple[Sharding | None, ...] | None, tuple[Sharding | None, ...] | None]
 """Where the arguments and the results of a program are to be, as far as the user says it."""
 
@@ -242,7 +239,6 @@ def _check_arguments(leaves: Sequence[Any], ins: Sequence[Sharding | None], args
 
 
 __all__ = [
-    "HOST_ENGINES",
     "NOWHERE",
     "Away",
     "Places",

@@ -19,6 +19,7 @@ from .core.sharding import SingleDeviceSharding
 from .core.types import ArrayType, array_type
 from .engines import numpy as numpy_engine
 from .engines.choice import (
+    HOST_ENGINES,
     PLAIN,
     Choice,
     Terms,
@@ -161,7 +162,7 @@ class Signature:
     @property
     def placed(self) -> Any:
         """`places`, if the engine that runs the program looks at them."""
-        return None if self.wish in ("native", "numpy") else self.places
+        return None if self.wish in HOST_ENGINES else self.places
 
     @property
     def own_terms(self) -> Terms:

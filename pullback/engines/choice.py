@@ -27,6 +27,8 @@ AUTO = "auto"
 CHECKED = "checked"
 """As "auto", and what the native engine runs is watched (`native/checked.py`): slow, for tests."""
 ENGINES = ("native", "numpy", "xla")
+HOST_ENGINES = frozenset(["native", "numpy"])
+"""Those that compute in the memory of the process, wherever the arguments are."""
 
 NATIVE_BY_ITSELF = True
 """Whether "auto" takes the native engine for the programs that it has code for."""
@@ -242,6 +244,7 @@ def llvm_is_installed() -> bool:
 __all__ = [
     "AUTO",
     "ENGINES",
+    "HOST_ENGINES",
     "PLAIN",
     "Choice",
     "Terms",

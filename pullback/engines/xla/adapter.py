@@ -56,7 +56,7 @@ class Type:
 _WHOLE = xc.HloSharding.replicate()
 
 
-class _OneDevice(xc.SingleDeviceSharding):  # type: ignore[misc]
+class OneDevice(xc.SingleDeviceSharding):  # type: ignore[misc]
     """On one device. The class of jaxlib is left as it is: an imported jax adds methods to it."""
 
     memory_kind = None
@@ -81,7 +81,7 @@ class Client:
         self.client = client
         self.platform: str = client.platform
         self.devices: list[Any] = client.local_devices()
-        self._places = [_OneDevice(d) for d in self.devices]
+        self._places = [OneDevice(d) for d in self.devices]
 
     def put(self, array: np.ndarray, device: int = 0) -> Any:
         """A buffer with the elements of an array, which must not change as long as it lives.
@@ -241,6 +241,7 @@ __all__ = [
     "PACKED",
     "Client",
     "Executable",
+    "OneDevice",
     "Type",
     "cpu",
     "get",

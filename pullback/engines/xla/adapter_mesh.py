@@ -22,7 +22,7 @@ import numpy as np
 from jaxlib import xla_client as xc
 
 from ...core import processes
-from .adapter import Client, Type, _OneDevice, handler, mlir, parsed
+from .adapter import Client, OneDevice, Type, handler, mlir, parsed
 
 
 class _Spread(xc.GSPMDSharding):  # type: ignore[misc]
@@ -55,7 +55,7 @@ class Team:
         self.here = [k for k, d in enumerate(self.devices) if d.id in mine]
         """The places in the order of those that belong to this process."""
         self._list = xc.DeviceList(tuple(self.devices))
-        self._singles = {k: _OneDevice(self.devices[k]) for k in self.here}
+        self._singles = {k: OneDevice(self.devices[k]) for k in self.here}
         self._places: dict[str, Any] = {}
 
     def __len__(self) -> int:
