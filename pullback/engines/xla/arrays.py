@@ -125,7 +125,7 @@ def buffer_of(x: Any) -> Any:
     try:
         return x._buffer
     except AttributeError:
-        buffer = adapter.cpu().put(np.ascontiguousarray(plain(x._value)).reshape(x.shape))
+        buffer = adapter.cpu().put(np.ascontiguousarray(as_held(x._value)).reshape(x.shape))
     if type(x) is HostArray:
         x._buffer = buffer
     return buffer
@@ -141,6 +141,14 @@ def held(t: ArrayType) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
+def as_held(value: Any) -> np.ndarray:
+    """The elements as a buffer on devices has them: see `held`."""
+    array = plain(value)
+    if array.dtype.kind == "V" and array.dtype.name in adapter.PACKED:
+        return array.astype(np.float32 if array.dtype.name.startswith("float") else np.int8)
+    return array
+
+
 def value_of(array: np.ndarray, t: ArrayType) -> Any:
     """What a buffer shows to NumPy, as this type says."""
     if array.dtype != t.dtype:
@@ -153,4 +161,4 @@ def value_of(array: np.ndarray, t: ArrayType) -> Any:
     return array if array.ndim or array.dtype.names else array[()]
 
 
-__all__ = ["PlacedArray", "XlaArray", "buffer_of", "held", "value_of"]
+__all__ = ["PlacedArray", "XlaArray", "as_held", "buffer_of", "held", "value_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +15,12 @@ from ...core.program import ClosedProgram
 from ...core.types import ArrayType
 from ...transforms.simplify import simplify
 from . import adapter, donation
-from .arrays import XlaArray, buffer_of, value_of
+from .arrays import XlaArray, as_held, buffer_of, held, value_of
 from .donation import NONE, Donation
-from .lowering import Caller, Lowering, plain, types_of
+from .lowering import Caller, Lowering, types_of
 from .open_lengths import OpenCode, is_open
 from .rules import RULES, host
-from .text import Code, Word
+from .text import Code, Result, Word
 from .types import Unsupported
 
 
@@ -61,13 +61,10 @@ def write(
         low.inline = math.inf
     if any(map(is_open, (n for t in simple.in_avals for n in t.shape))):
         low.code = OpenCode()
-    args = [
-        Word(f"%a{i}", shape, np.dtype(dtype))
-        for i, (shape, dtype) in enumerate(types_of(simple.in_avals))
-    ]
+    dtypes, args = words("a", simple.in_avals, types_of if whole else held_types)
     if isinstance(low.code, OpenCode):
         low.code.find_lengths(args, conditions)
-    outs = low.closed(simple, args)
+    outs = low.closed(simple, as_typed(low.code, args, dtypes))
     if not whole:
         outs = [readable(low.code, w) for w in outs]
     given = [Word(f"%c{i}", c.shape, c.dtype) for i, c in enumerate(low.constants)]
@@ -98,6 +95,28 @@ def module_of(
         "module @program attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32}"
         f" {{\nfunc.func public @main({head}) -> ({results}) {{\n{body}\n}}\n{functions}}}\n"
     )
+
+
+def words(
+    letter: str, types: Sequence[ArrayType], forms: Callable[..., Sequence[Result]]
+) -> tuple[list[np.dtype], list[Word]]:
+    """The dtypes of arguments, and the arguments in these forms."""
+    pairs = enumerate(forms(types))
+    made = [Word(f"%{letter}{i}", shape, np.dtype(dtype)) for i, (shape, dtype) in pairs]
+    return [np.dtype(dtype) for _, dtype in types_of(types)], made
+
+
+def held_types(types: Sequence[ArrayType]) -> list[Result]:
+    """The forms of their buffers."""
+    return list(map(held, types))
+
+
+def as_typed(code: Code, args: Sequence[Word], dtypes: Sequence[np.dtype]) -> list[Word]:
+    """Arguments of less than a byte, which come as whole ones, as what they are."""
+    return [
+        w if w.dtype == t else code.op("convert", [w], w.shape, t)
+        for w, t in zip(args, dtypes, strict=True)
+    ]
 
 
 def readable(code: Code, word: Word) -> Word:
@@ -260,16 +279,19 @@ def _ready(x: Any, t: ArrayType) -> np.ndarray:
     array = np.asarray(x)
     if array.dtype != t.dtype or array.shape != t.shape:
         raise TypeError(f"a compiled program for {t} was given {array.dtype}{list(array.shape)}.")
-    return plain(array)
+    return as_held(array)
 
 
 __all__ = [
     "Compiled",
     "Module",
     "Unsupported",
+    "as_typed",
     "compile_program",
+    "held_types",
     "hlo",
     "refused",
     "stablehlo",
+    "words",
     "write",
 ]

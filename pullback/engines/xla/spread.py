@@ -24,10 +24,9 @@ from ..choice import PLAIN, Terms
 from . import devices as placing
 from . import donation
 from .adapter_mesh import SpreadExecutable
-from .arrays import held
-from .lowering import Lowering, types_of
+from .lowering import Lowering
 from .meshes import Meshes
-from .program import failure, readable, wrong_options
+from .program import as_typed, failure, held_types, readable, words, wrong_options
 from .rules import RULES, host
 from .text import Word
 
@@ -229,16 +228,16 @@ class _Module:
         self.meshes = meshes
         self.remote = [c for c in simple.consts if c.elsewhere and not c.loose]
         """Arrays elsewhere that the function closes over: they are arguments too."""
-        remote_types, words = _words("r", [c.aval for c in self.remote])
-        in_types, args = _words("a", simple.in_avals)
-        taken = iter(_as_typed(low, words, remote_types))
+        remote_types, others = words("r", [c.aval for c in self.remote], held_types)
+        in_types, args = words("a", simple.in_avals, held_types)
+        taken = iter(as_typed(low.code, others, remote_types))
         consts = [
             next(taken) if c.elsewhere and not c.loose else low.constant_array(c._value)
             for c in simple.consts
         ]
         outs = [
             readable(low.code, w)
-            for w in low.program(simple.program, consts, _as_typed(low, args, in_types))
+            for w in low.program(simple.program, consts, as_typed(low.code, args, in_types))
         ]
         self.outs, self.callbacks = outs, low.callbacks
         self.caller = low.caller if low.callbacks else None
@@ -246,12 +245,12 @@ class _Module:
         self.out_types = [(w.shape, w.dtype) for w in outs]
         low.code.give(outs, "func.return")
         given = [Word(f"%c{i}", c.shape, c.dtype) for i, c in enumerate(low.constants)]
-        marks = [meshes.attribute(c._sharding, w.rank) for c, w in zip(self.remote, words)]
+        marks = [meshes.attribute(c._sharding, w.rank) for c, w in zip(self.remote, others)]
         meshed = [s for s in (*ins, *constraints(closed)) if isinstance(s, NamedSharding)]
         # Constants say that each device has all of them, or XLA would divide them.
         whole = NamedSharding(meshed[0].mesh, PartitionSpec()) if meshed else None
         marks += [meshes.attribute(whole, w.rank) for w in given]
-        pairs = zip((*words, *given), marks, strict=True)
+        pairs = zip((*others, *given), marks, strict=True)
         self._head = [f"{w.name}: {w.type}{mark}" for w, mark in pairs]
         self._args, self._ins, self._donated = args, ins, donated
         self.donation, self.written = donation.NONE, ""
@@ -299,21 +298,6 @@ class _Module:
 def _part_size(word: Word, sharding: Sharding) -> int:
     """The bytes on one device."""
     return prod(sharding.shard_shape(word.shape)) * np.dtype(word.dtype).itemsize
-
-
-def _words(letter: str, types: Sequence[Any]) -> tuple[list[Any], list[Word]]:
-    """The types of arguments, and the arguments as they are held."""
-    pairs = enumerate(map(held, types))
-    words = [Word(f"%{letter}{i}", shape, np.dtype(dtype)) for i, (shape, dtype) in pairs]
-    return [np.dtype(dtype) for _, dtype in types_of(types)], words
-
-
-def _as_typed(low: Lowering, words: Sequence[Word], dtypes: Sequence[np.dtype]) -> list[Word]:
-    """The arguments of less than a byte as what they are."""
-    return [
-        w if w.dtype == t else low.code.op("convert", [w], w.shape, t)
-        for w, t in zip(words, dtypes, strict=True)
-    ]
 
 
 def _where(

@@ -106,10 +106,10 @@ def quoted(value: str | bytes) -> str:
 
 def dense(value: np.ndarray) -> str:
     """The elements of a constant, as its bytes in hexadecimal; of one number if all are equal."""
-    if value.dtype.name in _PACKED:
-        return _listed(value)
     if not value.size:
         return "dense<>"
+    if value.dtype.name in _PACKED:
+        return _listed(value)
     flat = np.ascontiguousarray(value).reshape(-1)
     raw = flat.view(np.uint8).reshape(flat.size, -1)
     if flat.size == 1 or (raw == raw[0]).all():
