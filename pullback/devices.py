@@ -62,7 +62,12 @@ def _platform(backend: str | None) -> str:
 def local_devices(
     process_index: int | None = None, backend: str | None = None, host_id: int | None = None
 ) -> list[Device]:
-    """The devices of this process.
+    """The devices of this process, or of the process `process_index`.
+
+    Args:
+      process_index: the number of a process; None: this one.
+      backend: as of `devices`.
+      host_id: an old name of `process_index`, which is not looked at.
 
     Example:
       >>> import pullback
@@ -123,6 +128,14 @@ def default_device(new_val: Any) -> Any:
     """Put new arrays on this device, and compute there, while the `with` lasts.
 
     Arrays that were put on a device by name stay where they are.
+
+    Args:
+      new_val: a Device, the name of a platform ("cpu", "gpu", "cuda", "tpu"), which means its first
+        device, or None: as where nothing is said.
+
+    Raises:
+      ValueError: it is something else.
+      RuntimeError: there is no such platform, or something is missing for it.
 
     Example:
       >>> import pullback

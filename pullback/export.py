@@ -195,6 +195,14 @@ def deserialize(blob: bytes | bytearray) -> Exported:
       ValueError: the bytes are something else, or a container among arguments or results is not
         registered; jaxlib or flatbuffers is not installed.
       NotImplementedError: the program has effects.
+
+    Example:
+      >>> import pullback
+      >>> import pullback.numpy as jnp
+      >>> from pullback import export
+      >>> made = export.export(pullback.jit(jnp.cumsum))(pullback.ShapeDtypeStruct((3,), "int32"))
+      >>> print(export.deserialize(made.serialize()).call(jnp.arange(3)))
+      [0 1 3]
     """
     check_jaxlib()
     found: Exported | None = None
@@ -261,7 +269,11 @@ def register_pytree_node_serialization(
       from_children: from auxiliary data and children to an instance; by default as registered.
 
     Raises:
-      ValueError: the class or the name is registered already.
+      ValueError: the class or the name is registered already; the class is no registered container,
+        and `from_children` is not given.
+
+    Returns:
+      `nodetype`.
     """
 
     def build(written: bytes, children: Sequence[Any]) -> Any:
@@ -285,7 +297,16 @@ def register_namedtuple_serialization(nodetype: type[T], *, serialized_name: str
     """The same for a named tuple: `serialized_name` is what it is called in the bytes.
 
     Raises:
-      ValueError: the class or the name is registered already.
+      ValueError: the class or the name is registered already, or the class is no named tuple.
+
+    Example:
+      >>> from typing import NamedTuple
+      >>> from pullback import export
+      >>> class Point(NamedTuple):
+      ...     x: float
+      ...     y: float
+      >>> export.register_namedtuple_serialization(Point, serialized_name="docs.Point") is Point
+      True
     """
 
     fields = getattr(nodetype, "_fields", None)
@@ -351,6 +372,13 @@ def symbolic_args_specs(
 
     Raises:
       ValueError: as `symbolic_shape`, and if the containers do not fit.
+
+    Example:
+      >>> import numpy as np
+      >>> from pullback import export
+      >>> x, w = export.symbolic_args_specs((np.ones((2, 3)), np.ones(3)), ("b, _", "_"))
+      >>> x.shape, w.shape, x.dtype
+      ((b, 3), (3,), dtype('float32'))
     """
     shared = _scope(constraints, scope)
     texts = prefix_leaves("shapes_specs", shapes_specs, args)

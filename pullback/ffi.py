@@ -14,6 +14,7 @@ from . import checks
 from .control.callbacks import VMAP_METHODS, flat_types
 from .control.foreign import ffi_call_p, ffi_call_with_effects_p
 from .core import dtypes
+from .core.capsules import capsule
 from .core.errors import error, noted_error
 from .core.lazy import lazy
 from .core.trace import type_of
@@ -248,6 +249,20 @@ def register_ffi_target(
     Raises:
       TypeError: `fn` is no capsule.
       NotImplementedError: jaxlib is not installed.
+
+    Example:
+      >>> import ctypes
+      >>> import numpy as np
+      >>> import pullback
+      >>> from pullback import ffi
+      >>> @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)  # in the place of a library's
+      ... def twice(out, operands):
+      ...     (x,) = (ctypes.POINTER(ctypes.c_float) * 1).from_address(operands)
+      ...     ctypes.c_float.from_address(out).value = 2 * x[0]
+      >>> ffi.register_ffi_target("docs_twice", ffi.pycapsule(twice), api_version=0)
+      >>> one = pullback.ShapeDtypeStruct((), np.float32)
+      >>> print(ffi.ffi_call("docs_twice", one, custom_call_api_version=1)(np.float32(3)))
+      6.0
     """
     _check_jaxlib("register_ffi_target", name)
     parts = fn.values() if isinstance(fn, dict) else [fn]
@@ -269,6 +284,9 @@ def register_ffi_type(name: str, type_registration: Any, platform: str = "cpu") 
       name: a name that no other type has.
       type_registration: a dict with the capsules "type_id" and "type_info".
       platform: "cpu" or "CUDA".
+
+    Raises:
+      NotImplementedError: jaxlib is not installed.
     """
     _check_jaxlib("register_ffi_type", name)
     return foreign.register_type(name, type_registration, platform)
@@ -285,18 +303,28 @@ def register_ffi_type_id(name: str, obj: Any, platform: str = "cpu") -> NoReturn
 
 
 def register_ffi_target_as_batch_partitionable(name: str) -> None:
-    """Have XLA split calls along the leading axes of arrays that are spread over devices."""
+    """Have XLA split calls along the leading axes of arrays that are spread over devices.
+
+    Args:
+      name: what `register_ffi_target` was given: a function that does the same for each element of
+        the leading axes, as `vmap` would add them.
+
+    Raises:
+      NotImplementedError: jaxlib is not installed.
+    """
     _check_jaxlib("register_ffi_target_as_batch_partitionable", name)
     foreign.register_partitionable(name)
 
 
 def pycapsule(funcptr: Any) -> Any:
-    """A pointer to a function, of `ctypes`, as a capsule. The library must stay loaded."""
-    make = ctypes.pythonapi.PyCapsule_New
-    make.restype, make.argtypes = (
-        ctypes.py_object,
-        (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p),
-    )
+    """A pointer to a function, of `ctypes`, as a capsule. The library must stay loaded.
+
+    Args:
+      funcptr: a function of a library that `ctypes` has loaded, or its address.
+
+    Raises:
+      TypeError: it is neither.
+    """
     if not isinstance(funcptr, int | ctypes.c_void_p | _FUNCTION):
         raise error(
             TypeError,
@@ -304,11 +332,15 @@ def pycapsule(funcptr: Any) -> Any:
             got=f"{funcptr!r:.80} of type {type(funcptr).__name__}",
             fix="load the library with ctypes.CDLL(path), and give the function by its name.",
         )
-    return make(ctypes.cast(funcptr, ctypes.c_void_p), None, None)
+    return capsule(ctypes.cast(funcptr, ctypes.c_void_p))
 
 
 def include_dir() -> str:
-    """The folder of the headers of XLA's interface (`xla/ffi/api/ffi.h`), which jaxlib brings."""
+    """The folder of the headers of XLA's interface (`xla/ffi/api/ffi.h`), which jaxlib brings.
+
+    Raises:
+      NotImplementedError: jaxlib is not installed.
+    """
     _check_jaxlib("include_dir", "the headers of XLA")
     spec = util.find_spec("jaxlib")
     assert spec is not None and spec.submodule_search_locations

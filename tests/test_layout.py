@@ -32,6 +32,7 @@ LAYERS = [
     "core/device_array",
     "core/placing",
     "core/lazy",
+    "core/capsules",
     "core/trace",
     "core/checking",
     "core/primitive",
