@@ -427,9 +427,10 @@ def _following(plan: Any, run: Callable[..., Any]) -> Callable[..., Any]:
 
     def follow(*leaves: Any) -> Any:
         now = combination()
+        found = run(*leaves)  # if it raises, the next call asks again
         if not (now.checked or now.disabled):
             plan.serves(now)
-        return run(*leaves)
+        return found
 
     return follow
 

@@ -26,6 +26,8 @@ from jaxlib import xla_client as xc
 
 from ...core import processes
 from ...core.device import cpu_count
+from ...core.errors import error
+from ...core.settings import updated
 from . import adapter_reader, kept
 
 PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
@@ -198,6 +200,25 @@ def get(buffer: Any) -> np.ndarray:
 _lock = threading.Lock()
 
 
+_started: list[int] = []
+"""The process whose threads the clients have, once there is one."""
+
+
+def check_process() -> None:
+    """Raise RuntimeError in a copy of a process that has clients: their threads are not there, and
+    what waits for them waits for ever.
+    """
+    if _started and _started[0] != os.getpid():
+        raise error(
+            RuntimeError,
+            "the XLA engine cannot be used in a process that a fork has made: its threads stayed "
+            "in the other one.",
+            got=f"process {os.getpid()}, a copy of process {_started[0]}, which had used XLA",
+            fix="start it by multiprocessing.get_context('spawn'), use engine='native' in it, or "
+            "fork before the first program on XLA.",
+        )
+
+
 @cache
 def cpu() -> Client:
     """The CPU."""
@@ -211,6 +232,9 @@ def cpu() -> Client:
 
 @cache
 def _prepare() -> None:
+    _started.append(os.getpid())
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=updated)  # the entry would call XLA without asking
     # LAPACK's functions are found when scipy is imported; a call before that is a crash.
     lapack._lapack.initialize()
     for name, capsule, version in lapack.registrations()["cpu"]:
@@ -243,6 +267,7 @@ __all__ = [
     "Executable",
     "OneDevice",
     "Type",
+    "check_process",
     "cpu",
     "get",
     "handler",

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import cache, cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache, cached_property, partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from jaxlib import xla_client as xc
 
 from ...core import processes
-from .adapter import Client, OneDevice, Type, handler, mlir, parsed
+from .adapter import Client, OneDevice, Type, check_process, handler, mlir, parsed
 
 
 class _Spread(xc.GSPMDSharding):  # type: ignore[misc]
@@ -122,6 +122,7 @@ class Team:
 
         Where results are that are `free`, XLA decides; `chosen` are its options.
         """
+        check_process()
         options = xc.CompileOptions()
         options.env_option_overrides = list((chosen or {}).items())
         ids = np.asarray([[d.id for d in self.devices]])
@@ -191,15 +192,18 @@ class SpreadExecutable:
 
     def _run(self, buffers: Sequence[Any]) -> list[Any]:
         if self.waits:
-            with _running if len(self.team) > 1 else nullcontext():
+            alone: Any = _alone() if len(self.team) > 1 else nullcontext([])
+            with alone as unfinished:
                 results = self.loaded.execute_sharded(buffers, with_tokens=True)
-                results.consume_token().block_until_ready()
+                unfinished.append(results.consume_token().block_until_ready)
+                unfinished[-1]()
                 return list(results.consume_with_handlers(self._handlers))
         if len(self.team) == 1 or self.team.client.platform != "cpu":
             return list(self.loaded.execute_sharded(buffers).consume_with_handlers(self._handlers))
-        with _running:
+        with _alone() as unfinished:
             made = self.loaded.execute_sharded(buffers).consume_with_handlers(self._handlers)
-            xc._xla.batched_block_until_ready(list(made))
+            unfinished.append(partial(xc._xla.batched_block_until_ready, list(made)))
+            unfinished[-1]()
         return list(made)
 
     def hlo(self) -> str:
@@ -230,6 +234,25 @@ def _register() -> None:
 
 _running = threading.Lock()
 """Held while a program runs on several CPU devices."""
+_unfinished: list[Callable[[], Any]] = []
+"""What waits for a program whose caller was interrupted while he waited: it still runs."""
+
+
+@contextmanager
+def _alone() -> Iterator[list[Callable[[], Any]]]:
+    """No other program runs on several CPU devices meanwhile; gives `_unfinished`."""
+    with _running:
+        for wait in _unfinished:
+            with suppress(RuntimeError):  # its own caller would have been told
+                wait()
+        _unfinished.clear()
+        try:
+            yield _unfinished
+        except Exception:
+            _unfinished.clear()
+            raise
+        _unfinished.clear()
+
 
 # ---- jaxlib asks for jax
 

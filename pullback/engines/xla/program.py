@@ -140,8 +140,10 @@ def compile_program(
     Raises:
       Unsupported: the program has something that this engine has no code for.
       ValueError: XLA has no such option.
+      RuntimeError: this process was forked from one that has used XLA.
     """
     module = write(closed, donated=donated)
+    adapter.check_process()
     client = adapter.cpu()
     try:
         executable = client.compile(module.text, module.out_types, module.callbacks, chosen=options)
@@ -194,6 +196,7 @@ class Compiled:
         return found
 
     def _run(self, buffers: Sequence[Any]) -> Sequence[Any]:
+        adapter.check_process()
         caller = self.module.caller
         try:
             with nullcontext() if caller is None else caller.running():

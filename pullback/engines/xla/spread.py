@@ -23,6 +23,7 @@ from ...transforms.simplify import simplify
 from ..choice import PLAIN, Terms
 from . import devices as placing
 from . import donation
+from .adapter import check_process
 from .adapter_mesh import SpreadExecutable
 from .lowering import Lowering
 from .meshes import Meshes
@@ -378,6 +379,7 @@ class Spread:
 
     def __call__(self, arrays: Sequence[Any], loose: bool = False) -> list[Any]:
         """The results; `loose`: they are not bound to their device."""
+        check_process()
         triples = zip(arrays, self.ins, self._gives, strict=True)
         buffers = [placing.buffer_on(x, s, gives) for x, s, gives in triples]
         # Others were copied to where they are needed: they stay.

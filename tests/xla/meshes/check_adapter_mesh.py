@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from pullback.engines.xla import adapter
+from pullback.engines.xla import adapter, adapter_mesh
 from pullback.engines.xla.adapter_mesh import Team
 
 SUM = """
@@ -100,7 +100,7 @@ BESIDE = """
         import jax
     import numpy as np
     import check_adapter_mesh as ours
-    from pullback.engines.xla import adapter
+    from pullback.engines.xla import adapter, adapter_mesh
     team = ours.Team(adapter.cpu(), range(8))
 
     def check():
@@ -134,3 +134,24 @@ def test_beside_jax(first):
     code = textwrap.dedent(BESIDE.format(here=here, first=first))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "right\n", done.stderr[-3000:]
+
+
+def test_program_after_an_interrupted_one(team, monkeypatch):
+    """Who waits for a program can be interrupted; the next one begins when that one has ended."""
+    program = team.compile(SUM, free=[True, True])
+    program.give([((), np.float32), ((16, 4), np.float32)], ["{replicated}", ROWS])
+    real, waits = adapter_mesh.xc._xla.batched_block_until_ready, []
+
+    def interrupted(arrays):
+        waits.append(arrays)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        return real(arrays)
+
+    monkeypatch.setattr(adapter_mesh.xc._xla, "batched_block_until_ready", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        program([spread(team)])
+    program([spread(team)])
+    assert waits[1] is waits[0] and waits[2] is not waits[0] and len(waits) == 3
+    program([spread(team)])
+    assert len(waits) == 4
