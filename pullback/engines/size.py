@@ -1,10 +1,10 @@
 """Which programs are quicker on the XLA engine: an estimate, read off a program alone.
 
 Each equation has its time on each engine: a number of units (elements, operations, indices) times
-the nanoseconds of one. Those are measured, on two processors: `python -m benchmarks.crossover`,
-which writes benchmarks/crossover.md. They say that the native engine is the quicker one, or
-level, for nearly all that is done, at every size. The exceptions are `GAINS`: a program without a
-large one of them is not looked at any further.
+the nanoseconds of one. Those are measured, on two processors, by `python -m benchmarks.crossover`;
+docs/xla.md has the figures. They say that the native engine is the quicker one, or level, for
+nearly all that is done, at every size. The exceptions are `GAINS`: a program without a large one of
+them is not looked at any further.
 """
 
 from __future__ import annotations
