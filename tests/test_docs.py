@@ -71,7 +71,9 @@ def run(path: Path) -> None:
         assert different is None, f"{place}: {different}"
 
 
-@pytest.mark.parametrize("name", by_name([*DOCUMENTS], ("native.md",), "it shows another engine"))
+@pytest.mark.parametrize(
+    "name", by_name([*DOCUMENTS], ("native.md", "xla.md"), "it shows other engines, too")
+)
 def test_document(name: str) -> None:
     run(DOCUMENTS[name])
 

