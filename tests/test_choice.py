@@ -13,6 +13,7 @@ from forced import ON_XLA
 
 import pullback as pb
 import pullback.numpy as jnp
+from examples import EXAMPLES
 from pullback import ShapeDtypeStruct as Shape
 from pullback import lax
 from pullback.core.array import HostArray
@@ -162,6 +163,11 @@ def test_the_arguments_that_are_copied_count():
     assert reason(lambda x, *rest: (jnp.fft.rfft2(x), *rest), BIG, *many) is None
 
 
+def test_the_tables_name_primitives():
+    names = {e.primitive.name for e in EXAMPLES}
+    assert {*size.SPEEDS, *size.GAINS, *size._SPECIAL} - names == set()
+
+
 # ---- when it may not be XLA
 
 
@@ -234,13 +240,21 @@ def test_what_xla_refuses_runs_elsewhere(monkeypatch, willing, problem):
 
 
 @needs_jaxlib
-def test_what_native_has_no_code_for_is_tried_on_xla():
-    f = pb.checkpoint(lambda x: jnp.tanh(jnp.tanh(x * x) + x) * x)
-    found = pb.jit(f).explain(BIG)
-    if "no code for the operation checkpoint" not in found.reason:
-        pytest.skip("the native engine has code for checkpoint")
+def test_what_native_has_no_code_for_is_tried_on_xla(monkeypatch):
+    from pullback.engines.native import program, stored
+
+    def without_code(closed):
+        raise program.Unsupported("the operation tanh")
+
+    monkeypatch.setattr(stored, "compile_program", without_code)
+    found = pb.jit(lambda x: jnp.tanh(jnp.tanh(x * x) + x) * x).explain(BIG)
     assert found.engine == "xla"
-    assert "no code for the operation checkpoint, and the estimate is" in found.reason
+    assert "no code for the operation tanh, and the estimate is" in found.reason
+    small = pb.jit(lambda x: jnp.tanh(x)).explain(jnp.ones(3))
+    assert (small.engine, small.reason) == (
+        "numpy",
+        "the native engine has no code for the operation tanh",
+    )
 
 
 # ---- what comes out

@@ -88,7 +88,7 @@ SPEEDS: dict[str, Speed] = {
     **dict.fromkeys(["sort", "top_k"], _ORDER),
     **dict.fromkeys(["reduce_window", "reduce_window_sum", "reduce_window_max"], _WINDOW),
     **dict.fromkeys(["select_and_scatter_add", "select_and_gather_add"], _BACK),
-    **dict.fromkeys(["scatter", "scatter-add", "scatter_add", "scatter-max"], _SCATTER),
+    **dict.fromkeys(["scatter", "scatter-add", "scatter-max"], _SCATTER),
     **dict.fromkeys(["random_bits", "threefry2x32"], Speed(0.5, 1.5, 10.0)),
 }
 """By the names of primitives, for an element of the largest array; `_ORDINARY` is any other."""

@@ -44,7 +44,7 @@ def second(library, call):
 
 
 def close(found, wanted):
-    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-5, atol=2e-6)
 
 
 def same(found, wanted):
