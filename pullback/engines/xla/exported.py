@@ -20,7 +20,16 @@ from ...core.program import ClosedProgram
 from ...core.types import ArrayType
 from . import adapter, adapter_export
 from .adapter_export import texts_of
-from .program import Compiled, Module, module_of, readable, write
+from .program import (
+    Compiled,
+    Module,
+    as_typed,
+    held_types,
+    module_of,
+    readable,
+    words,
+    write,
+)
 from .text import Code, Word
 from .types import Unsupported, stored, tensor
 
@@ -245,10 +254,11 @@ def compiled(text: str, ins: Sequence[ArrayType], outs: Sequence[ArrayType]) -> 
       ValueError: XLA has no code for it.
     """
     types = [stored(t) for t in outs]
-    if any(dtype.name in adapter.PACKED for _, dtype in types):
+    if any(dtype.name in adapter.PACKED for _, dtype in (*map(stored, ins), *types)):
         code = Code()
-        args = [Word(f"%a{i}", *stored(t)) for i, t in enumerate(ins)]
-        found = code.ops("call", args, types, "callee = @narrow_main", dialect="func")
+        dtypes, args = words("a", ins, held_types)
+        given = as_typed(code, args, dtypes)
+        found = code.ops("call", given, types, "callee = @narrow_main", dialect="func")
         found = [readable(code, w) for w in found]
         types = [(w.shape, w.dtype) for w in found]
         text = module_of(code, args, found, adapter_export.functions(text, "narrow_"))
