@@ -14,6 +14,7 @@ from ..core.errors import error
 from ..core.trace import type_of
 from ..ops import elementwise, structural
 from ..ops.comparison import bitcast_convert_type as _bitcast
+from ..ops.spreading import place_of, put_where
 from .arguments import apply, as_array, requested, shape_of
 
 
@@ -40,6 +41,8 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Array:
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Array:
     """An array of this shape, all of whose elements are `fill_value`.
 
+    `sharding`, a Sharding or a Device, says where it is put.
+
     Example:
       >>> from pullback import lax
       >>> print(lax.full((2, 2), 7))
@@ -57,24 +60,26 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None
     if dtype is not None:
         value = convert_element_type(value, dtype)
     sizes = shape_of(shape, "full")
-    if not sizes:
-        return value  # type: ignore[no-any-return]
-    return structural.broadcast_in_dim(value, shape=sizes, broadcast_dimensions=())  # type: ignore[no-any-return]
+    if sizes:
+        value = structural.broadcast_in_dim(value, shape=sizes, broadcast_dimensions=())
+    return put_where(value, sharding)
 
 
 def full_like(
     x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None
 ) -> Array:
-    """As `full`, with the shape and dtype of `x` where they are not given."""
+    """As `full`, with the shape, dtype and place of `x` where they are not given."""
     t = checks.shaped(x, "full_like")
     sizes = t.shape if shape is None else shape_of(shape, "full_like")
     value = as_array(fill_value, "full_like")
+    if sharding is None and type(x) is not HostArray:
+        sharding = place_of(x, sizes)
     if dtype is not None:
-        return full(sizes, value, dtype)
+        return full(sizes, value, dtype, sharding=sharding)
     weak = t.weak_type and value.weak_type
     if value.dtype != t.dtype or value.weak_type != weak:
         value = elementwise.convert_element_type(value, new_dtype=t.dtype, weak_type=weak)
-    return full(sizes, value)
+    return full(sizes, value, sharding=sharding)
 
 
 def zeros_like_array(x: Any) -> Array:
@@ -84,7 +89,7 @@ def zeros_like_array(x: Any) -> Array:
 
 def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Array:
     """An array whose elements do not matter: here zeros."""
-    return full(shape, 0, dtype)
+    return full(shape, 0, dtype, sharding=out_sharding)
 
 
 def iota(dtype: Any, size: int) -> Array:
@@ -103,7 +108,8 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: An
             fix="give a dtype of numbers.",
         )
     sizes = shape_of(shape, "broadcasted_iota")
-    return apply(structural.iota, dtype=kept, shape=sizes, dimension=operator.index(dimension))
+    out = apply(structural.iota, dtype=kept, shape=sizes, dimension=operator.index(dimension))
+    return put_where(out, out_sharding)
 
 
 def dtype(x: Any) -> np.dtype:

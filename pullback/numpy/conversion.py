@@ -10,11 +10,10 @@ import numpy as np
 from ..core import dtypes
 from ..core.array import Array, HostArray, Tracer
 from ..core.errors import error
-from ..core.placing import as_sharding
 from ..core.trace import host_array, not_an_array, quiet, state, type_of
 from ..ops.comparison import ne
 from ..ops.elementwise import convert_element_type
-from ..ops.spreading import placed
+from ..ops.spreading import put_where
 from ..ops.stacking import stack
 from ..ops.structural import copy as copy_
 from .arguments import expand
@@ -40,8 +39,7 @@ def array(
       copy: whether an Array is copied. Others are always copied.
       order: must be "K" or None.
       ndmin: the least number of axes; new ones of length 1 stand in front.
-      device: a Device or a Sharding: where the array is put.
-      out_sharding: accepted for compatibility.
+      device, out_sharding: a Device or a Sharding: where the array is put.
 
     Raises:
       TypeError: an element is no number.
@@ -56,7 +54,7 @@ def array(
     if dtype is not None:
         dtype = requested_dtype(dtype, "array")
     out = _made(object, dtype, copy, order, ndmin)
-    return out if device is None else placed(out, as_sharding(device))
+    return put_where(out, device, out_sharding)
 
 
 def asarray(
@@ -70,12 +68,12 @@ def asarray(
 ) -> Array:
     """`a` as an Array; an Array of the right dtype is returned as it is. See `array`."""
     if dtype is None:
-        if isinstance(a, Array) and not copy and device is None:
+        if isinstance(a, Array) and not copy and device is out_sharding is None:
             return a
     else:
         dtype = requested_dtype(dtype, "asarray")
     out = _made(a, dtype, bool(copy), order, 0)
-    return out if device is None else placed(out, as_sharding(device))
+    return put_where(out, device, out_sharding)
 
 
 def copy(a: Any, order: str | None = None) -> Array:
@@ -84,7 +82,12 @@ def copy(a: Any, order: str | None = None) -> Array:
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Array:
-    """`x` in another dtype; None is the default float. Complex numbers lose the imaginary part."""
+    """`x` in another dtype; None is the default float. Complex numbers lose the imaginary part.
+
+    `device`, a Device or a Sharding, says where the result is put.
+    """
+    if device is not None:
+        return put_where(astype(x, dtype, copy=copy), device)
     x = as_array(x, "astype")
     dtype = dtypes.default_float() if dtype is None else requested_dtype(dtype, "astype")
     if x.dtype == dtype and not x.weak_type:
@@ -305,7 +308,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
             fix="leave copy= away.",
         )
     out = x if isinstance(x, Array) and not copy else asarray(np.from_dlpack(x))
-    return out if device is None else placed(out, as_sharding(device))
+    return put_where(out, device)
 
 
 def load(file: Any, *args: Any, **kwargs: Any) -> Any:

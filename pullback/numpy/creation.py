@@ -16,6 +16,7 @@ from ..core.types import Shape, array_type
 from ..ops import slicing
 from ..ops.elementwise import add, convert_element_type, like, mul, sub
 from ..ops.rounding import floor
+from ..ops.spreading import place_of, put_where
 from ..ops.stacking import stack
 from ..ops.structural import broadcast_in_dim, iota, move_axis
 from .arguments import are_values, expand, integer, integers, shape_argument
@@ -39,23 +40,29 @@ from .promotion import (
 def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Array:
     """Zeros of shape `shape`; float32 unless `dtype` is given.
 
+    Args:
+      shape: the length of each axis.
+      dtype: the dtype.
+      device, out_sharding: a Device, a Sharding, or with a mesh in use a PartitionSpec: where the
+        array is put. So in all functions that make arrays.
+
     Example:
       >>> import pullback.numpy as jnp
       >>> jnp.zeros((2, 2))
       Array([[0., 0.],
              [0., 0.]], dtype=float32)
     """
-    return _constant("zeros", shape, dtype, 0)
+    return put_where(_constant("zeros", shape, dtype, 0), device, out_sharding)
 
 
 def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Array:
     """Ones of shape `shape`; float32 unless `dtype` is given."""
-    return _constant("ones", shape, dtype, 1)
+    return put_where(_constant("ones", shape, dtype, 1), device, out_sharding)
 
 
 def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Array:
     """Zeros: an array that cannot be written has no use for what is left in memory."""
-    return _constant("empty", shape, dtype, 0)
+    return put_where(_constant("empty", shape, dtype, 0), device, out_sharding)
 
 
 def full(
@@ -73,28 +80,32 @@ def full(
         value = astype(value, requested_dtype(dtype, "full"))
     elif value.shape and value.weak_type:
         value = astype(value, value.dtype)
-    return _broadcast("full", value, lengths)
+    return put_where(_broadcast("full", value, lengths), device, out_sharding)
 
 
 def zeros_like(
     a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Array:
-    """Zeros with the shape and the dtype of `a`, unless others are given."""
-    return _full_like("zeros_like", a, 0, dtype, shape)
+    """Zeros with the shape and the dtype of `a`, unless others are given.
+
+    They are put where `a` was put, if it has this shape, unless `device` or `out_sharding` says
+    another place.
+    """
+    return _full_like("zeros_like", a, 0, dtype, shape, device, out_sharding)
 
 
 def ones_like(
     a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Array:
     """Ones with the shape and the dtype of `a`, unless others are given."""
-    return _full_like("ones_like", a, 1, dtype, shape)
+    return _full_like("ones_like", a, 1, dtype, shape, device, out_sharding)
 
 
 def empty_like(
     prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None
 ) -> Array:
     """Zeros with the shape and the dtype of `prototype`, unless others are given."""
-    return _full_like("empty_like", prototype, 0, dtype, shape)
+    return _full_like("empty_like", prototype, 0, dtype, shape, device)
 
 
 def full_like(
@@ -107,7 +118,7 @@ def full_like(
     out_sharding: Any = None,
 ) -> Array:
     """`fill_value` with the shape and the dtype of `a`, unless others are given."""
-    return _full_like("full_like", a, fill_value, dtype, shape)
+    return _full_like("full_like", a, fill_value, dtype, shape, device, out_sharding)
 
 
 def _constant(name: str, shape: Any, dtype: Any, value: int) -> Any:
@@ -158,7 +169,18 @@ def _broadcast(name: str, x: Any, shape: Shape) -> Any:
     return broadcast_to(x, shape)
 
 
-def _full_like(name: str, a: Any, value: Any, dtype: Any, shape: Any) -> Any:
+def _full_like(
+    name: str, a: Any, value: Any, dtype: Any, shape: Any, device: Any, out_sharding: Any = None
+) -> Any:
+    out = _like(name, a, value, dtype, shape)
+    if device is out_sharding is None:
+        if type(a) is HostArray or getattr(value, "shape", None):
+            return out
+        device = place_of(a, out.shape)
+    return put_where(out, device, out_sharding)
+
+
+def _like(name: str, a: Any, value: Any, dtype: Any, shape: Any) -> Any:
     if isinstance(a, Array):
         model = type_of(a)
     elif hasattr(a, "shape") and hasattr(a, "dtype"):
@@ -199,14 +221,17 @@ def arange(
       stop: the end, which is not reached.
       step: the distance.
       dtype: the dtype; without it, that to which the numbers promote.
-      device: accepted for compatibility.
-      out_sharding: accepted for compatibility.
+      device, out_sharding: where the array is put: see `zeros`.
 
     Example:
       >>> import pullback.numpy as jnp
       >>> print(jnp.arange(1, 2, 0.25))
       [1.   1.25 1.5  1.75]
     """
+    return put_where(_numbers(start, stop, step, dtype), device, out_sharding)
+
+
+def _numbers(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
     kind = None if dtype is None else requested_dtype(dtype, "arange")
     if type(start) is int and stop is step is None and are_values() and start < 2**31:
         return HostArray(np.arange(start, dtype=dtypes.default_int() if kind is None else kind))
@@ -286,13 +311,20 @@ def linspace(
       retstep: whether to return the pair (numbers, distance).
       dtype: the dtype; integers are rounded down.
       axis: where the new axis stands.
-      device: accepted for compatibility.
+      device: where the array is put: see `zeros`.
 
     Example:
       >>> import pullback.numpy as jnp
       >>> print(jnp.linspace(0, 1, 5))
       [0.   0.25 0.5  0.75 1.  ]
     """
+    out = _line_of(start, stop, num, endpoint, retstep, dtype, axis)
+    return (put_where(out[0], device), out[1]) if retstep else put_where(out, device)
+
+
+def _line_of(
+    start: Any, stop: Any, num: Any, endpoint: bool, retstep: bool, dtype: Any, axis: int
+) -> Any:
     num = integer(num, "`num` of jnp.linspace")
     axis = integer(axis, "`axis` of jnp.linspace")
     if num < 0:

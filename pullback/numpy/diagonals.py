@@ -13,6 +13,7 @@ from ..core.trace import type_of
 from ..ops.comparison import eq, ge
 from ..ops.elementwise import add, like, select_n, sub
 from ..ops.slicing import pad, slice_along
+from ..ops.spreading import put_where
 from ..ops.structural import broadcast_in_dim, iota, reshape, transpose, zero_like, zeros
 from .arguments import are_values, expand, integer, strong
 from .arithmetic import power
@@ -22,12 +23,16 @@ from .promotion import as_array, astype, axis_number, broadcast_to, requested_dt
 def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = None) -> Array:
     """The N x M matrix with ones on diagonal `k`, counted upward, and zeros elsewhere.
 
+    `device`, a Device or a Sharding, says where it is put.
+
     Example:
       >>> import pullback.numpy as jnp
       >>> print(jnp.eye(2, 3, k=1))
       [[0. 1. 0.]
        [0. 0. 1.]]
     """
+    if device is not None:
+        return put_where(eye(N, M, k, dtype), device)
     kind = dtypes.default_float() if dtype is None else requested_dtype(dtype, "eye")
     if type(N) is int and type(k) is int and N >= 0 and M is None and are_values():
         return HostArray(np.eye(N, k=k, dtype=kind))

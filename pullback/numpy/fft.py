@@ -22,6 +22,7 @@ from ..ops.elementwise import mul
 from ..ops.fft import FftType
 from ..ops.fft import fft as fft_p
 from ..ops.slicing import pad
+from ..ops.spreading import put_where
 from ..ops.structural import zero_like
 from .arguments import half_to_single, integer
 from .conversion import asarray
@@ -229,7 +230,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
       n: the number of samples.
       d: the time between two.
       dtype: the dtype of the result, by default float32 (with x64 float64).
-      device: accepted for compatibility.
+      device: a Device or a Sharding: where the result is put.
 
     Example:
       >>> import pullback.numpy as jnp
@@ -238,7 +239,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
     """
     wanted = _frequency_dtype("fftfreq", n, d, dtype)
     order = astype(roll(arange(-(n // 2), (n + 1) // 2), -(n // 2)), inexact_dtype(wanted))
-    return astype(order / astype(as_array(d * n), order.dtype), wanted)
+    return put_where(astype(order / astype(as_array(d * n), order.dtype), wanted), device)
 
 
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Array:
@@ -250,7 +251,7 @@ def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> 
       [0.   0.25 0.5 ]
     """
     wanted = _frequency_dtype("rfftfreq", n, d, dtype)
-    return arange(n // 2 + 1, dtype=wanted) / astype(as_array(d * n), wanted)
+    return put_where(arange(n // 2 + 1, dtype=wanted) / astype(as_array(d * n), wanted), device)
 
 
 def fftshift(x: Any, axes: Any = None) -> Array:

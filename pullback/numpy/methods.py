@@ -266,7 +266,7 @@ class Methods:
 
     def astype(self, dtype: Any, copy: bool = False, device: Any = None) -> Any:
         """The array in another dtype."""
-        return conversion.astype(self, dtype, copy=copy)
+        return conversion.astype(self, dtype, copy=copy, device=device)
 
     def copy(self) -> Any:
         """The same array, again."""

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.array import Tracer
+from ..core.array import Array, HostArray, Tracer
 from ..core.lazy import lazy
 from ..core.mesh import UNCONSTRAINED, Mesh, PartitionSpec
-from ..core.placing import marked
+from ..core.placing import as_sharding, marked
 from ..core.primitive import CORE, Method, Primitive
 from ..core.settings import values
 from ..core.sharding import NamedSharding, Sharding
+from ..core.trace import type_of
 from ..core.types import ArrayType, array_type
 from .structural import broadcast_in_dim, move_axis, reshape
 
@@ -35,6 +36,34 @@ def placed(x: Any, sharding: Sharding | None) -> Any:
     if x.elsewhere or not sharding.is_host:
         return moving.put(x, sharding)
     return marked(x, sharding)
+
+
+def put_where(x: Any, *targets: Any) -> Array:
+    """`x`, put where the first of these says that is not None: a Device, a Sharding, a
+    PartitionSpec.
+
+    Raises:
+      ValueError: it is something else, or a sharding that does not fit the array.
+    """
+    target = next((t for t in targets if t is not None), None)
+    sharding = as_sharding(target)
+    if sharding is not None:
+        sharding.shard_shape(type_of(x).shape)
+    return placed(x, sharding)  # type: ignore[no-any-return]
+
+
+def place_of(model: Any, shape: Any) -> Any:
+    """Where an array like `model`, of this shape, is put: with it, if that was put somewhere."""
+    if isinstance(model, Tracer) or getattr(model, "loose", False):
+        return None
+    if isinstance(model, HostArray):
+        found = model._sharding if model.elsewhere else None
+    else:
+        found = getattr(model, "sharding", None)
+    if isinstance(found, NamedSharding):
+        several = type(found.mesh) is Mesh and tuple(shape) == tuple(model.shape)
+        return found if several else None
+    return found if isinstance(found, Sharding) else None
 
 
 class ShardingConstraint(Primitive):
