@@ -7,7 +7,7 @@ results are, from what the user says, or from XLA.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import permutations
 from math import prod
 from typing import Any
@@ -411,8 +411,6 @@ class Spread:
 
 # ---- operations outside jit
 
-_operations: dict[Any, ClosedProgram] = {}
-
 
 def put(x: Any, sharding: Sharding) -> Any:
     """An array that is not traced, moved to where a sharding says.
@@ -440,6 +438,22 @@ def put_on(x: Any, device: Device) -> Any:
     return placing.made(placing.buffer_on(x, sharding), x.aval, sharding)
 
 
+KEPT_OPERATIONS = 1024
+"""Programs of single operations that are kept, some 0.2 MB each when they are compiled."""
+
+
+@lru_cache(KEPT_OPERATIONS)
+def _program_of(primitive: Any, types: tuple[Any, ...], params: tuple[Any, ...]) -> ClosedProgram:
+    """The program of one operation."""
+    function: Callable[..., Any] = primitive
+
+    def run_it(*xs: Any) -> list[Any]:
+        out = function(*xs, **dict(params))
+        return list(out) if primitive.multiple_results else [out]
+
+    return trace_program(run_it, types)
+
+
 def operation(
     primitive: Any, args: Sequence[Any], params: dict[str, Any], device: Device | None = None
 ) -> list[Any]:
@@ -447,22 +461,13 @@ def operation(
     particular, on `device`.
     """
     types = tuple(x.aval for x in args)
-    key: Any = (primitive, types, tuple(sorted(params.items(), key=lambda item: item[0])))
+    given = tuple(sorted(params.items(), key=lambda item: item[0]))
     try:
-        closed = _operations.get(key)
-    except TypeError:  # a parameter that is not hashable
-        key, closed = None, None
-    if closed is None:
-        function: Callable[..., Any] = primitive
-        many = primitive.multiple_results
-
-        def run_it(*xs: Any) -> list[Any]:
-            out = function(*xs, **params)
-            return list(out) if many else [out]
-
-        closed = trace_program(run_it, types)
-        if key is not None:
-            _operations[key] = closed
+        hash(given)
+    except TypeError:  # it is traced each time
+        closed = _program_of.__wrapped__(primitive, types, given)
+    else:
+        closed = _program_of(primitive, types, given)
     return run(closed, args, name=primitive.name, device=device or placing.CPU)
 
 
