@@ -8,9 +8,11 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
+import scipy.special
 from fuzz import check_seed
 from kernels import kernel_of, results
 
@@ -197,12 +199,22 @@ def test_small_loops_stay_where_they_are():
     assert threads.SHARE not in kernel_of(lambda x: [jnp.exp(x)], [x]).text
 
 
-def test_functions_of_scipy_are_left_to_the_calling_thread():
-    x = np.linspace(0.5, 3.0, 100_000)
+@pytest.mark.parametrize("count", [1, 3])
+def test_functions_of_scipy(count):
+    """Threads may want the interpreter, to warn, while another thread of Python computes."""
+    pullback.config.update("pullback_threads", count)
+    x = np.linspace(0.5, 3.0, 300_001)
+    x[::1000] = -1.0
+    wanted = scipy.special.gammainc(x, x)
     with pullback.enable_x64(True):
-        kernel = kernel_of(lambda x: [pullback.scipy.special.polygamma(1, x)], [x])
-    if "@scipy_" in kernel.text:
-        assert threads.SHARE not in kernel.text
+        function = pullback.jit(lambda x: pullback.scipy.special.gammainc(x, x), engine="native")
+        told = function.explain(x)
+        assert "@scipy_" in told.ir and threads.SHARE in told.ir and told.kernel.releases_gil
+        for action in ("ignore", "warn"):
+            with scipy.special.errstate(all=action), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for _ in range(3):
+                    assert np.array_equal(function(x), wanted, equal_nan=True)
 
 
 def test_several_threads_of_python_at_once():

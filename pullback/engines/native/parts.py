@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import threads
 from .buffers import Buffer
 from .kinds import Kind, kind_of
 from .nest import Nest
 from .nodes import Node, Scalar, walk
 from .registers import Registers
 from .text import Code
+from .threads import SHARE, address
 
 LARGE = 2_000_000
 """Work (in additions of single elements, roughly) from which a loop is cut into pieces: some 40 us,
@@ -124,11 +124,11 @@ class Part:
             f"define internal void {symbol}(ptr %context, i64 %piece) nounwind {{\n"
             f"entry:\n{body}\n  ret void\n}}"
         )
-        # SciPy's functions may want the interpreter to warn, which whoever waits here may hold.
-        share = threads.ALONE if "@scipy_" in body else threads.SHARE
+        # SciPy's functions may want the interpreter, to warn. Nobody who waits here holds it:
+        # kernels with so much work release it (`program.LONG`).
         outer.call(
             "void",
-            module.symbol(share, threads.address(share), "void (ptr, ptr, i64)"),
+            module.symbol(SHARE, address(SHARE), "void (ptr, ptr, i64)"),
             f"ptr {symbol}",
             f"ptr {memory.pointer}",
             f"i64 {count}",

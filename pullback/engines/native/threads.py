@@ -19,12 +19,12 @@ from typing import Any
 from ...core.settings import values, watchers
 from . import machine, objects
 
-SHARE, ALONE = "pullback_share", "pullback_alone"
+SHARE, _ALONE_NAME = "pullback_share", "pullback_alone"
 """Functions `void (ptr function, ptr context, i64 pieces)`, which call `function(context, piece)`
-for each piece: SHARE in several threads, in any order; ALONE in this one."""
+for each piece: SHARE in several threads, in any order; the other in this one."""
 
 _ALONE = f"""
-define void @{ALONE}(ptr %function, ptr %context, i64 %pieces) nounwind {{
+define void @{_ALONE_NAME}(ptr %function, ptr %context, i64 %pieces) nounwind {{
 entry:
   br label %loop
 loop:
@@ -40,7 +40,7 @@ done:
 
 _WITHOUT_THREADS = f"""
 define void @{SHARE}(ptr %function, ptr %context, i64 %pieces) nounwind {{
-  call void @{ALONE}(ptr %function, ptr %context, i64 %pieces)
+  call void @{_ALONE_NAME}(ptr %function, ptr %context, i64 %pieces)
   ret void
 }}
 define void @pullback_wanted(i64 %threads) nounwind {{
@@ -245,7 +245,7 @@ try:
   %mine = extractvalue {{i32, i1}} %taken, 1
   br i1 %mine, label %together, label %alone
 alone:
-  call void @{ALONE}(ptr %function, ptr %context, i64 %pieces)
+  call void @{_ALONE_NAME}(ptr %function, ptr %context, i64 %pieces)
   ret void
 together:
   %fewer = icmp slt i64 %pieces, %wanted
@@ -314,7 +314,7 @@ def available() -> bool:
 def _loaded() -> machine.Loaded:
     """The functions, which stay for the life of the process."""
     text = _ALONE + (_POOL if available() else _WITHOUT_THREADS)
-    exports = [SHARE, ALONE, "pullback_wanted", "pullback_forking", "pullback_forked"]
+    exports = [SHARE, "pullback_wanted", "pullback_forking", "pullback_forked"]
     loaded = objects.loaded(text, {}, exports)
     forking, forked = (
         ctypes.PYFUNCTYPE(None)(loaded.addresses[f"pullback_{name}"])
@@ -328,7 +328,7 @@ def _loaded() -> machine.Loaded:
 
 
 def address(name: str) -> int:
-    """Where SHARE or ALONE is."""
+    """Where SHARE is."""
     return _loaded().addresses[name]
 
 
@@ -343,4 +343,4 @@ def _changed(name: str, value: Any) -> None:
 
 watchers.append(_changed)
 
-__all__ = ["ALONE", "SHARE", "address", "available"]
+__all__ = ["SHARE", "address", "available"]
