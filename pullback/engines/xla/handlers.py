@@ -8,6 +8,7 @@ program before, and with it registered the handler.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Mapping, Sequence
 from ctypes.util import find_library
 from functools import cache
@@ -21,22 +22,30 @@ _EXTENSION, _API, _ARGS, _RETS = 8, 16, 40 + 32, 80 + 32
 _DATA, RANK, DIMS = 24, 32, 40
 _API_VERSION, _METADATA, _VERSION, _TRAITS = 32, 24, 24, 32
 
-_forever: list[object] = []
-"""What XLA has addresses of: there is no call that takes a name back."""
+_registered: dict[str, object] = {}
+"""By its name, what XLA has addresses of for ever: there is no call that takes a name back."""
+_lock = threading.Lock()
 
 
-def register(name: str, text: str, symbols: Mapping[str, int], *, by_element: bool) -> None:
+def register(
+    name: str, text: str, symbols: Mapping[str, int], *, by_element: bool, keeps: object = None
+) -> None:
     """Have programs call the function `handler` of a text by a name; see `handler`.
+
+    What a name was first given for stays: XLA may run it at this moment.
 
     Args:
       by_element: parts of the arrays may be computed apart, as on several devices.
+      keeps: what must live as long as the symbols are used.
     """
     usual = _float_environment()
     known = {**symbols, "usual": ctypes.addressof(usual)}
     known |= {n: _address(n) for n in ("fegetenv", "fesetenv")}
-    made = objects.loaded(text, known, ["handler"])
-    _forever.append((made, usual))
-    adapter_loops.register(name, made.addresses["handler"], by_element)
+    with _lock:
+        if name not in _registered:
+            made = objects.loaded(text, known, ["handler"])
+            adapter_loops.register(name, made.addresses["handler"], by_element)
+            _registered[name] = made, usual, keeps
 
 
 def _address(name: str) -> int:

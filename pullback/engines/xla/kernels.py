@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 
 from ...core.program import ClosedProgram
 from ..native.kernel import Kernel
@@ -22,16 +21,9 @@ def target(closed: ClosedProgram) -> tuple[str, int] | None:
     if kernel.errors or kernel.constants:
         return None
     known = f"pullback_kernel_{hashlib.sha256(kernel.text.encode()).hexdigest()[:32]}"
-    with _lock:
-        if known not in _kernels:  # else XLA has it already, and may run it at this moment
-            register(known, _text(kernel), {"kernel": kernel.address}, by_element=False)
-            _kernels[known] = kernel
+    symbols = {"kernel": kernel.address}
+    register(known, _text(kernel), symbols, by_element=False, keeps=kernel)
     return known, max(kernel.arena, 1)
-
-
-_kernels: dict[str, Kernel] = {}
-"""Those that XLA has addresses of, for ever: there is no call that takes a name back."""
-_lock = threading.Lock()
 
 
 def _text(kernel: Kernel) -> str:
