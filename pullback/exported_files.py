@@ -100,6 +100,10 @@ class Part(NamedTuple):
     disabled_checks: tuple[str, ...]
 
 
+class _Unregistered(Exception):
+    """The name of a container that this process does not know."""
+
+
 def packed(parts: Sequence[Part]) -> bytearray:
     """The bytes for a program and its derivatives of first, second, ... order.
 
@@ -140,9 +144,15 @@ def unpacked(blob: Any) -> tuple[list[Part], bool]:
         return [_part(v) for v in _chain(from_bytes(_PROGRAM, data))], summed
     except Malformed as cause:
         raise refused(f"{len(data)} bytes that begin with {data[:12]!r}: {cause}") from None
+    except _Unregistered as cause:
+        raise error(
+            ValueError,
+            "export.deserialize: the program has a container that is not registered here.",
+            got=f"the name {str(cause)!r}",
+            fix="call export.register_pytree_node_serialization or "
+            "register_namedtuple_serialization with this name first, as where it was exported.",
+        ) from None
     except (KeyError, TypeError, IndexError, AttributeError, OverflowError, ValueError) as cause:
-        if str(cause).startswith("export"):
-            raise
         raise refused(f"a description that cannot be understood: {cause!r:.200}") from None
 
 
@@ -408,13 +418,7 @@ def _example(v: dict[str, Any], depth: int = 0) -> Any:
         raise ValueError(f"a container of kind {kind}")
     entry = _by_name.get(v["custom_name"])
     if entry is None:
-        raise error(
-            ValueError,
-            "export.deserialize: the program has a container that is not registered here.",
-            got=f"the name {v['custom_name']!r}",
-            fix="call export.register_pytree_node_serialization or "
-            "register_namedtuple_serialization with this name first, as where it was exported.",
-        )
+        raise _Unregistered(v["custom_name"])
     return entry.build(v["custom_data"], inner)
 
 
