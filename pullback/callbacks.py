@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .control.callbacks import VMAP_METHODS, flat_types, io_callback_p, pure_callback_p
+from .control.callbacks import check_vmap_method, flat_types, io_callback_p, pure_callback_p
 from .core import dtypes
 from .core.array import HostArray
 from .core.errors import error, noted_error
@@ -57,15 +57,7 @@ def pure_callback(
       >>> print(f(jnp.array([3.0, 1.0, 2.0])))
       [2. 3. 4.]
     """
-    if vmap_method not in (None, *VMAP_METHODS):
-        raise noted_error(
-            ValueError,
-            f"vmap_method must be on of the allowed methods {[*VMAP_METHODS, None]}, but got: "
-            f"{vmap_method}",
-            got=f"vmap_method={vmap_method!r}",
-            fix='use "sequential" for a function of single elements, "broadcast_all" for one that '
-            "takes all at once.",
-        )
+    check_vmap_method(vmap_method)
     flat, leaves, types, out_tree = _prepared(
         "pure_callback", callback, result_shape_dtypes, args, kwargs
     )

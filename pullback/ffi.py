@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import checks
-from .control.callbacks import VMAP_METHODS, flat_types
+from .control.callbacks import check_vmap_method, flat_types
 from .control.foreign import ffi_call_p, ffi_call_with_effects_p
 from .core import dtypes
 from .core.capsules import capsule
-from .core.errors import error, noted_error
+from .core.errors import error
 from .core.lazy import lazy
 from .core.trace import type_of
 from .core.types import ArrayType, array_type
@@ -116,15 +116,7 @@ def ffi_call(
 
 
 def _check_options(vmap_method: Any, version: int, legacy: str | None) -> None:
-    if vmap_method not in (None, *VMAP_METHODS):
-        raise noted_error(
-            ValueError,
-            f"vmap_method must be on of the allowed methods {[*VMAP_METHODS, None]}, but got: "
-            f"{vmap_method}",
-            got=f"vmap_method={vmap_method!r}",
-            fix='use "sequential" for a function of single elements, "broadcast_all" for one that '
-            "takes all at once.",
-        )
+    check_vmap_method(vmap_method)
     if version >= _TYPED and legacy is not None:
         raise error(
             ValueError,

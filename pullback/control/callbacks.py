@@ -30,6 +30,20 @@ VMAP_METHODS = (
 )
 
 
+def check_vmap_method(vmap_method: Any) -> None:
+    """Raise ValueError unless it is None or one of them."""
+    if vmap_method not in (None, *VMAP_METHODS):
+        raise noted_error(
+            ValueError,
+            # "on of" is JAX's wording, which programs may look for.
+            f"vmap_method must be on of the allowed methods {[*VMAP_METHODS, None]}, but got: "
+            f"{vmap_method}",
+            got=f"vmap_method={vmap_method!r}",
+            fix='use "sequential" for a function of single elements, "broadcast_all" for one that '
+            "takes all at once.",
+        )
+
+
 class Callback(Primitive, family=True):
     """Call `callback` with the values of the arguments; `result_avals` are the results' types."""
 
@@ -243,4 +257,10 @@ class CallExported(Callback):
 
 call_exported_p = CallExported()
 
-__all__ = ["VMAP_METHODS", "call_exported_p", "flat_types", "io_callback_p", "pure_callback_p"]
+__all__ = [
+    "call_exported_p",
+    "check_vmap_method",
+    "flat_types",
+    "io_callback_p",
+    "pure_callback_p",
+]

@@ -8,6 +8,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from comparing import same
 
 import pullback
 import pullback.numpy as jnp
@@ -36,14 +37,6 @@ def exported(order=2):
 
 def value(function):
     return lambda x: function(x, OPTIONS)["y"]
-
-
-def same(found, wanted):
-    a, b = pullback.tree.leaves(found), pullback.tree.leaves(wanted)
-    assert pullback.tree.structure(found) == pullback.tree.structure(wanted)
-    for x, y in zip(a, b, strict=True):
-        assert x.dtype == y.dtype
-        np.testing.assert_allclose(x, y, rtol=2e-5, atol=2e-5)
 
 
 def test_what_is_known_of_it():

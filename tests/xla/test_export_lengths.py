@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from comparing import same
 
 import pullback
 import pullback.numpy as jnp
@@ -14,14 +15,6 @@ pytest.importorskip("jaxlib", reason="exporting needs jaxlib")
 pytest.importorskip("flatbuffers", reason="exporting needs flatbuffers")
 
 X = np.ones((3, 3), np.float32)
-
-
-def same(found, wanted):
-    a, b = pullback.tree.leaves(found), pullback.tree.leaves(wanted)
-    assert pullback.tree.structure(found) == pullback.tree.structure(wanted)
-    for x, y in zip(a, b, strict=True):
-        assert x.dtype == y.dtype
-        np.testing.assert_allclose(x, y, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize(
