@@ -141,6 +141,7 @@ def _clients() -> list[Any]:
 
 def _start(address: tuple[str, int], group: Group, timeout: float, bind: str | None) -> None:
     target = address
+    joining.FOREVER  # noqa: B018  # jaxlib is loaded before others wait for this process
     if group.index == 0:
         _Running.service = service = joining.Service(group.count, timeout)
         listener = _listener(address, bind)

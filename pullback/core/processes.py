@@ -21,8 +21,8 @@ class Group:
         self.index, self.count, self.patience = index, count, patience
         self.lost: dict[int, str] = {}
         """Why each process that is gone without a word is gone."""
-        self.ended: set[int] = set()
-        """Those that have called `shutdown`."""
+        self.ended: dict[int, dict[str, int]] = {}
+        """Those that have called `shutdown`, and what they had done until then: see `done`."""
         self._left: list[int] = []
         """Both kinds, in the order in which the news came."""
         self.connect: Callable[[int], Any] | None = None
@@ -32,8 +32,17 @@ class Group:
         self.local_devices: tuple[int, ...] | None = None
         """The numbers of those devices of plugins that this process uses; None: all."""
         self._changed = threading.Condition()
-        self.inside: float | None = None
-        """Since when it has been in a program with others."""
+        self.announce: Callable[[str, list[int]], Any] | None = None
+        """Tells the others that this process is about to run a program with them."""
+        self._met: set[str] = set()
+        self._begun: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        """How many programs it has run to their end with which others, by their numbers: of those
+        in which they exchange data. All run the same ones in the same order, so that who has ended
+        has either taken part in one or never will.
+        """
+        self.inside: tuple[float, Together] | None = None
+        """The program with others that it is in, and since when."""
 
     # ---- what the connection to the others reports
 
@@ -44,50 +53,99 @@ class Group:
             self._left.append(index)
             self._changed.notify_all()
 
-    def end(self, index: int) -> None:
-        """A process takes part in nothing more."""
+    def end(self, index: int, done: dict[str, int] | None = None) -> None:
+        """A process takes part in nothing more than what it has `done`."""
         with self._changed:
-            self.ended.add(index)
+            self.ended[index] = done or {}
             self._left.append(index)
             self._changed.notify_all()
 
+    def all_there(self, name: str) -> None:
+        """All who run programs of this name have come to the first one: see `meet`."""
+        with self._changed:
+            self._met.add(name)
+            self._changed.notify_all()
+
     def stuck(self, seconds: float) -> bool:
-        """Whether this process has been in one program with others for so long."""
-        since = self.inside
-        return since is not None and time.monotonic() - since > seconds
+        """Whether this process has been in one program for so long, and one that it needs for that
+        program will not come.
+        """
+        inside = self.inside
+        if inside is None or time.monotonic() - inside[0] < seconds:
+            return False
+        return bool(self.gone(inside[1].members, inside[1].turn))
 
     # ---- what programs ask
 
-    def check(self, members: Collection[int], what: str = "this program") -> None:
-        """Raise if one of the processes that take part is gone.
+    def check(
+        self, members: Collection[int], what: str = "this program", turn: int | None = None
+    ) -> None:
+        """Raise if one of the processes that take part is gone: see `gone`.
 
         Raises:
           ProcessLostError: with the reason.
         """
-        gone = self.gone(members)
+        gone = self.gone(members, turn)
         if gone:
             raise self.problem(gone[0], what)
 
-    def gone(self, members: Collection[int]) -> list[int]:
-        """Who of them is gone: who went first comes first, for it may be why others went."""
-        others = [i for i in list(self._left) if i != self.index or i in self.lost]
-        return [i for i in others if i in members]
+    def gone(self, members: Collection[int], turn: int | None = None) -> list[int]:
+        """Who of them is gone: who went first comes first, for it may be why others went.
 
-    def together(self, members: Collection[int], what: str = "this program") -> Together:
+        Who has ended is not gone for the program of this number if it has taken part in it.
+        """
+        name = named(members)
+
+        def missing(i: int) -> bool:
+            done = self.ended.get(i, {}).get(name, 0)
+            return i in self.lost or (i != self.index and (turn is None or done < turn))
+
+        return [i for i in list(self._left) if i in members and missing(i)]
+
+    def together(
+        self, members: Collection[int], what: str = "this program", talk: str | None = None
+    ) -> Together:
         """For `with`, around what needs all these processes: what fails is blamed on who is gone.
+
+        `talk` is a name for how data are exchanged, "" for not at all, None where nobody knows.
 
         Raises:
           ProcessLostError: one of them is gone, before or meanwhile.
         """
-        return Together(self, members, what)
+        return Together(self, members, what, talk)
 
-    def await_verdict(self, members: Collection[int]) -> None:
+    def meet(self, members: Collection[int], what: str, talk: str) -> None:
+        """Wait for all who are about to exchange data in this way, if it is for the first time.
+
+        The library that connects them for it waits for half a minute, and one may compile for
+        longer than another.
+
+        Raises:
+          ProcessLostError: one of them is gone.
+        """
+        if talk in self._met or self.announce is None:
+            return
+        self.announce(talk, sorted(members))
+        with self._changed:
+            # Process 0 passes the news on.
+            self._changed.wait_for(
+                lambda: talk in self._met or self.gone(members) or 0 in self.lost
+            )
+        if talk not in self._met:
+            raise self.problem((self.gone(members) or [0])[0], what)
+
+    def await_verdict(self, members: Collection[int], turn: int | None = None) -> None:
         """Wait a little for the news who is gone: they come after a connection has been closed."""
         with self._changed:
             self._changed.wait_for(
-                lambda: bool(self.gone(members)),
-                timeout=min(self.patience, 10.0),
+                lambda: bool(self.gone(members, turn)), timeout=min(self.patience, 60.0)
             )
+
+    def begin(self, members: Collection[int]) -> int:
+        """The number of the next program with these others."""
+        name = named(members)
+        self._begun[name] = turn = self._begun.get(name, 0) + 1
+        return turn
 
     def problem(self, index: int, what: str) -> ProcessLostError:
         """The error to raise where that process is needed."""
@@ -122,24 +180,39 @@ _BROKEN = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED")
 class Together:
     """See `Group.together`. Not a generator: errors name the line of the user's that led here."""
 
-    __slots__ = ("group", "members", "what")
+    __slots__ = ("group", "members", "talk", "turn", "what")
 
-    def __init__(self, group: Group, members: Collection[int], what: str) -> None:
-        self.group, self.members, self.what = group, members, what
+    def __init__(
+        self, group: Group, members: Collection[int], what: str, talk: str | None = None
+    ) -> None:
+        self.group, self.members, self.what, self.talk = group, members, what, talk
+        self.turn: int | None = None
 
     def __enter__(self) -> None:
-        self.group.check(self.members, self.what)
-        self.group.inside = time.monotonic()
+        group = self.group
+        if self.talk is not None:
+            self.turn = group.begin(self.members) if self.talk else 0
+        group.check(self.members, self.what, self.turn)
+        if self.talk:
+            group.meet(self.members, self.what, self.talk)
+        group.inside = time.monotonic(), self
 
     def __exit__(self, kind: Any, problem: BaseException | None, traceback: Any) -> None:
         group = self.group
         group.inside = None
+        if problem is None and self.turn:
+            group.done[named(self.members)] = self.turn
         if isinstance(problem, Exception):
             if any(word in str(problem) for word in _BROKEN):
-                group.await_verdict(self.members)
-            gone = group.gone(self.members)
+                group.await_verdict(self.members, self.turn)
+            gone = group.gone(self.members, self.turn)
             if gone:
                 raise group.problem(gone[0], self.what) from problem
+
+
+def named(members: Collection[int]) -> str:
+    """A name for these processes."""
+    return ",".join(map(str, sorted(members)))
 
 
 group = [Group()]

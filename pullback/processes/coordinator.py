@@ -11,14 +11,14 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from .channel import Channel, Clock, Message
 from .tunnel import GREETING, join
 
-FIRST_LINE = 10.0
-"""Seconds for the first line of a new connection."""
+FIRST_LINE = 300.0
+"""Seconds for the first line of a new connection: its process may be stopped or busy."""
 
 
 class Coordinator:
@@ -31,8 +31,11 @@ class Coordinator:
         self.members: dict[int, Channel] = {}
         self.gone: dict[int, str] = {}
         self.ended: set[int] = set()
+        self._refused: list[Channel] = []
         self._over = False
         self._told: list[Message] = []
+        self._waiting: dict[str, set[int]] = {}
+        """Who waits for the others of a program, by its name."""
         self._lock = threading.RLock()
         for work in (self._accept, self._watch):
             threading.Thread(target=work, name="pullback-coordinator", daemon=True).start()
@@ -60,7 +63,9 @@ class Coordinator:
             connection.close()
             return
         channel = Channel(connection)
-        found = channel.receive()
+        found: list[Message] | None = []
+        while found == [] and channel.silent() < FIRST_LINE:
+            found = channel.receive()
         if not found or found[0].get("kind") != "hello":
             channel.close()
             return
@@ -70,15 +75,19 @@ class Coordinator:
         index, count = int(hello["index"]), int(hello["count"])
         with self._lock:
             if count != self.count:
-                channel.send("refused", why=f"the coordinator waits for {self.count} processes")
+                self._refuse(channel, f"the coordinator waits for {self.count} processes")
             elif index in self.members:
-                channel.send("refused", why=f"there is a process {index} already")
+                self._refuse(channel, f"there is a process {index} already")
             else:
                 self.members[index] = channel
                 for message in self._told:
                     channel.send(**message)
                 if len(self.members) == self.count:
                     self._all("start")
+
+    def _refuse(self, channel: Channel, why: str) -> None:
+        channel.send("refused", why=why)
+        self._refused.append(channel)
 
     def missing(self) -> list[int]:
         """The numbers of processes that have not come."""
@@ -120,8 +129,10 @@ class Coordinator:
                     channel.send("beat")
                 case "tell":
                     self._tell(index, message.get("what"), message.get("value"))
+                case "meet":
+                    self._meet(index, str(message.get("name")), set(message.get("members", ())))
                 case "bye":
-                    self._end(index)
+                    self._end(index, message.get("done"))
                 case "failed":
                     self._lose(index, f"it ended with {message.get('why')}")
 
@@ -137,7 +148,7 @@ class Coordinator:
         with self._lock:
             message = {"kind": "told", "index": index, "what": what, "value": value}
             self._told.append(message)
-            self._all(**message)
+            self._all("told", index=index, what=what, value=value)
 
     def _lose(self, index: int, why: str) -> None:
         with self._lock:
@@ -147,26 +158,35 @@ class Coordinator:
             self.gone[index] = why
             self._perhaps_done()
 
-    def _end(self, index: int) -> None:
+    def _meet(self, index: int, name: str, members: set[int]) -> None:
+        """A process waits for the others of a program: see `Group.meet`."""
+        with self._lock:
+            there = self._waiting.setdefault(name, set())
+            there.add(index)
+            if there >= members:
+                del self._waiting[name]
+                self._all("met", members, name=name)
+
+    def _end(self, index: int, done: Any = None) -> None:
         with self._lock:
             self.ended.add(index)
-            self._all("ended", index=index)
+            self._all("ended", index=index, done=done)
             self._perhaps_done()
 
     def _perhaps_done(self) -> None:
         if len(self.ended | set(self.gone)) == self.count:
             self._all("done")
 
-    def _all(self, kind: str, **fields: Any) -> None:
+    def _all(self, kind: str, only: Collection[int] | None = None, /, **fields: Any) -> None:
         for index, channel in list(self.members.items()):
-            if index not in self.gone:
+            if index not in self.gone and (only is None or index in only):
                 channel.send(kind, **fields)
 
     def close(self) -> None:
         """Hang up on all. Its threads stay, and have nothing to do."""
         self._over = True
         self.listener.close()
-        for channel in list(self.members.values()):
+        for channel in [*self.members.values(), *self._refused]:
             channel.close()
 
 

@@ -42,11 +42,11 @@ def launch(
       0 if all ended well; else the exit code of the one that failed first, or 128 and the number of
       the signal that ended it.
     """
-    address = f"127.0.0.1:{_free_port()}"
     processes: list[subprocess.Popen[bytes]] = []
     readers: list[threading.Thread] = []
     lock = threading.Lock()
-    with _terminating():
+    with _terminating(), reserved_port() as port:
+        address = f"127.0.0.1:{port}"
         try:
             for index in range(count):
                 child = subprocess.Popen(
@@ -154,9 +154,19 @@ def _terminating() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A TCP port of this machine that nobody else is given by chance until the end.
+
+    Linux gives away no port that is bound, but lets others that ask for this one listen on it.
+    """
+    with socket.socket() as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(("127.0.0.1", 0))
+        port = int(found.getsockname()[1])
+        if sys.platform != "linux":
+            found.close()
+        yield port
 
 
-__all__ = ["launch"]
+__all__ = ["launch", "reserved_port"]

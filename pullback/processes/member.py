@@ -28,6 +28,7 @@ class Member:
         self.unstick: Callable[[], None] = lambda: None
         """What frees this process from a program that waits for one that is gone."""
         self._leaving = False
+        self._given_up = threading.Event()
         self.channel: Channel
 
     def connect(self, timeout: float) -> None:
@@ -39,6 +40,7 @@ class Member:
         ends = time.monotonic() + timeout
         self.channel = Channel(self._reach(ends, timeout))
         self.channel.send("hello", index=self.group.index, count=self.group.count)
+        self.group.announce = self._announce
         threading.Thread(target=self._listen, name="pullback-member", daemon=True).start()
         self.started.wait(max(0.0, ends - time.monotonic()))
         if self.refused is not None:
@@ -49,6 +51,14 @@ class Member:
                 got=f"process_id={self.group.index}, num_processes={self.group.count}: "
                 f"{self.refused}",
                 fix="give all processes the same num_processes, and each its own process_id.",
+            )
+        if COORDINATOR in self.group.lost:
+            self._leaving = True
+            raise error(
+                RuntimeError,
+                "distributed.initialize: process 0 is gone before all processes have come.",
+                got=self.group.lost[COORDINATOR],
+                fix="look at what process 0 printed last.",
             )
 
     def _reach(self, ends: float, timeout: float) -> socket.socket:
@@ -74,6 +84,9 @@ class Member:
     def tell(self, what: str, value: Any) -> None:
         """Let all processes know something of this one: see `told`."""
         self.channel.send("tell", what=what, value=value)
+
+    def _announce(self, name: str, members: list[int]) -> None:
+        self.channel.send("meet", name=name, members=members)
 
     # ---- what the coordinator says
 
@@ -108,12 +121,16 @@ class Member:
             case "refused":
                 self.refused = str(message["why"])
                 self.started.set()
+            case "met":
+                self.group.all_there(message["name"])
             case "told":
                 self.told.setdefault(message["what"], {})[message["index"]] = message["value"]
             case "lost":
                 self.group.lose(message["index"], message["why"])
+                if message["index"] == self.group.index:
+                    self._given_up.set()
             case "ended":
-                self.group.end(message["index"])
+                self.group.end(message["index"], message.get("done"))
             case "done":
                 self.done.set()
 
@@ -121,36 +138,33 @@ class Member:
         if COORDINATOR in self.group.ended:
             why = "it has ended, and the others cannot find each other without it"
         self.group.lose(COORDINATOR, why)
+        self.started.set()
         self.done.set()
+        self._given_up.set()
         while self.group.index != COORDINATOR and not self._leaving:
             self._free()
             time.sleep(0.5)
 
     def _free(self) -> None:
         """Free this process from a program that waits for one that will not come."""
-        group = self.group
-        patience = min(group.patience, 30.0)
-        if (group.lost and group.stuck(1.0)) or (group.ended and group.stuck(patience)):
+        if self.group.stuck(1.0):
             self.unstick()
 
     # ---- the end
 
     def leave(self, timeout: float) -> bool:
         """Say that this process is through, and wait for the others; whether they are, too."""
-        self.channel.send("bye")
-        ends = time.monotonic() + timeout
-        while not self.done.is_set() and time.monotonic() < ends:
-            self.done.wait(0.05)
+        self.channel.send("bye", done=self.group.done)
+        self.done.wait(timeout)
         self._leaving = True
         return self.done.is_set()
 
     def fail(self, why: str) -> None:
         """Say that this process ends because of an error."""
-        self._leaving = True
         self.channel.send("failed", why=why)
-        ends = time.monotonic() + 2.0
-        while self.group.index not in self.group.lost and time.monotonic() < ends:
-            time.sleep(0.01)
+        # Who hangs up with something unread takes back what he has said last.
+        self._given_up.wait(min(self.group.patience, 60.0))
+        self._leaving = True
 
     def close(self) -> None:
         """Hang up."""

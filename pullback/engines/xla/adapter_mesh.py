@@ -9,11 +9,13 @@ nothing.
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache, cached_property, partial
+from hashlib import sha256
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -179,6 +181,13 @@ class SpreadExecutable:
             found.append((tuple(dims[:kept]), place))
         return found
 
+    @cached_property
+    def _talk(self) -> str:
+        """A name for which devices exchange data: the same in all processes. Empty if none do."""
+        groups = sorted(set(_GROUPS.findall(self.hlo())))
+        ids = [d.id for d in self.team.devices]
+        return sha256(repr((ids, groups)).encode()).hexdigest() if groups else ""
+
     def __call__(self, buffers: Sequence[Any]) -> list[Any]:
         """The buffers of the results.
 
@@ -186,7 +195,7 @@ class SpreadExecutable:
         inside a collective operation for the others. Two programs at once would wait for ever.
         """
         if len(self._members) > 1:
-            with processes.current().together(self._members):
+            with processes.current().together(self._members, talk=self._talk):
                 return self._run(buffers)
         return self._run(buffers)
 
@@ -222,6 +231,10 @@ class SpreadExecutable:
         """What XLA says that the program of one device costs."""
         return dict(xc._xla.hlo_module_cost_analysis(self.team.client.client,
                                                      self.loaded.hlo_modules()[0]))  # fmt: skip
+
+
+_GROUPS = re.compile(r"(?:replica_groups|source_target_pairs)=(.*?)(?:, \w+=|$)", re.MULTILINE)
+"""Of an operation of a compiled program in which devices exchange data: which do."""
 
 
 @cache
