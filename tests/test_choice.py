@@ -429,6 +429,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_in_the_copy_of_a_process_it_is_not_xla():
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=100
+        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=550
     )
     assert done.stdout.strip() == "0", done.stderr

@@ -573,9 +573,9 @@ def test_deep_nests_of_jit():
             f = (lambda inner: lambda x: inner(x) * 1.01)(pb.jit(f))
         return f
 
-    start = time.perf_counter()
+    start = time.thread_time()
     got = pb.jit(pb.grad(pb.grad(nest(40))))(1.0)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
     np.testing.assert_allclose(got, -np.sin(1.0) * 1.01**40, rtol=1e-12)
 
 

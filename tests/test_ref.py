@@ -126,7 +126,7 @@ print(distributed.is_initialized())
 def test_distributed():
     # In a process of its own: others may have used XLA's devices, which comes too late then.
     run = subprocess.run(
-        [sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=550, check=False
     )
     assert run.returncode == 0, run.stderr
     assert "only be called once" in run.stdout

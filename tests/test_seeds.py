@@ -39,7 +39,7 @@ def replay(name: str) -> list[dict[str, str]]:
     }
     command = [sys.executable, "-m", "seeds.replay", name]
     run = subprocess.run(
-        command, env=environment, capture_output=True, encoding="utf-8", timeout=300, check=False
+        command, env=environment, capture_output=True, encoding="utf-8", timeout=550, check=False
     )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)

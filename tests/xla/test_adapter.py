@@ -171,7 +171,7 @@ def test_an_exception_in_python_comes_out():
 def run(code):
     """The output of a new process."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=550, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -208,7 +208,7 @@ def test_it_lives_beside_an_imported_jax(order):
 
 def test_nothing_is_written_to_the_standard_error():
     done = subprocess.run(
-        [sys.executable, "-c", OURS], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", OURS], capture_output=True, text=True, timeout=550, check=False
     )
     assert done.stderr == ""
 

@@ -465,7 +465,7 @@ class TestOnDevice:
         file = tmp_path / "two.py"
         file.write_text(TWO.replace("COUNT", str(count)), encoding="utf-8")
         command = [sys.executable, "-m", "pullback", "launch", "-n", "2", str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=550)
         assert done.returncode == 0, done.stdout + done.stderr
         sums = {1: ["1.0", "2.0"], 2: ["3.0", "3.0"]}[count]
         assert sorted(done.stdout.splitlines()) == [

@@ -134,7 +134,7 @@ def test_another_process_needs_no_function(tmp_path):
         [sys.executable, "-c", OTHER, str(blob), str(result)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=550,
         check=False,
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "False\n")

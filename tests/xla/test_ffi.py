@@ -182,7 +182,7 @@ def weighted(tmp_path_factory):
     (folder / "weighted.cc").write_text(SOURCE)
     command = [compiler, "-std=c++17", "-O0", "-fPIC", "-shared", "-I", ffi.include_dir()]
     command += ["-o", str(folder / "weighted.so"), str(folder / "weighted.cc")]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, check=True, capture_output=True, timeout=550)
     library = ctypes.CDLL(str(folder / "weighted.so"))
     ffi.register_ffi_target("test_weighted", ffi.pycapsule(library.weighted))
     return ffi.ffi_call("test_weighted", pb.ShapeDtypeStruct((4,), "float32"))

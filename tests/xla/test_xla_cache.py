@@ -105,7 +105,7 @@ def test_another_process_finds_it(folder):
             env={**os.environ},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=550,
             check=True,
         )
         return float(done.stdout)
