@@ -197,8 +197,9 @@ class DeviceTrace(Trace):
     @property
     def device(self) -> Any:
         """The device, or None."""
-        if self._find is not None:
-            self._device, self._find = self._find(), None
+        find = self._find  # another thread may find it at the same time
+        if find is not None:
+            self._device, self._find = find(), None
         return self._device
 
     def process(self, primitive: Any, args: Any, params: Any) -> Any:

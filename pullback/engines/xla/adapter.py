@@ -30,9 +30,6 @@ from ...core.errors import error
 from ...core.settings import updated
 from . import adapter_reader, kept
 
-PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
-"""Dtypes that cannot be read out of a buffer: programs give them as int8 or float32."""
-
 _UNREADABLE = frozenset(["bfloat16", *(n for n in dir(ml_dtypes) if n.startswith("float8"))])
 """Dtypes that buffers do not show to NumPy: their bytes are copied."""
 
@@ -262,7 +259,6 @@ def version() -> str:
 
 
 __all__ = [
-    "PACKED",
     "Client",
     "Executable",
     "OneDevice",

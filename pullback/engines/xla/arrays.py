@@ -12,7 +12,7 @@ from ...core.errors import error
 from ...core.types import ArrayType
 from . import adapter
 from .lowering import plain
-from .types import stored
+from .types import PACKED, stored
 
 
 class XlaArray(DeviceArray):
@@ -136,7 +136,7 @@ def held(t: ArrayType) -> tuple[tuple[int, ...], np.dtype]:
     for nothing else of them can be read back.
     """
     shape, dtype = stored(t)
-    if dtype.name in adapter.PACKED:
+    if dtype.name in PACKED:
         dtype = np.dtype(np.float32 if dtype.name.startswith("float") else np.int8)
     return shape, dtype
 
@@ -144,7 +144,7 @@ def held(t: ArrayType) -> tuple[tuple[int, ...], np.dtype]:
 def as_held(value: Any) -> np.ndarray:
     """The elements as a buffer on devices has them: see `held`."""
     array = plain(value)
-    if array.dtype.kind == "V" and array.dtype.name in adapter.PACKED:
+    if array.dtype.kind == "V" and array.dtype.name in PACKED:
         return array.astype(np.float32 if array.dtype.name.startswith("float") else np.int8)
     return array
 

@@ -31,7 +31,7 @@ from .program import (
     write,
 )
 from .text import Code, Word
-from .types import Unsupported, stored, tensor
+from .types import PACKED, Unsupported, stored, tensor
 
 _INDEX = np.dtype(np.int32)
 
@@ -254,7 +254,7 @@ def compiled(text: str, ins: Sequence[ArrayType], outs: Sequence[ArrayType]) -> 
       ValueError: XLA has no code for it.
     """
     types = [stored(t) for t in outs]
-    if any(dtype.name in adapter.PACKED for _, dtype in (*map(stored, ins), *types)):
+    if any(dtype.name in PACKED for _, dtype in (*map(stored, ins), *types)):
         code = Code()
         dtypes, args = words("a", ins, held_types)
         given = as_typed(code, args, dtypes)

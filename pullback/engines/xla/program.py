@@ -21,7 +21,7 @@ from .lowering import Caller, Lowering, types_of
 from .open_lengths import OpenCode, is_open
 from .rules import RULES, host
 from .text import Code, Result, Word
-from .types import Unsupported
+from .types import PACKED, Unsupported
 
 
 @dataclass
@@ -121,7 +121,7 @@ def as_typed(code: Code, args: Sequence[Word], dtypes: Sequence[np.dtype]) -> li
 
 def readable(code: Code, word: Word) -> Word:
     """Results of less than a byte go out as bytes."""
-    if word.dtype.name not in adapter.PACKED:
+    if word.dtype.name not in PACKED:
         return word
     wide = np.float32 if word.dtype.name.startswith("float") else np.int8
     return code.op("convert", [word], word.shape, wide)

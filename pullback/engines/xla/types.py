@@ -40,7 +40,10 @@ _ELEMENTS = {
     "float8_e8m0fnu": "f8E8M0FNU",
 }
 _KEY = np.dtype(np.uint64)
-_PACKED = {"int2", "int4", "uint2", "uint4", "float4_e2m1fn"}
+PACKED = frozenset(["int2", "int4", "uint2", "uint4", "float4_e2m1fn"])
+"""Dtypes of less than a byte. They cannot be read out of a buffer: see `arrays.held`."""
+NARROW = ("float16", "bfloat16")
+"""Floats that are computed with as float32, and rounded once."""
 
 
 class Unsupported(Exception):
@@ -108,7 +111,7 @@ def dense(value: np.ndarray) -> str:
     """The elements of a constant, as its bytes in hexadecimal; of one number if all are equal."""
     if not value.size:
         return "dense<>"
-    if value.dtype.name in _PACKED:
+    if value.dtype.name in PACKED:
         return _listed(value)
     flat = np.ascontiguousarray(value).reshape(-1)
     raw = flat.view(np.uint8).reshape(flat.size, -1)
@@ -135,6 +138,8 @@ def _listed(value: np.ndarray) -> str:
 
 
 __all__ = [
+    "NARROW",
+    "PACKED",
     "Unsupported",
     "bools",
     "dense",

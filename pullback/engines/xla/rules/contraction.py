@@ -11,6 +11,7 @@ from ....core.program import Equation
 from ....ops.contraction import dot_general
 from ..lowering import Lowering, Rule
 from ..text import Word
+from ..types import NARROW
 from .elementwise import convert
 
 
@@ -31,7 +32,7 @@ def _dot_general(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word
         f"precision_config = [{precision}, {precision}]"
     )
     given, wide = dtype, dtype
-    if dtype.name in ("float16", "bfloat16"):  # added up in float32, and rounded once
+    if dtype.name in NARROW:  # added up in float32, and rounded once
         wide = np.dtype(np.float32)
     if dtype == np.dtype(bool):
         wide = np.dtype(np.int32)

@@ -21,7 +21,7 @@ from ....ops.elementwise import Elementwise, convert_element_type
 from ....ops.tokens import after_all, create_token, dce_sink
 from ..lowering import Caller, Lowering, plain
 from ..text import Result, Word
-from ..types import Unsupported
+from ..types import NARROW, Unsupported
 
 _WITHOUT = (".collective",)
 """Modules of operations whose meaning is not in their arrays alone."""
@@ -36,7 +36,7 @@ def by_definition(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence
 
     types = [a.aval for a in eq.invars]
     out = eq.outvars[0].aval.dtype
-    narrow = isinstance(eq.primitive, Elementwise) and out.name in ("float16", "bfloat16")
+    narrow = isinstance(eq.primitive, Elementwise) and out.name in NARROW
 
     def function(*xs: Any) -> Any:
         if narrow:  # what has several steps is rounded once
@@ -50,7 +50,7 @@ def by_definition(low: Lowering, eq: Equation, args: Sequence[Word]) -> Sequence
 
 
 def _wide(x: Any) -> Any:
-    if type_of(x).dtype.name not in ("float16", "bfloat16"):
+    if type_of(x).dtype.name not in NARROW:
         return x
     return convert_element_type(x, new_dtype=np.dtype(np.float32), weak_type=False)
 

@@ -17,12 +17,11 @@ from ....ops.pooling import (
 )
 from ..lowering import Lowering, Rule
 from ..text import Code, Word
+from ..types import NARROW
 from .elementwise import compare, convert
 from .reductions import highest, lowest, op
 from .structural import broadcast, counting, reshaped
 from .windows import windows
-
-_NARROW = ("float16", "bfloat16")
 
 
 def chosen(low: Lowering, p: Mapping[str, Any], x: Word, *others: Word) -> list[Word]:
@@ -76,7 +75,7 @@ _WINDOWS = ("window_dimensions", "window_strides", "padding", "base_dilation", "
 
 
 def _wide(code: Code, x: Word) -> Word:
-    return convert(code, x, np.float32) if x.dtype.name in _NARROW else x
+    return convert(code, x, np.float32) if x.dtype.name in NARROW else x
 
 
 def _gather(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:

@@ -13,7 +13,7 @@ from ....ops import reduction as r
 from ....ops.structural import reduce_sum
 from ..lowering import Lowering, Rule
 from ..text import Word
-from ..types import ints
+from ..types import NARROW, ints
 from .elementwise import compare, convert, extremum, readable
 from .structural import counting
 
@@ -70,7 +70,7 @@ def reduced(low: Lowering, x: Word, axes: Sequence[int], start: Any, combine: Co
 
 def _sum(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     (x,), axes = args, eq.params["axes"]
-    if x.dtype.name in ("float16", "bfloat16"):  # one rounding, as the NumPy engine has it
+    if x.dtype.name in NARROW:  # one rounding, as the NumPy engine has it
         total = reduced(low, convert(low.code, x, np.float32), axes, 0, op("add"))
         return [convert(low.code, total, x.dtype)]
     name = "or" if x.dtype == np.dtype(bool) else "add"
@@ -80,7 +80,7 @@ def _sum(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
 def _reduction(name: str, start: Callable[[Any], Any]) -> Rule:
     def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         (x,), axes = args, eq.params["axes"]
-        if name == "multiply" and x.dtype.name in ("float16", "bfloat16"):
+        if name == "multiply" and x.dtype.name in NARROW:
             wide = convert(low.code, x, np.float32)
             found = reduced(low, wide, axes, start(np.float32), op(name))
             return [convert(low.code, found, x.dtype)]

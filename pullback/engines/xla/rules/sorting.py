@@ -17,6 +17,7 @@ from ....ops.elementwise import add, convert_element_type, mul
 from ....ops.sorting import sort, top_k
 from ..lowering import Lowering, Rule
 from ..text import Code, Word
+from ..types import NARROW
 from .elementwise import compare, convert, like, readable
 from .structural import counting, cut
 
@@ -111,7 +112,7 @@ def _cumulative(combine: Any) -> Rule:
     def rule(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
         (x,), p = args, eq.params
         t = eq.invars[0].aval
-        narrow = t.dtype.name in ("float16", "bfloat16")
+        narrow = t.dtype.name in NARROW
 
         def function(v: Any) -> Any:
             if narrow:

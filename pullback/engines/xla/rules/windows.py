@@ -13,12 +13,10 @@ from ....ops.fft import FftType, fft
 from ....ops.pooling import reduce_window_max, reduce_window_min, reduce_window_sum
 from ..lowering import Lowering, Rule
 from ..text import Word
-from ..types import ints, table
+from ..types import NARROW, ints, table
 from .elementwise import convert
 from .reductions import highest, lowest, op
 from .structural import permuted
-
-_NARROW = ("float16", "bfloat16")
 
 
 def _conv(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
@@ -29,7 +27,7 @@ def _conv(low: Lowering, eq: Equation, args: list[Word]) -> Sequence[Word]:
     if low.platform != "cpu" and (dtype.kind in "iub" or "int" in dtype.name):
         return low.by_definition(eq, args)  # XLA has code for them on the CPU alone
     n, count = p["dimension_numbers"], len(p["window_strides"])
-    wide = np.dtype(np.float32) if dtype.name in _NARROW else dtype
+    wide = np.dtype(np.float32) if dtype.name in NARROW else dtype
     words = [convert(code, w, wide) for w in args]
     spaces = range(count)
     numbers = "x".join(
@@ -82,7 +80,7 @@ def _reduce_window(name: str, start: Any) -> Rule:
         shape, dtype = low.result(eq)
         if not x.rank:
             return args
-        if name == "add" and dtype.name in _NARROW:
+        if name == "add" and dtype.name in NARROW:
             x = convert(code, x, np.float32)
         begin = code.constant(np.asarray(start(x.dtype)).astype(x.dtype))
         one = ((), x.dtype)
