@@ -103,8 +103,9 @@ def pmap(
 def _size(leaves: Any, axes: Any, given: int | None) -> int:
     """The length of the mapped axis; 0 if vmap will say what is wrong with it."""
     for x, axis in zip(leaves, axes, strict=True):
-        if isinstance(axis, int) and -len(x.shape) <= axis < len(x.shape):
-            return int(x.shape[axis])
+        shape = getattr(x, "shape", ())
+        if isinstance(axis, int) and -len(shape) <= axis < len(shape):
+            return int(shape[axis])
     return given or 0
 
 

@@ -170,7 +170,7 @@ def make_array_from_callback(
                 data_callback(index), shape, sharding, "the callback's result", dtype
             )
         parts.append(made[str(index)])
-    return moving.assembled(shape, sharding, parts)  # type: ignore[no-any-return]
+    return _assembled(shape, sharding, parts, "the callback's result")
 
 
 def make_array_from_process_local_data(
@@ -245,7 +245,8 @@ def make_array_from_single_device_arrays(
     """The array whose parts on the devices of this process are `arrays`.
 
     Raises:
-      ValueError: their number is not that of the devices, or one has another shape than its part.
+      ValueError: their number is not that of the devices, or they are on others; one has another
+        shape than its part, or another dtype than the others.
     """
     parts = [arrays] if isinstance(arrays, Array) else list(arrays)
     devices = [d for d in sharding.device_list if is_here(d)]
@@ -260,11 +261,30 @@ def make_array_from_single_device_arrays(
     what = "the array of the device"
     if sharding.is_host:
         return _whole(tuple(shape), sharding, parts[0], what, dtype)
-    where = {d: k for k, x in enumerate(parts) for d in x.devices() if len(x.devices()) == 1}
-    if set(where) == set(devices):  # in any order: each says where it is
-        parts = [parts[where[d]] for d in devices]
     ready = [_part(x, tuple(shape), sharding, what, dtype) for x in parts]
-    return moving.assembled(tuple(shape), sharding, ready)  # type: ignore[no-any-return]
+    where = {d: x for x in ready for d in x.devices() if len(x.devices()) == 1}
+    if set(where) != set(devices):
+        raise error(
+            ValueError,
+            "Addressable devices and per-device arrays devices do not match.",
+            got=f"arrays on {sorted(d.id for d in where)} for the devices "
+            f"{sorted(d.id for d in devices)}",
+            fix="put each part on its device first: jax.device_put(part, device).",
+        )
+    # In any order: each says where it is.
+    return _assembled(tuple(shape), sharding, [where[d] for d in devices], what)
+
+
+def _assembled(shape: Shape, sharding: Sharding, parts: Sequence[Any], what: str) -> Array:
+    other = next((x for x in parts if x.dtype != parts[0].dtype), None)
+    if other is not None:
+        raise error(
+            ValueError,
+            f"{what} has another dtype on one device than on another.",
+            got=f"{type_of(parts[0]).str_short()} and {type_of(other).str_short()}",
+            fix="convert the parts to one dtype with .astype(...).",
+        )
+    return moving.assembled(shape, sharding, parts)  # type: ignore[no-any-return]
 
 
 def _whole(shape: Shape, sharding: Sharding, data: Any, what: str, dtype: Any) -> Any:

@@ -313,6 +313,8 @@ class HostArray(Array):
         return self
 
     def __deepcopy__(self, memo: Any) -> HostArray:
+        if self.elsewhere:
+            return self.copy()
         return HostArray(self._value.copy(), self._weak)
 
 

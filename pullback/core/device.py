@@ -130,6 +130,16 @@ def joined(index: int, everywhere: Sequence[tuple[int, int]]) -> None:
     _everywhere[:] = [known("cpu", i, "cpu", p, i - first[p]) for i, p in sorted(everywhere)]
 
 
+def deleted(text: str) -> RuntimeError:
+    """What is raised where an array of this type was deleted."""
+    return error(
+        RuntimeError,
+        f"Array has been deleted with shape={text}.",
+        got="an array whose delete() was called, or that was donated to a jitted function",
+        fix="use the result of that function instead, or leave donate_argnums out.",
+    )
+
+
 class Deleted:
     """Stands where the value of a deleted array was: whatever is done with it fails."""
 
@@ -145,12 +155,12 @@ class Deleted:
         return n
 
     def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(f"Array has been deleted with shape={self._text}.")
+        raise deleted(self._text)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError(f"Array has been deleted with shape={self._text}.")
+        raise deleted(self._text)
 
     def __array_ufunc__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError(f"Array has been deleted with shape={self._text}.")
+        raise deleted(self._text)
 
     __bool__ = __int__ = __float__ = __complex__ = __getitem__ = __iter__ = __array__

@@ -210,6 +210,14 @@ def _names(axis_names: Any) -> tuple[Any, ...]:
             got=f"axis_names={names}",
             fix="give each axis a name, for example a string.",
         )
+    twice = [n for n in names if names.count(n) > 1]
+    if twice:
+        raise error(
+            ValueError,
+            "the names of the axes of a mesh must differ.",
+            got=f"axis_names={names}, with {twice[0]!r} more than once",
+            fix="give each axis a name of its own.",
+        )
     return names
 
 
@@ -386,7 +394,8 @@ class Mesh(AbstractMesh):
       axis_types: for each axis who decides how arrays are spread; by default `AxisType.Auto`.
 
     Raises:
-      ValueError: the number of names is not that of the axes; a name is None.
+      ValueError: the number of names is not that of the axes; a name is None, or given twice.
+      TypeError: `devices` has something else than devices.
 
     Example:
       >>> import pullback
@@ -405,6 +414,15 @@ class Mesh(AbstractMesh):
                 "its second argument (`axis_names`).",
                 got=f"devices.ndim == {grid.ndim} and len(axis_names) == {len(names)}",
                 fix="reshape the array of devices, or give other names.",
+            )
+        wrong = [d for d in grid.flat if names and not hasattr(d, "device_kind")]
+        if wrong:
+            raise error(
+                TypeError,
+                "a Mesh is made of devices.",
+                got=f"{wrong[0]!r:.80} of type {type(wrong[0]).__name__}",
+                fix="give an array of devices, such as np.array(jax.devices()), or use "
+                "jax.make_mesh(lengths, names).",
             )
         grid.flags.writeable = False
         self._devices = grid

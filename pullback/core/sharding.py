@@ -93,8 +93,8 @@ class Sharding:
         self.shard_shape(aval_shape)
 
     def _spread(self, ndim: int) -> Any:
-        """The devices, and for each axis the numbers of parts along the axes of the mesh."""
-        return frozenset(self.device_set), ()
+        """For each device, which part it has of arrays of `ndim` axes."""
+        return self.devices_indices_map((1,) * ndim)
 
 
 class SingleDeviceSharding(Sharding):
@@ -222,14 +222,13 @@ class NamedSharding(Sharding):
         return entries + [()] * (ndim - len(entries))
 
     def _spread(self, ndim: int) -> Any:
+        if isinstance(self.mesh, Mesh):
+            return _places(self, ndim)
         shape = self.mesh.shape
         names = [tuple(n for n in entry if shape[n] > 1) for entry in self._names(ndim)]
         while names and not names[-1]:
             names.pop()
-        devices: Any = self.mesh
-        if isinstance(self.mesh, Mesh):
-            devices = frozenset(self.device_set)
-        return devices, tuple(names)
+        return self.mesh, tuple(names)
 
     def update(self, **kwargs: Any) -> NamedSharding:
         """The same with `mesh` or `spec` changed."""
@@ -246,6 +245,11 @@ class NamedSharding(Sharding):
     def __repr__(self) -> str:
         kind = f", memory_kind={self.memory_kind}" if isinstance(self.mesh, Mesh) else ""
         return f"NamedSharding(mesh={self.mesh}, spec={self.spec!r}{kind})"
+
+
+@cache
+def _places(sharding: NamedSharding, ndim: int) -> dict[Device, Index]:
+    return sharding.devices_indices_map(tuple(sharding._parts(ndim)))
 
 
 def _slice(names: Sequence[Any], place: Any, sizes: Any, length: int) -> slice:

@@ -1,10 +1,12 @@
-"""On which device each part of an array is: here all of it is on the one there is."""
+"""On which device each part of an array is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import checks
+from ..core.array import Tracer
 from ..core.errors import error
 from ..core.trace import type_of
 from .callbacks import callback as call_back
@@ -21,7 +23,10 @@ def inspect_array_sharding(value: Any, *, callback: Callable[[Any], None]) -> No
       >>> pullback.debug.inspect_array_sharding(jnp.ones(3), callback=show)
       1 device
     """
-    call_back(lambda x: callback(x.sharding), value)
+    if isinstance(value, Tracer):
+        call_back(lambda x: callback(x.sharding), value)
+    else:
+        callback(checks.input_array(value, "inspect_array_sharding").sharding)
 
 
 def visualize_array_sharding(arr: Any, **kwargs: Any) -> None:
@@ -36,7 +41,7 @@ def visualize_array_sharding(arr: Any, **kwargs: Any) -> None:
       +-------+
     """
     shape = type_of(arr).shape
-    call_back(lambda x: visualize_sharding(shape, x.sharding, **kwargs), arr)
+    inspect_array_sharding(arr, callback=lambda s: visualize_sharding(shape, s, **kwargs))
 
 
 def visualize_sharding(
@@ -56,20 +61,41 @@ def visualize_sharding(
       use_color, scale, color_map: accepted for compatibility.
 
     Raises:
-      ValueError: the shape has no axis or more than two, or there are several devices.
+      ValueError: the shape has no axis or more than two, or cannot be divided so.
+
+    Example:
+      >>> import pullback
+      >>> from pullback.sharding import SingleDeviceSharding
+      >>> sharding = SingleDeviceSharding(pullback.devices()[0])
+      >>> pullback.debug.visualize_sharding((4, 4), sharding)
+      +-------+
+      | CPU 0 |
+      +-------+
     """
-    if len(shape) not in (1, 2) or len(sharding.device_set) != 1:
+    if len(shape) not in (1, 2):
         raise error(
             ValueError,
-            "visualize_sharding shows arrays of one or two axes, on one device.",
-            got=f"shape {tuple(shape)} on {len(sharding.device_set)} devices",
+            "visualize_sharding shows arrays of one or two axes.",
+            got=f"shape {tuple(shape)}",
             fix="reshape the array.",
         )
-    (device,) = sharding.device_set
-    text = f"{device.platform.upper()} {device.id}"
-    width = max(min(min_width, max_width) - 2, len(text) + 2)
-    line = "+" + "-" * width + "+"
-    print(line, "|" + text.center(width) + "|", line, sep="\n")
+    parts: dict[Any, list[Any]] = {}
+    for device, index in sharding.devices_indices_map(tuple(shape)).items():
+        at = tuple(s.start or 0 for s in index)
+        parts.setdefault(at if len(shape) == 2 else (0, *at), []).append(device)
+    texts = {at: _names(devices) for at, devices in parts.items()}
+    rows, columns = (sorted({at[i] for at in texts}) for i in (0, 1))
+    width = max(min(min_width, max_width) - 2, *(len(t) + 2 for t in texts.values()))
+    line = "+" + ("-" * width + "+") * len(columns)
+    for row in rows:
+        cells = [texts[row, column].center(width) for column in columns]
+        print(line, "|" + "|".join(cells) + "|", sep="\n")
+    print(line)
+
+
+def _names(devices: Sequence[Any]) -> str:
+    numbers = ",".join(str(d.id) for d in sorted(devices, key=lambda d: d.id))
+    return f"{devices[0].platform.upper()} {numbers}"
 
 
 __all__ = ["inspect_array_sharding", "visualize_array_sharding", "visualize_sharding"]

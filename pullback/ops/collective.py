@@ -237,6 +237,9 @@ class PsumScatter(Collective, name="reduce_scatter"):
         return [all_gather(ct, **params)]
 
     def along(self, trace: Any, x: Any, *, axis: int, tiled: bool, **params: Any) -> Any:
+        n = x.shape[axis + 1]
+        if n % trace.size or not (tiled or n == trace.size):
+            raise _bad_axis("psum_scatter", x.aval.without_axis(0), axis, trace.size, tiled)
         mesh = lies_on(trace)
         if mesh is not None:
             out = mesh_scatter(x, mesh=mesh, name=trace.axis_name, at=0, axis=axis + 1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.array import Array, HostArray, Tracer
+from ..core.device import deleted
 from ..core.lazy import lazy
 from ..core.mesh import UNCONSTRAINED, Mesh, PartitionSpec
 from ..core.placing import as_sharding, marked
@@ -33,6 +34,8 @@ def placed(x: Any, sharding: Sharding | None) -> Any:
         if not several or sharding.mesh.size == 1:  # type: ignore[attr-defined]
             return x
         return sharding_constraint(x, sharding=sharding)
+    if x.is_deleted():
+        raise deleted(x.aval.str_short())
     if x.elsewhere or not sharding.is_host:
         return moving.put(x, sharding)
     return marked(x, sharding)

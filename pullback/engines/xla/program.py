@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.device import deleted
 from ...core.errors import JaxRuntimeError, error
 from ...core.program import ClosedProgram
 from ...core.types import ArrayType
@@ -253,7 +254,7 @@ def check_alive(arrays: Sequence[Any]) -> None:
     for x in arrays:
         gone = x.buffer.is_deleted() if type(x) is XlaArray else x.is_deleted()
         if gone:
-            raise RuntimeError(f"Array has been deleted with shape={x.aval.str_short()}.")
+            raise deleted(x.aval.str_short())
 
 
 def failure(mistake: RuntimeError) -> BaseException:

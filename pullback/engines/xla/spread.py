@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.device import Device
+from ...core.device import Device, deleted
 from ...core.errors import error
 from ...core.mesh import Mesh, PartitionSpec
 from ...core.program import ClosedProgram, constraints, trace_program
@@ -376,10 +376,14 @@ class Spread:
             parts = [group.put(flat, k) for k in group.here]
             fixed.append(group.whole(c.shape, c.dtype, whole, parts))
         self._fixed = [*(c.buffer for c in module.remote), *fixed]
+        self._remote = module.remote
 
     def __call__(self, arrays: Sequence[Any], loose: bool = False) -> list[Any]:
         """The results; `loose`: they are not bound to their device."""
         check_process()
+        for c in self._remote:
+            if c.is_deleted():
+                raise deleted(c.aval.str_short())
         triples = zip(arrays, self.ins, self._gives, strict=True)
         buffers = [placing.buffer_on(x, s, gives) for x, s, gives in triples]
         # Others were copied to where they are needed: they stay.

@@ -75,3 +75,96 @@ def test_no_place():
         jnp.zeros(7, device=ROWS)
     with pytest.raises(ValueError, match="a PartitionSpec needs a mesh"):
         jnp.arange(8, device=P("a"))
+
+
+def test_copies_stay_where_the_array_is():
+    x = pb.device_put(X, NamedSharding(MESH, P("b", "a")))
+    for y in (copy.deepcopy(x), copy.copy(x), copy.deepcopy({"x": x})["x"], jnp.copy(x)):
+        assert y.sharding == x.sharding
+        np.testing.assert_array_equal(y, X)
+    y = copy.deepcopy(x)
+    x.delete()
+    np.testing.assert_array_equal(y, X)
+
+
+def test_sharding_by_other_names():
+    flat = Mesh(np.array(D), ("z",))
+    one, two = NamedSharding(flat, P("z")), NamedSharding(MESH, P(("a", "b")))
+    assert one.is_equivalent_to(two, 2) and two.is_equivalent_to(one, 1)
+    assert not one.is_equivalent_to(NamedSharding(MESH, P(("b", "a"))), 2)
+    assert not one.is_equivalent_to(NamedSharding(flat, P(None, "z")), 2)
+    assert NamedSharding(flat, P()).is_equivalent_to(NamedSharding(MESH, P(None, None)), 3)
+    y = pb.jit(lambda x: x * 2, in_shardings=one)(pb.device_put(X, two))
+    np.testing.assert_array_equal(y, 2 * X)
+
+
+def test_pictures(capsys):
+    pb.debug.visualize_array_sharding(pb.device_put(X, NamedSharding(MESH, P("b", "a"))))
+    pb.debug.visualize_array_sharding(pb.device_put(jnp.ones(4), NamedSharding(MESH, P("b"))))
+    line = "+-------+-------+\n"
+    pairs = ((0, 4), (1, 5), (2, 6), (3, 7))
+    first = "".join(f"{line}| CPU {a} | CPU {b} |\n" for a, b in pairs) + line
+    line = "+" + "---------+" * 4 + "\n"
+    second = line + "|" + "".join(f" CPU {a},{b} |" for a, b in pairs) + "\n" + line
+    assert capsys.readouterr().out == first + second
+
+
+def test_deleted_arrays():
+    x = pb.device_put(X, ROWS)
+    f = pb.jit(lambda y: y + x)
+    f(jnp.ones(8))
+    x.delete()
+    for use in (lambda: f(jnp.ones(8)), lambda: pb.device_put(x, D[2]), lambda: x + 1):
+        with pytest.raises(RuntimeError, match=r"Array has been deleted with shape=f32\[8,8\]"):
+            use()
+    y = jnp.ones(3)
+    y.delete()
+    with pytest.raises(RuntimeError, match="Fix: use the result of that function instead"):
+        pb.device_put(y, D[0])
+
+
+def ones(k, **p):
+    return pb.device_put(jnp.ones((4, 8), **p), D[k])
+
+
+WRONG = {
+    "twice": (lambda: Mesh(np.array(D).reshape(2, 4), ("x", "x")), ValueError, "must differ"),
+    "numbers": (lambda: Mesh([1, 2], "x"), TypeError, "Got: 1 of type int"),
+    "scattered": (
+        lambda: pb.shard_map(
+            lambda a: lax.psum_scatter(a, "b", tiled=True),
+            mesh=MESH, in_specs=P(), out_specs=P("b"),
+        )(jnp.ones((7, 8))),
+        ValueError,
+        r"psum_scatter needs an axis[^$]*Got: f32\[7,8\], axis 0",
+    ),
+    "scalar": (lambda: pb.pmap(lambda x: x)(1.0), ValueError, "Fix:"),
+    "dtypes": (
+        lambda: pb.make_array_from_callback(
+            (8, 8), ROWS, lambda i: np.ones((4, 8), np.int32 if i[0].start else np.float32)
+        ),
+        ValueError,
+        r"the callback's result has another dtype[^$]*Got: f32\[4,8\] and i32\[4,8\]",
+    ),
+    "places": (
+        lambda: pb.make_array_from_single_device_arrays(
+            (8, 8), NamedSharding(Mesh(np.array(D[:2]), "a"), P("a")), [ones(0), ones(2)]
+        ),
+        ValueError,
+        r"do not match[^$]*Got: arrays on \[0, 2\] for the devices \[0, 1\]",
+    ),
+    "numpy": (
+        lambda: pb.make_array_from_single_device_arrays(
+            (8, 8), NamedSharding(Mesh(np.array(D[:2]), "a"), P("a")), [np.ones((4, 8))] * 2
+        ),
+        ValueError,
+        "Fix: put each part on its device first",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_mistakes(name):
+    call, kind, text = WRONG[name]
+    with pytest.raises(kind, match=text):
+        call()
