@@ -14,8 +14,8 @@ from .core.errors import InconclusiveDimensionOperation, error
 
 _LONGEST = 10_000
 """Characters of a text that is read: Python's parser ends at some depth."""
-_MOST = 10_000
-"""Terms of a length: a product of many sums has no end."""
+_MOST_TERMS = 10_000
+"""Of a length: a product of many sums has no end."""
 
 Atom = Any
 """A name, or an `_Operation`."""
@@ -115,7 +115,7 @@ class Length:
         others = _terms(other)
         if others is None:
             return NotImplemented
-        if len(self._terms) * len(others) > _MOST:
+        if len(self._terms) * len(others) > _MOST_TERMS:
             raise OverflowError("a length of too many terms")
         total: dict[Product, int] = {}
         for left, m in self._terms.items():
@@ -375,7 +375,7 @@ def _tree(text: str) -> Any:
         raise _unreadable("length", text, f"write it like 2*b + 1: {cause}.") from None
 
 
-_SIGNS: dict[type, Callable[..., Any]] = {
+_ARITHMETIC: dict[type, Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -396,8 +396,8 @@ def _of_node(node: Any, scope: SymbolicScope | None, text: str) -> Any:
         return _applied(node.func.id, operands, scope)  # type: ignore[attr-defined]
     if isinstance(node, ast.BinOp):
         left, right = (_of_node(n, scope, text) for n in (node.left, node.right))
-        if type(node.op) in _SIGNS:
-            return _SIGNS[type(node.op)](left, right)
+        if type(node.op) in _ARITHMETIC:
+            return _ARITHMETIC[type(node.op)](left, right)
         single = isinstance(left, Length) and len(left._terms) == 1
         if isinstance(node.op, ast.Pow) and single and type(right) is int and 0 <= right <= 64:
             return left**right
@@ -412,9 +412,8 @@ def shape_of(text: str, scope: SymbolicScope, like: Sequence[Any] | None) -> tup
     Raises:
       ValueError: it cannot be read, or `like` does not fit.
     """
-    node = _tree(f"({text.strip().removeprefix('(').removesuffix(')').strip().rstrip(',')},)"
-                 if text.strip().strip("()").strip() else "()")  # fmt: skip
-    parts = list(node.elts)
+    node = _tree(text.strip() or "()")
+    parts = list(node.elts) if isinstance(node, ast.Tuple) else [node]
     dots = [i for i, n in enumerate(parts) if isinstance(n, ast.Constant) and n.value is ...]
     if dots:
         if like is None or len(dots) > 1 or len(like) < len(parts) - 1:

@@ -58,6 +58,7 @@ def test_shapes_from_text():
     assert str(shape("(b, 2*b, _)", like=(1, 2, 3))) == "(b, 2*b, 3)"
     assert str(shape("b, ...", like=(1, 2, 3))) == "(b, 2, 3)"
     assert shape("") == shape("()") == () and shape(None, like=(1, 2)) == (1, 2)
+    assert str(shape("(a + 1)*2, b")) == "(2*a + 2, b)" and str(shape("(b)")) == "(b,)"
     specs = export.symbolic_args_specs((X, {"a": X, "b": X}), ("b, ...", {"a": None, "b": "_, c"}))
     assert str([s.shape for s in pullback.tree.leaves(specs)]) == "[(b, 3), (3, 3), (3, c)]"
     scope = export.SymbolicScope(["a >= b", "a <= 8"])
@@ -66,6 +67,7 @@ def test_shapes_from_text():
         lambda: shape("b, ..."),
         lambda: shape("b, c", like=(1,)),
         lambda: shape("b c"),
+        lambda: shape("(b, c"),
         lambda: shape("exec('1')"),
         lambda: shape("b.c"),
         lambda: export.SymbolicScope(["a > b"]),
