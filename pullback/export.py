@@ -233,8 +233,8 @@ def deserialize(blob: bytes | bytearray) -> Exported:
 def _read_elsewhere(parts: Sequence[files.Part]) -> list[str]:
     try:
         return xla.texts_of([p.artifact for p in parts])  # type: ignore[no-any-return]
-    except RuntimeError as mistake:
-        raise files.refused(str(mistake).strip().split("\n", 1)[0]) from None
+    except ValueError as mistake:
+        raise files.refused(str(mistake)) from None
 
 
 def _known(version: int) -> int:

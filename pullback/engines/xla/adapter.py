@@ -253,6 +253,11 @@ def parsed(text: str) -> Any:
         return ir.Module.parse(text)
 
 
+def first_line(problem: BaseException) -> str:
+    """What an error of jaxlib says, without the places in its own code that follow."""
+    return str(problem).strip().split("\n", 1)[0]
+
+
 def version() -> str:
     """That of jaxlib."""
     return str(xc._version)
@@ -265,6 +270,7 @@ __all__ = [
     "Type",
     "check_process",
     "cpu",
+    "first_line",
     "get",
     "handler",
     "hlo",

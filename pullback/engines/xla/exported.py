@@ -19,7 +19,6 @@ from ...core.errors import error
 from ...core.program import ClosedProgram
 from ...core.types import ArrayType
 from . import adapter, adapter_export
-from .adapter_export import texts_of
 from .program import (
     Compiled,
     Module,
@@ -74,10 +73,10 @@ def _wire(t: ArrayType) -> tuple[tuple[Any, ...], np.dtype]:
     shape = tuple([n if type(n) is int else "?" for n in t.shape])
     if not dtypes.is_key(t.dtype):
         return shape, stored(t)[1]
-    words = t.dtype[0].shape
-    if words != (2,):
+    key = t.dtype[0].shape
+    if key != (2,):
         raise Unsupported("random keys of other than two words")
-    return (*shape, *words), np.dtype(np.uint32)
+    return (*shape, *key), np.dtype(np.uint32)
 
 
 # ---- from programs
@@ -171,7 +170,19 @@ def text_of(data: bytes) -> str:
     try:
         return adapter_export.text_of(data)
     except RuntimeError as mistake:
-        raise ValueError(str(mistake).strip().split("\n", 1)[0]) from None
+        raise ValueError(adapter.first_line(mistake)) from None
+
+
+def texts_of(modules: Sequence[bytes]) -> list[str]:
+    """The texts of modules of which nothing is known: another process reads them.
+
+    Raises:
+      ValueError: one is none.
+    """
+    try:
+        return adapter_export.texts_of(modules)
+    except RuntimeError as mistake:
+        raise ValueError(adapter.first_line(mistake)) from None
 
 
 def checked_text(text: str, convention: Convention) -> str:
@@ -185,7 +196,7 @@ def checked_text(text: str, convention: Convention) -> str:
         ins = [tensor(*_wire(convention.ins[i])) for i in convention.kept]
         outs = [tensor(*_wire(t)) for t in convention.outs]
     except (RuntimeError, Unsupported) as mistake:
-        raise ValueError(str(mistake).strip().split("\n", 1)[0]) from None
+        raise ValueError(adapter.first_line(mistake)) from None
     indices = [["tensor<i32>"], ["tensor<i64>"]] if convention.indexed else [[]]
     wanted = [adapter_export.Main([*index, *ins], outs) for index in indices]
     if main not in wanted:
@@ -224,7 +235,7 @@ def for_types(
     try:
         text = adapter_export.refined(text)
     except RuntimeError as mistake:
-        raise ValueError(_why(str(mistake))) from None
+        raise ValueError(_why(mistake)) from None
     main = adapter_export.main_of(text)
     assert main is not None
     return text, tuple(map(_shape, main.results))
@@ -235,10 +246,9 @@ def _given(code: Code, word: Word, t: ArrayType, wanted: ArrayType) -> Word:
     return word if word.shape == wire[0] else code.op("convert", [word], *wire)
 
 
-def _why(message: str) -> str:
+def _why(mistake: RuntimeError) -> str:
     """What XLA says that does not fit, without where in the text it stands."""
-    line = message.strip().split("\n", 1)[0]
-    return re.sub(r"^.*? error: ", "", line).split(" Please see ", 1)[0]
+    return re.sub(r"^.*? error: ", "", adapter.first_line(mistake)).split(" Please see ", 1)[0]
 
 
 def _shape(kind: str) -> tuple[int, ...]:
@@ -265,7 +275,7 @@ def compiled(text: str, ins: Sequence[ArrayType], outs: Sequence[ArrayType]) -> 
     try:
         executable = adapter.cpu().compile(text, types)
     except RuntimeError as mistake:
-        raise ValueError(str(mistake).strip().split("\n", 1)[0]) from None
+        raise ValueError(adapter.first_line(mistake)) from None
     return Compiled(Module(text, [], [], None, types), executable, [], ins, outs)
 
 

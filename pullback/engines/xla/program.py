@@ -150,7 +150,7 @@ def compile_program(
         executable = client.compile(module.text, module.out_types, module.callbacks, chosen=options)
     except RuntimeError as mistake:
         if not options:
-            raise refused(str(mistake).strip().split("\n", 1)[0]) from None
+            raise refused(adapter.first_line(mistake)) from None
         raise wrong_options(options, mistake) from None
     module.donation.warn(closed.in_avals)
     constants = [client.put(np.ascontiguousarray(c)) for c in module.constants]
@@ -159,7 +159,7 @@ def compile_program(
 
 def wrong_options(options: Mapping[str, Any], mistake: RuntimeError) -> ValueError:
     """What is raised where XLA did not compile a program with options."""
-    text = str(mistake).strip().split("\n", 1)[0]
+    text = adapter.first_line(mistake)
     return error(
         ValueError,
         "XLA did not take these compiler options.",
@@ -265,7 +265,7 @@ def failure(mistake: RuntimeError) -> BaseException:
     return error(
         JaxRuntimeError,
         "a program that XLA compiled failed.",
-        got=str(mistake).strip().split("\n", 1)[0],
+        got=adapter.first_line(mistake),
         fix="run it with engine='numpy' to see the operation that fails.",
     )
 
