@@ -129,6 +129,7 @@ class Member:
                 self.group.lose(message["index"], message["why"])
                 if message["index"] == self.group.index:
                     self._given_up.set()
+                    self.done.set()  # this is the last word: nobody waits for it, nor tells it more
             case "ended":
                 self.group.end(message["index"], message.get("done"))
             case "done":

@@ -532,6 +532,15 @@ def test_who_does_not_come_is_not_waited_for(how):
     assert why.format(who=2) in str(found.value)
 
 
+def test_who_is_given_up_does_not_wait_for_the_others():
+    with coordinated(2) as (coordinator, member):
+        first, second = connected(member, 2)
+        coordinator._lose(1, "it has said nothing for 15 s")
+        assert second.leave(PATIENCE)
+        assert second.group.gone([0, 1]) == [1]
+        assert not first.done.is_set()
+
+
 def test_a_coordinator_that_goes_before_all_have_come():
     with coordinated(2) as (coordinator, member), ThreadPoolExecutor(1) as pool:
         comes = pool.submit(member(1).connect, PATIENCE)
@@ -727,6 +736,20 @@ def test_a_killed_job_goes_on_from_its_checkpoint(tmp_path, alone):
 
 
 # ---- the launcher
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems reserve no ports")
+def test_a_reserved_port_is_for_those_that_ask_for_it():
+    with reserved_port() as port, socket.socket() as by_chance:
+        with pytest.raises(OSError, match="in use"):
+            by_chance.bind(("127.0.0.1", port))
+        with (
+            socket.create_server(("127.0.0.1", port)) as server,
+            socket.create_connection(("127.0.0.1", port)) as near,
+            server.accept()[0] as far,
+        ):
+            near.sendall(b"hello")
+            assert far.recv(5) == b"hello"
 
 
 def launch(*arguments, at):
