@@ -521,3 +521,22 @@ OPERATORS = {name for name in vars(ArrayMethods) if name.startswith("__")} & set
     "__weakref__",
     "__hash__",
 }
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i4"])
+def test_bytes_in_another_order_are_refused(dtype):
+    x = np.arange(3).astype(dtype)
+    double = pullback.jit(lambda y: y * 2)
+    for use in (jnp.asarray, jnp.sin, jnp.ones(3).__add__, pullback.device_put, double):
+        with pytest.raises(TypeError, match=rf"not a valid array[^$]*dtype='{dtype}'"):
+            use(x)
+    with pytest.raises(TypeError, match=r"Fix: have its bytes in this machine's order"):
+        jnp.sin(x)
+
+
+def test_a_deleted_array_has_no_text():
+    x = jnp.ones(3)
+    x.delete()
+    for show in (str, repr, format):
+        with pytest.raises(RuntimeError, match="Array has been deleted"):
+            show(x)

@@ -164,3 +164,4 @@ class Deleted:
         raise deleted(self._text)
 
     __bool__ = __int__ = __float__ = __complex__ = __getitem__ = __iter__ = __array__
+    __str__ = __format__ = __array__

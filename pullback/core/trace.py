@@ -357,7 +357,7 @@ def _typed_scalar(x: Any) -> Any:
 
 
 def _check_numeric(x: Any) -> None:
-    if x.dtype.kind not in "biufcV":
+    if x.dtype.kind not in "biufcV" or not x.dtype.isnative:
         raise not_an_array(x)
 
 
@@ -367,6 +367,8 @@ def not_an_array(x: Any) -> TypeError:
     if isinstance(x, np.ndarray):
         what = f"a NumPy array of dtype {x.dtype} is not a valid array."
     fix = "give a number, a NumPy array or an Array; convert lists with jnp.array(...)."
+    if not getattr(getattr(x, "dtype", None), "isnative", True):
+        fix = "have its bytes in this machine's order: x.astype(x.dtype.newbyteorder('='))."
     if hasattr(x, "todense"):
         fix = "convert it with .todense(), or use sparse.sparsify(f)(x) of the function."
     return error(TypeError, what, got=_brief(x), fix=fix)
