@@ -272,7 +272,9 @@ class HostArray(Array):
                 fix="a scalar has no elements to go through; jnp.atleast_1d(x) has one.",
             )
         weak = self._weak
-        return iter([HostArray(row, weak) for row in value])
+        rows = [HostArray(row, weak) for row in value]
+        devices = self.devices() if self.elsewhere and not self.loose else ()
+        return iter([row.to_device(*devices) for row in rows] if len(devices) == 1 else rows)
 
     # ---- printing, copying, devices
 

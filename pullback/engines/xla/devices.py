@@ -15,7 +15,7 @@ from ...core.device import CPU, Device
 from ...core.errors import error
 from ...core.mesh import UNCONSTRAINED
 from ...core.placing import marked
-from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding
+from ...core.sharding import NamedSharding, Sharding, SingleDeviceSharding, is_here
 from ...core.types import ArrayType
 from . import adapter, adapter_cuda, adapter_mesh, adapter_tpu
 from .arrays import PlacedArray, XlaArray, held
@@ -118,8 +118,20 @@ def made(buffer: Any, t: ArrayType, sharding: Sharding) -> Any:
 
 
 def put(x: Any, sharding: Sharding) -> Any:
-    """An array that is not traced, moved to where a sharding says."""
+    """An array that is not traced, moved to where a sharding says.
+
+    Raises:
+      ValueError: that is a device of another process.
+    """
     sharding.shard_shape(x.shape)
+    (device, *others) = sharding.device_list
+    if not (others or is_here(device)):
+        raise error(
+            ValueError,
+            "Cannot copy array to non-addressable device.",
+            got=f"{device!r} of process {device.process_index}, in process {CPU.process_index}",
+            fix="take one of jax.local_devices(), or spread the array over a mesh of all devices.",
+        )
     if x.elsewhere and _same_place(x._sharding, sharding, len(x.shape)):
         return given(x.buffer, x.aval, sharding)
     if sharding.is_host:

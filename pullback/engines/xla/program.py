@@ -262,12 +262,14 @@ def failure(mistake: RuntimeError) -> BaseException:
     cause = host.original(str(mistake))
     if cause is not None:
         return cause
-    return error(
-        JaxRuntimeError,
-        "a program that XLA compiled failed.",
-        got=adapter.first_line(mistake),
-        fix="run it with engine='numpy' to see the operation that fails.",
-    )
+    text = adapter.first_line(mistake)
+    fix = "run it with engine='numpy' to see the operation that fails."
+    if text.startswith("RESOURCE_EXHAUSTED"):
+        fix = (
+            "use smaller arrays, donate arguments, or spread them over more devices; "
+            "jit(f).lower(...).compile().memory_analysis() tells what a program needs."
+        )
+    return error(JaxRuntimeError, "a program that XLA compiled failed.", got=text, fix=fix)
 
 
 def refused(text: str) -> JaxRuntimeError:

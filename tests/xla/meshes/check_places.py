@@ -10,6 +10,7 @@ import pytest
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import lax
+from pullback.core.device import Device
 from pullback.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 P = PartitionSpec
@@ -168,3 +169,22 @@ def test_mistakes(name):
     call, kind, text = WRONG[name]
     with pytest.raises(kind, match=text):
         call()
+
+
+def test_rows_stay_on_the_device():
+    rows = list(pb.device_put(X, D[3]))
+    assert all(r.device is D[3] and r.committed for r in rows)
+    np.testing.assert_array_equal(rows, X)
+    np.testing.assert_array_equal(list(pb.device_put(X, ROWS)), X)
+
+
+def test_a_device_of_another_process():
+    other = Device(99, "cpu", "cpu", 1, 0)
+    with pytest.raises(ValueError, match=r"non-addressable device[^$]*of process 1, in process 0"):
+        pb.device_put(X, other)
+
+
+def test_no_memory():
+    huge = pb.jit(lambda x: jnp.zeros(1 << 45) + x, engine="xla")
+    with pytest.raises(pb.errors.JaxRuntimeError, match="Fix: use smaller arrays"):
+        huge(1.0)
