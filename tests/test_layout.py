@@ -19,6 +19,7 @@ LAYERS = [
     "core/processes",
     "core/formats",
     "core/processors",
+    "core/unheeded",
     "core/settings",
     "core/platforms",
     "core/dtypes",

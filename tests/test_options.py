@@ -1,17 +1,25 @@
-"""Options of transformations and methods that change their argument: vmap, pmap, update."""
+"""Options of transformations, methods that change their argument (update), and settings."""
 
 from __future__ import annotations
 
 from functools import partial
 
 import numpy as np
+import peer
 import pytest
 
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import profiler, sharding
+from pullback.core.settings import override
+from pullback.core.unheeded import UNHEEDED
+from pullback.engines.native import objects
+from pullback.experimental.compilation_cache import compilation_cache
 from pullback.experimental.layout import Layout
 from pullback.test_util import check_jvp, check_vjp
+
+if peer.INSTALLED:
+    import jax
 
 X = np.arange(6.0, dtype=np.float32).reshape(3, 2)
 
@@ -97,3 +105,38 @@ def test_details_of_a_span():
     span.set_metadata(loss=0.5)
     assert span.details == {"epoch": 1, "loss": 0.5}
     assert profiler.TraceAnnotation.is_enabled() is False
+
+
+# ---- settings
+
+
+def test_settings_of_jax_that_have_no_meaning_here_are_remembered():
+    name, before = "jax_persistent_cache_min_compile_time_secs", UNHEEDED.copy()
+    try:
+        pb.config.update(name, 0)
+        assert getattr(pb.config, name) == pb.config.read(name) == 0
+        assert pb.config.jax_cpu_collectives_implementation == "gloo"
+    finally:
+        UNHEEDED.update(before)
+    assert not set(UNHEEDED) & set(pb.config.values)
+
+
+@pytest.mark.skipif(not peer.INSTALLED, reason="jax is not installed")
+def test_they_begin_as_in_jax():
+    theirs = {k: getattr(v, "value", v) for k, v in jax.config.values.items()}
+    assert {k: theirs[k] for k in UNHEEDED} == UNHEEDED
+
+
+def test_the_folder_of_compiled_programs(tmp_path):
+    before = pb.config.jax_compilation_cache_dir
+    try:
+        compilation_cache.set_cache_dir(tmp_path)
+        assert objects.cache_folder() == tmp_path
+        with override("jax_enable_compilation_cache", False):
+            assert objects.cache_folder() is None
+        pb.config.update("jax_compilation_cache_dir", "gs://bucket/programs")
+        own = objects.cache_folder()
+        compilation_cache.reset_cache()
+        assert objects.cache_folder() == own != tmp_path
+    finally:
+        pb.config.update("jax_compilation_cache_dir", before)

@@ -11,11 +11,12 @@ from typing import Any
 
 from . import processors
 from .errors import error
+from .unheeded import UNHEEDED
 
 _COUNTS = {"pullback_threads"}
+"""Settings that are positive integers."""
 _WHOLE = {"jax_num_cpu_devices"}
 """Settings that are integers; negative ones mean that nothing is said."""
-"""Settings that are positive integers."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -65,6 +66,8 @@ _DEFAULTS: dict[str, Any] = {
     "jax_platforms": None,
     "jax_platform_name": None,
     "jax_default_device": None,
+    "jax_enable_compilation_cache": True,
+    "jax_compilation_cache_dir": None,
     "jax_num_cpu_devices": -1,
     "jax_traceback_filtering": "auto",
     "jax_check_tracer_leaks": False,
@@ -129,12 +132,20 @@ class Config:
     def __getattr__(self, name: str) -> Any:
         if name not in _DEFAULTS and f"jax_{name}" in _DEFAULTS:
             name = f"jax_{name}"
+        if name in UNHEEDED:
+            return UNHEEDED[name]
         if name not in _DEFAULTS:
             raise AttributeError(f"config has no setting {name!r}.")
         return getattr(values, name)
 
     def update(self, name: str, value: Any) -> None:
-        """Set `name` for the whole process, e.g. `config.update("jax_enable_x64", True)`."""
+        """Set `name` for the whole process, e.g. `config.update("jax_enable_x64", True)`.
+
+        Settings of JAX that have no meaning here (`core/unheeded.py`) are only remembered.
+        """
+        if name in UNHEEDED:
+            UNHEEDED[name] = value
+            return
         _check(name, value)
         setattr(_Values, name, value)
         updated()

@@ -1,4 +1,4 @@
-"""Meshes of devices in a good order. There is one device, so there is one order."""
+"""Meshes of devices, in the order of their numbers unless their kind has an order of its own."""
 
 from __future__ import annotations
 

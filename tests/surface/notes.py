@@ -2,7 +2,6 @@
 
 DIFFERENT: dict[str, str] = {
     "jax.debug_key_reuse": "a setting that nothing reads: keys used twice are not looked for",
-    "jax.errors.InconclusiveDimensionOperation": "nothing raises it: all sizes are known",
     "jax.errors.KeyReuseError": "nothing raises it: keys used twice are not looked for",
     **{
         f"jax.transfer_guard{name}": "a setting that nothing reads: nothing is transferred"
@@ -19,6 +18,10 @@ DIFFERENT: dict[str, str] = {
     **{
         f"jax.profiler.{name}": "raises NotImplementedError: there is no device with memory"
         for name in ("device_memory_profile", "save_device_memory_profile")
+    },
+    **{
+        f"jax.ffi.{name}": "raises NotImplementedError: it makes a rule of JAX's compiler"
+        for name in ("ffi_lowering", "build_ffi_lowering_function")
     },
     **{
         f"jax.profiler.{name}": "a profile has the annotated spans, not the operations"
@@ -44,10 +47,10 @@ ABSENT: dict[str, str] = {
     "jax.experimental.EArray": "a base of JAX's own classes of keys",
     "jax._src.earray.EArray": "a base of JAX's own classes of keys",
     "jax.experimental.primal_tangent_dtype": "dtypes of one's own do not exist here",
-    "jax.experimental.compilation_cache": "there is no compiler whose results could be kept",
     "jax._src.state.types.AbstractRef": "a Ref is an object here and has no type in programs",
     "jax._src.tree_util._registry": "the table of containers is inside optree",
     "jax._src.interpreters.pxla.global_result_handlers": "there is no such table",
+    "jax.experimental.multihost_utils.live_devices": "who is lost is lost for all programs",
     "jax.ad": "marks for gradients by reference, an experiment",
     "jax.make_user_context": "a part of compilation caches of one's own",
     "jax.no_execution": "a setting for JAX's own tests",

@@ -51,12 +51,33 @@ MODULES = [
     "jax.experimental.jet",
     "jax.experimental.ode",
     "jax.experimental.sparse",
+    "jax.experimental.compilation_cache.compilation_cache",
+    "jax.experimental.layout",
+    "jax.experimental.mesh_utils",
+    "jax.experimental.multihost_utils",
+    "jax.ffi",
+    "jax.export",
+    "jax.distributed",
+    "jax.monitoring",
     "jax.example_libraries.optimizers",
     "jax.example_libraries.stax",
 ]
 
 # Files without `__all__` that are mostly their own working parts.
-MEANT = {"jax.experimental.jet": ["jet"], "jax.experimental.ode": ["odeint"]}
+MEANT = {
+    "jax.experimental.jet": ["jet"],
+    "jax.experimental.ode": ["odeint"],
+    "jax.experimental.multihost_utils": [
+        "assert_equal",
+        "broadcast_one_to_all",
+        "global_array_to_host_local_array",
+        "host_local_array_to_global_array",
+        "live_devices",
+        "process_allgather",
+        "reached_preemption_sync_point",
+        "sync_global_devices",
+    ],
+}
 
 
 def modules() -> list[str]:

@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from ...core.settings import values
 from . import machine
 
 MOST_IN_MEMORY = 1024
@@ -142,10 +143,17 @@ def _object(text: str, name: str) -> bytes:
 
 
 def cache_folder() -> Path | None:
-    """Where objects are kept: $PULLBACK_CACHE_DIR, else `pullback` in the user's cache folder.
+    """Where objects are kept: as the setting `jax_compilation_cache_dir` says, or the variable
+    $PULLBACK_CACHE_DIR, else `pullback` in the user's cache folder.
 
-    None if the variable is set but empty: nothing is kept then.
+    None if the variable is set but empty, or if `jax_enable_compilation_cache` is off: nothing is
+    kept then. An address of a store elsewhere (`gs://...`) is no folder, and is not looked at.
     """
+    if not values.jax_enable_compilation_cache:
+        return None
+    folder = values.jax_compilation_cache_dir
+    if folder and "://" not in str(folder):
+        return Path(folder)
     chosen = os.environ.get(_SETTING)
     if chosen is not None:
         return Path(chosen) if chosen else None
