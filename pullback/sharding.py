@@ -77,6 +77,13 @@ def make_mesh(
             got=f"axis_shapes={shape} and axis_names={names}",
             fix="give a name for each axis.",
         )
+    if any(not isinstance(n, (int, np.integer)) or n < 1 for n in shape):
+        raise error(
+            ValueError,
+            "the axes of a mesh have at least one device each.",
+            got=f"axis_shapes={shape}",
+            fix="give the length of each axis, for example jax.device_count().",
+        )
     found = all_devices() if devices is None else list(devices)
     count = prod(shape)
     if len(found) < count:

@@ -394,7 +394,8 @@ class Mesh(AbstractMesh):
       axis_types: for each axis who decides how arrays are spread; by default `AxisType.Auto`.
 
     Raises:
-      ValueError: the number of names is not that of the axes; a name is None, or given twice.
+      ValueError: the number of names is not that of the axes; a name is None, or given twice; a
+        device is there twice.
       TypeError: `devices` has something else than devices.
 
     Example:
@@ -423,6 +424,15 @@ class Mesh(AbstractMesh):
                 got=f"{wrong[0]!r:.80} of type {type(wrong[0]).__name__}",
                 fix="give an array of devices, such as np.array(jax.devices()), or use "
                 "jax.make_mesh(lengths, names).",
+            )
+        if len(set(grid.flat)) < grid.size:
+            ids = [d.id for d in grid.flat]
+            raise error(
+                ValueError,
+                "a device is in a mesh once.",
+                got=f"the devices {ids}",
+                fix="take each of jax.devices() at most once; at the start of the program "
+                "config.update('jax_num_cpu_devices', n) divides the CPU into several.",
             )
         grid.flags.writeable = False
         self._devices = grid

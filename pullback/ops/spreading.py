@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core.array import Array, HostArray, Tracer
 from ..core.device import deleted
+from ..core.errors import error
 from ..core.lazy import lazy
 from ..core.mesh import UNCONSTRAINED, Mesh, PartitionSpec
 from ..core.placing import as_sharding, marked
@@ -29,6 +30,13 @@ def placed(x: Any, sharding: Sharding | None) -> Any:
     """`x`, spread so. A traced value will be, where its program runs."""
     if sharding is None:
         return x
+    if isinstance(sharding, NamedSharding) and sharding.mesh.empty:
+        raise error(
+            ValueError,
+            "a mesh without devices is no place for an array.",
+            got=repr(sharding),
+            fix="take a mesh of devices, for example jax.make_mesh(...).",
+        )
     if isinstance(x, Tracer):
         several = isinstance(sharding, NamedSharding) and type(sharding.mesh) is Mesh
         if not several or sharding.mesh.size == 1:  # type: ignore[attr-defined]

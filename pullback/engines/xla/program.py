@@ -269,6 +269,11 @@ def failure(mistake: RuntimeError) -> BaseException:
             "use smaller arrays, donate arguments, or spread them over more devices; "
             "jit(f).lower(...).compile().memory_analysis() tells what a program needs."
         )
+    if "[execute]" in text:  # what XLA says of calls of compiled libraries
+        fix = (
+            "give the function that ffi_call calls the arguments, results and attributes that it "
+            "was written for, of their number and types."
+        )
     return error(JaxRuntimeError, "a program that XLA compiled failed.", got=text, fix=fix)
 
 

@@ -188,3 +188,27 @@ def test_no_memory():
     huge = pb.jit(lambda x: jnp.zeros(1 << 45) + x, engine="xla")
     with pytest.raises(pb.errors.JaxRuntimeError, match="Fix: use smaller arrays"):
         huge(1.0)
+
+
+GRIDS = {
+    "a length": (lambda: pb.make_mesh((-1,), ("x",)), r"at least one device each[^$]*\(-1,\)"),
+    "a device twice": (lambda: Mesh([D[0], D[0]], "x"), r"in a mesh once[^$]*Got: the devices"),
+    "no device": (
+        lambda: pb.device_put(X, NamedSharding(Mesh(np.array(None, object), ()), P())),
+        "a mesh without devices is no place",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_no_meshes(name):
+    call, text = GRIDS[name]
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+def test_wrong_call_of_a_library():
+    types = (pb.ShapeDtypeStruct((2, 2), "float32"), pb.ShapeDtypeStruct((), "int32"))
+    potrf = pb.ffi.ffi_call("lapack_spotrf_ffi", types)
+    with pytest.raises(pb.errors.JaxRuntimeError, match="Fix: give the function that ffi_call"):
+        potrf(jnp.ones((2, 2)))
