@@ -412,6 +412,8 @@ def shape_of(text: str, scope: SymbolicScope, like: Sequence[Any] | None) -> tup
     Raises:
       ValueError: it cannot be read, or `like` does not fit.
     """
+    if not isinstance(text, str):
+        raise _unreadable("shape", text, 'give a string such as "b, 4".')
     node = _tree(text.strip() or "()")
     parts = list(node.elts) if isinstance(node, ast.Tuple) else [node]
     dots = [i for i, n in enumerate(parts) if isinstance(n, ast.Constant) and n.value is ...]

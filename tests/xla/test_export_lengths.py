@@ -159,3 +159,9 @@ def test_what_needs_the_value_of_an_open_length():
     square = pullback.ShapeDtypeStruct(export.symbolic_shape("b*b"), "float32")
     with pytest.raises(NotImplementedError, match="which is not that of an axis of an argument"):
         export.export(pullback.jit(jnp.sin))(square)
+
+
+def test_a_shape_that_is_no_text():
+    text = r'shape cannot be read[^$]*Got: 3[^$]*give a string such as "b, 4"'
+    with pytest.raises(ValueError, match=text):
+        export.symbolic_shape(3)
