@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,10 @@ from .dispatch import forget_programs
 
 cuda = lazy("pullback.engines.xla.adapter_cuda")
 tpu = lazy("pullback.engines.xla.adapter_tpu")
+
+
+_WITH_PROGRAMS = ("pullback.engines.xla.spread", "pullback.engines.xla.foreign")
+"""Modules of the XLA engine that keep programs of their own."""
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -227,6 +232,9 @@ def effects_barrier() -> None:
 
 
 def clear_caches() -> None:
-    """Forget all programs: those of jitted functions, loops and branches."""
+    """Forget all programs: those of jitted functions, loops, branches and single operations."""
     traced.forget()
     forget_programs()
+    for module in _WITH_PROGRAMS:
+        if module in sys.modules:  # else it has none
+            sys.modules[module].forget()

@@ -72,10 +72,12 @@ class Coordinator:
         self._admit(channel, found[0])
 
     def _admit(self, channel: Channel, hello: Message) -> None:
-        index, count = int(hello["index"]), int(hello["count"])
+        index, count = hello.get("index"), hello.get("count")
         with self._lock:
             if count != self.count:
                 self._refuse(channel, f"the coordinator waits for {self.count} processes")
+            elif type(index) is not int or not 0 <= index < self.count:
+                self._refuse(channel, f"there is no process {index!r:.20} of {self.count}")
             elif index in self.members:
                 self._refuse(channel, f"there is a process {index} already")
             else:

@@ -16,6 +16,7 @@ pytest.importorskip("jaxlib", reason="the foreign interface is XLA's")
 import pullback as pb
 import pullback.numpy as jnp
 from pullback import ffi
+from pullback.engines.xla import foreign
 
 ENGINES = ["native", "numpy", "xla"]
 UP, LOW = np.uint8(ord("U")), np.uint8(ord("L"))
@@ -218,6 +219,17 @@ def test_a_function_that_fails(weighted, engine):
     run = pb.jit(lambda x: weighted(x, factor=1.0), engine=engine)
     with pytest.raises(pb.errors.JaxRuntimeError, match="attribute"):
         run(jnp.ones(4)).block_until_ready()
+
+
+def test_clear_caches():
+    call = potrf(6)
+    call(positive(6), uplo=LOW)
+    assert foreign._compiled.cache_info().currsize
+    pb.clear_caches()
+    assert not foreign._compiled.cache_info().currsize
+    np.testing.assert_allclose(
+        np.tril(call(positive(6), uplo=LOW)[0]), np.linalg.cholesky(positive(6)), rtol=1e-5
+    )
 
 
 # ---- mistakes

@@ -29,6 +29,11 @@ def _compiled(primitive: Any, types: Any, params: Any) -> Any:
     return compile_program(closed)
 
 
+def forget() -> None:
+    """Forget the programs of single calls."""
+    _compiled.cache_clear()
+
+
 def attribute(value: Any) -> str:
     """What a function is given by name, as MLIR's text.
 

@@ -442,6 +442,12 @@ def put_on(x: Any, device: Device) -> Any:
     return placing.made(placing.buffer_on(x, sharding), x.aval, sharding)
 
 
+def forget() -> None:
+    """Forget the programs of single operations, and of arrays that are moved."""
+    _same.cache_clear()
+    _program_of.cache_clear()
+
+
 KEPT_OPERATIONS = 1024
 """Programs of single operations that are kept, some 0.2 MB each when they are compiled."""
 
