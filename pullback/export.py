@@ -15,6 +15,7 @@ from .control.call import jit_p
 from .core.errors import error, noted_error
 from .core.lazy import lazy
 from .core.pytree import flatten, prefix_leaves
+from .core.sharding import Sharding
 from .core.trace import type_of
 from .exported_programs import VERSIONS, DisabledSafetyCheck, Exported, check_jaxlib
 from .exported_shapes import Length, SymbolicScope, shape_of
@@ -79,16 +80,24 @@ def export(
         conditions = _conditions(flatten((args, kwargs))[0])
         traced = fun_jit.trace(*args, **kwargs)
         elsewhere = places.ins is not None or places.outs is not None
+        elsewhere |= any(map(_is_spread, flatten((args, kwargs))[0]))
         if elsewhere or on_devices(traced.jaxpr) is not None:
             raise error(
                 NotImplementedError,
                 "export: the function is for several devices, or for one of them.",
                 got=traced.fun_name,
-                fix="leave in_shardings, out_shardings and sharding constraints out.",
+                fix="leave in_shardings, out_shardings and sharding constraints out, and describe "
+                "arguments that are spread by ShapeDtypeStruct(x.shape, x.dtype).",
             )
         return _exported(traced, chosen, excused, conditions)
 
     return exporter
+
+
+def _is_spread(x: Any) -> bool:
+    """Whether an argument, or what describes it, is on several devices."""
+    sharding = getattr(x, "sharding", None)
+    return isinstance(sharding, Sharding) and sharding.num_devices > 1
 
 
 def _conditions(leaves: Sequence[Any]) -> tuple[Any, ...]:

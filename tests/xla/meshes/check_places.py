@@ -212,3 +212,11 @@ def test_wrong_call_of_a_library():
     potrf = pb.ffi.ffi_call("lapack_spotrf_ffi", types)
     with pytest.raises(pb.errors.JaxRuntimeError, match="Fix: give the function that ffi_call"):
         potrf(jnp.ones((2, 2)))
+
+
+def test_export_of_what_is_spread():
+    spread = pb.device_put(X, NamedSharding(Mesh(D[:2], "x"), P("x")))
+    described = pb.ShapeDtypeStruct(X.shape, X.dtype, sharding=spread.sharding)
+    for x in (spread, described):
+        with pytest.raises(NotImplementedError, match="export: the function is for several dev"):
+            pb.export.export(pb.jit(jnp.sin))(x)
