@@ -13,6 +13,9 @@ from typing import Any
 
 from .errors import ProcessLostError, error
 
+APART = 30.0
+"""Seconds for which two processes that wait for each other at different programs are let wait."""
+
 
 class Group:
     """A number of processes, of which this one is number `index`."""
@@ -35,6 +38,9 @@ class Group:
         self.announce: Callable[[str, list[int]], Any] | None = None
         """Tells the others that this process is about to run a program with them."""
         self._met: set[str] = set()
+        self._apart: dict[str, int] = {}
+        """For programs that this process waits for the others of: who waits for others at another
+        one."""
         self._begun: dict[str, int] = {}
         self.done: dict[str, int] = {}
         """How many programs it has run to their end with which others, by their numbers: of those
@@ -64,6 +70,12 @@ class Group:
         """All who run programs of this name have come to the first one: see `meet`."""
         with self._changed:
             self._met.add(name)
+            self._changed.notify_all()
+
+    def apart(self, name: str, other: int) -> None:
+        """While this process waits for that one, that one waits for this one at another program."""
+        with self._changed:
+            self._apart[name] = other
             self._changed.notify_all()
 
     def stuck(self, seconds: float) -> bool:
@@ -122,17 +134,31 @@ class Group:
 
         Raises:
           ProcessLostError: one of them is gone.
+          RuntimeError: one of them waits for this process at another program.
         """
         if talk in self._met or self.announce is None:
             return
+
+        def settled() -> bool:
+            # Process 0 passes the news on.
+            return talk in self._met or bool(self.gone(members)) or 0 in self.lost
+
         self.announce(talk, sorted(members))
         with self._changed:
-            # Process 0 passes the news on.
-            self._changed.wait_for(
-                lambda: talk in self._met or self.gone(members) or 0 in self.lost
-            )
-        if talk not in self._met:
+            self._changed.wait_for(lambda: settled() or talk in self._apart)
+            # Another of its threads may yet come to this program.
+            self._changed.wait_for(settled, timeout=APART)
+        if talk in self._met:
+            return
+        if settled():
             raise self.problem((self.gone(members) or [0])[0], what)
+        raise error(
+            RuntimeError,
+            "the processes run different programs.",
+            got=f"process {self.index} waits for process {self._apart.pop(talk)} in {what}, which "
+            "waits in another one",
+            fix="have all processes run the same programs in the same order.",
+        )
 
     def await_verdict(self, members: Collection[int], turn: int | None = None) -> None:
         """Wait a little for the news who is gone: they come after a connection has been closed."""

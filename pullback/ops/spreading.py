@@ -49,15 +49,15 @@ def placed(x: Any, sharding: Sharding | None) -> Any:
     return marked(x, sharding)
 
 
-def put_where(x: Any, *targets: Any) -> Array:
-    """`x`, put where the first of these says that is not None: a Device, a Sharding, a
-    PartitionSpec.
+def put_where(x: Any, device: Any, out_sharding: Any = None) -> Array:
+    """`x`, put where one of these says: a Device, a Sharding, a PartitionSpec, or None: nothing.
 
     Raises:
       ValueError: it is something else, or a sharding that does not fit the array.
     """
-    target = next((t for t in targets if t is not None), None)
-    sharding = as_sharding(target)
+    if device is None and out_sharding is None:
+        return x  # type: ignore[no-any-return]
+    sharding = as_sharding(out_sharding if device is None else device)
     if sharding is not None:
         sharding.shard_shape(type_of(x).shape)
     return placed(x, sharding)  # type: ignore[no-any-return]

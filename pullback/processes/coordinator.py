@@ -34,8 +34,8 @@ class Coordinator:
         self._refused: list[Channel] = []
         self._over = False
         self._told: list[Message] = []
-        self._waiting: dict[str, set[int]] = {}
-        """Who waits for the others of a program, by its name."""
+        self._waiting: dict[str, tuple[set[int], set[int]]] = {}
+        """For each program that some wait at, by its name: who takes part, and who is there."""
         self._lock = threading.RLock()
         for work in (self._accept, self._watch):
             threading.Thread(target=work, name="pullback-coordinator", daemon=True).start()
@@ -163,11 +163,22 @@ class Coordinator:
     def _meet(self, index: int, name: str, members: set[int]) -> None:
         """A process waits for the others of a program: see `Group.meet`."""
         with self._lock:
-            there = self._waiting.setdefault(name, set())
+            _, there = self._waiting.setdefault(name, (members, set()))
             there.add(index)
             if there >= members:
                 del self._waiting[name]
                 self._all("met", members, name=name)
+            else:
+                self._compare(index, name)
+
+    def _compare(self, index: int, name: str) -> None:
+        """Tell processes that wait for each other at different programs."""
+        members, there = self._waiting[name]
+        for other_name, (others, waiting) in self._waiting.items():
+            if index in others and index not in waiting:
+                for other in (waiting & members) - there:
+                    self._all("apart", {index}, name=name, other=other)
+                    self._all("apart", {other}, name=other_name, other=index)
 
     def _end(self, index: int, done: Any = None) -> None:
         with self._lock:

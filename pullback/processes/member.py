@@ -123,6 +123,8 @@ class Member:
                 self.started.set()
             case "met":
                 self.group.all_there(message["name"])
+            case "apart":
+                self.group.apart(message["name"], message["other"])
             case "told":
                 self.told.setdefault(message["what"], {})[message["index"]] = message["value"]
             case "lost":

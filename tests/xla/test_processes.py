@@ -24,6 +24,7 @@ import pytest
 
 pytest.importorskip("jaxlib", reason="several processes need jaxlib")
 
+from pullback.core import processes as core_processes
 from pullback.core.errors import ProcessLostError
 from pullback.core.processes import Group
 from pullback.processes import channel, cluster
@@ -503,12 +504,44 @@ def test_processes_meet_before_they_exchange_data():
         with ThreadPoolExecutor(1) as pool:
             waits = pool.submit(first.meet, [0, 2], "this program", "a sum")
             second.announce("another", [1, 2])
-            while coordinator._waiting.get("a sum") != {0} or "another" not in coordinator._waiting:
+            waiting = coordinator._waiting
+            while waiting.get("a sum") != ({0, 2}, {0}) or "another" not in waiting:
                 time.sleep(0.01)
             assert not waits.done()
             third.meet([0, 2], "this program", "a sum")
             waits.result(PATIENCE)
         first.meet([0, 2], "this program", "a sum")  # at once: it is not the first time
+
+
+def test_processes_at_different_programs_do_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr(core_processes, "APART", 0.5)
+    with coordinated(2) as (_, member):
+        first, second = (m.group for m in connected(member, 2))
+        with ThreadPoolExecutor(2) as pool:
+            waits = pool.submit(first.meet, [0, 1], "the program f", "a sum")
+            others = pool.submit(second.meet, [0, 1], "the program g", "a product")
+            for i, found in enumerate((waits, others)):
+                with pytest.raises(RuntimeError, match="the processes run different programs") as e:
+                    found.result(PATIENCE)
+                assert f"process {i} waits for process {1 - i} in the program {'fg'[i]}" in str(
+                    e.value
+                )
+
+
+def test_threads_may_come_to_programs_in_another_order():
+    with coordinated(2) as (_, member):
+        first, second = (m.group for m in connected(member, 2))
+        with ThreadPoolExecutor(4) as pool:
+            one = pool.submit(first.meet, [0, 1], "f", "a sum")
+            two = pool.submit(second.meet, [0, 1], "g", "a product")
+            while not (first._apart and second._apart):
+                time.sleep(0.01)
+            rest = [
+                pool.submit(first.meet, [0, 1], "g", "a product"),
+                pool.submit(second.meet, [0, 1], "f", "a sum"),
+            ]
+            for each in (one, two, *rest):
+                each.result(PATIENCE)
 
 
 @pytest.mark.parametrize("how", ["killed", "failed", "ended"])
