@@ -18,7 +18,7 @@ from ..core.types import ArrayType
 
 _BETA = ["regularized_incomplete_beta", "regularized_incomplete_beta_complement"]
 _BY_SCIPY = ["bessel_i0e", "igamma", "igammac", *_BETA]
-"""Functions of SciPy, an element after the other on all engines; XLA has threads for it."""
+"""Functions of SciPy on all engines, of which the NumPy engine alone has no threads for them."""
 
 LARGE = 50_000
 """Elements of one operation from which XLA has threads for it."""
@@ -27,7 +27,6 @@ GAINS: dict[str, int] = {
     "bessel_i1e": 20_000,
     "fft": LARGE,
     **dict.fromkeys(["polygamma", "zeta"], 4_000),
-    **dict.fromkeys(_BY_SCIPY, 20_000),
 }
 """What XLA does quicker than the native engine, and from how many elements of one operation on:
 those that a single call could gain something by."""
@@ -79,9 +78,9 @@ SPEEDS: dict[str, Speed] = {
     "pow": Speed(0.9, 3.2, 10.0),
     **dict.fromkeys(["asin", "acos", "atan", "atan2", "tan", "cbrt"], _ANGLE),
     **dict.fromkeys(["lgamma", "digamma"], Speed(2.7, 8.6, 30.0)),
-    "bessel_i1e": Speed(27.0, 0.7, 30.0),
-    **dict.fromkeys(["polygamma", "zeta"], Speed(140.0, 18.0, 150.0)),
-    **dict.fromkeys(_BY_SCIPY, Speed(35.0, 19.0, 40.0)),
+    "bessel_i1e": Speed(14.0, 0.7, 30.0),
+    **dict.fromkeys(["polygamma", "zeta"], Speed(70.0, 18.0, 150.0)),
+    **dict.fromkeys(_BY_SCIPY, Speed(19.0, 19.0, 40.0)),
     "rem": Speed(0.2, 2.0, 3.0),
     **dict.fromkeys(["cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"], _CUMULATIVE),
     **dict.fromkeys(["argmax", "argmin"], _EXTREMUM),
