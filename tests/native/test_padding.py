@@ -192,3 +192,39 @@ def test_repeated_elements_are_written_once(shape):
 
     agree(function, x)
     assert len(loops(lambda x: jnp.repeat(x, 3, axis=-1), x)) == 1
+
+
+JOINED = {
+    "a number before": lambda e, x: jnp.concatenate([jnp.zeros((70, 3), e.dtype), e], 1),
+    "a number after": lambda e, x: jnp.concatenate([e, jnp.ones((2, 50), e.dtype)], 0),
+    "both": lambda e, x: jnp.concatenate([x[:1], e * e, x[:1]], 0),
+    "a row of the program's": lambda e, x: jnp.concatenate([x[1:2], e, jnp.zeros_like(x[:1])], 0),
+    "a column": lambda e, x: jnp.concatenate([jnp.tile(x[0, :1], (70, 1)), e], 1),
+    "nothing": lambda e, x: jnp.concatenate([e[:, :0], e, e[:, :0]], 1),
+    "two of them": lambda e, x: jnp.concatenate([e, e + 1], 1),
+    "much": lambda e, x: jnp.concatenate([e, x], 0),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", JOINED)
+def test_joined(name, dtype):
+    x = np.arange(100.0).reshape(2, 50).astype(dtype)
+
+    def function(x, k):
+        return JOINED[name](eye(k, 70, 50, x.dtype), x)
+
+    agree(function, x, np.int32(2))
+
+
+def test_a_tridiagonal_jacobian_is_one_loop():
+    def f(x):
+        left, right = jnp.append(0.0, x[:-1]), jnp.append(x[1:], 0.0)
+        return (3 - 2 * x) * x - left - 2 * right
+
+    x = np.linspace(-1, 1, 200)
+    (only,) = loops(pullback.jacfwd(f), x)
+    assert only.startswith("loop over 200x200") and only.endswith("1 array stored")
+    agree(pullback.jacfwd(f), x, ulps=1)
+    want = np.diag(3 - 4 * x) - np.eye(200, k=-1) - 2 * np.eye(200, k=1)
+    np.testing.assert_allclose(pullback.jit(pullback.jacfwd(f))(x), want, rtol=1e-14)

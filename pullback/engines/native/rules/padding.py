@@ -102,6 +102,40 @@ def with_window(
     return low.elementwise(low.operations[select_n], [mask, value, new], {}, aval, uses)
 
 
+def joined(low: Lowering, eq: Equation, args: Sequence[Value]) -> Value | None:
+    """The result of `concatenate` as a node, if one array can be computed anywhere, and the others
+    are one number each, wherever they are, or little beside it; else None."""
+    aval, axis = eq.outvars[0].aval, eq.params["dimension"]
+    computed = [k for k, a in enumerate(args) if _computed_anywhere(a.node, aval.shape)]
+    rest = [a for k, a in enumerate(args) if k not in computed]
+    if len(computed) != 1 or not all(_is_little(a.node, aval.size) for a in rest):
+        return None
+    start, configs = 0, []
+    for a in args:
+        n = a.shape[axis]
+        around = (start, aval.shape[axis] - start - n, 0)
+        configs.append([around if d == axis else (0, 0, 0) for d in range(len(aval.shape))])
+        start += n
+    found = _spread(low, args[computed[0]], aval.shape, configs[computed[0]])
+    uses = low.uses[eq.outvars[0]]
+    for k, (a, config) in enumerate(zip(args, configs, strict=True)):
+        mask = None if k in computed else _inside(low, aval.shape, a.shape, config)
+        if mask is None or found is None:
+            continue
+        other = _spread(low, a, aval.shape, config)
+        if other is None:
+            return None
+        found = low.elementwise(low.operations[select_n], [mask, found, other], {}, aval, uses)
+    return found
+
+
+def _is_little(node: Node | None, size: int) -> bool:
+    """Whether a padded copy of a node that is known is little beside so many elements."""
+    if isinstance(node, InMemory):
+        return node.sink is None and node.buffer.varied * FEW <= size
+    return isinstance(node, Scalar)
+
+
 def _same_everywhere(low: Lowering, value: Value) -> Value:
     return low.small_value(low.lanes(value).taken(np.zeros((), int)))
 
@@ -189,4 +223,4 @@ def _grown(low: Lowering, b: Buffer, config: Padding, shape: Sequence[int]) -> B
     return Buffer(room.pointer, b.kind, shape, strides, room.storage)
 
 
-__all__: list[Any] = ["pad", "with_window", "write_inside"]
+__all__: list[Any] = ["joined", "pad", "with_window", "write_inside"]
