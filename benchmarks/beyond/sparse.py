@@ -56,9 +56,10 @@ def section() -> str:
         "",
         *_large(),
         "",
-        f"Under `jit`, float32, minima; n = {BANDED:,}. The asked ratio is 50 for a banded matrix.",
+        f"Under `jit`, float32, minima; n = {BANDED:,}. The asked ratio is 50 for a banded matrix; it",
+        "was 190 and more before dense Jacobians of stencils were computed without storing tangents.",
         "",
-        "| matrix | Pullback, CSR | Pullback, BCOO under jit | dense `jacfwd` under jit | ratio |"
+        "| matrix | Pullback, CSR | Pullback, BCOO under jit | dense `jacfwd` under jit | ratios |"
         " JAX, dense under jit |",
         "|---|---|---|---|---|---|",
         _against_dense("3 diagonals", broyden),
@@ -133,9 +134,9 @@ def _row(name: str, contenders: dict[str, Callable[[], Any]], peer: Any) -> str:
     if peer is not None:
         contenders["jax"] = peer
     found = _seconds(**contenders)
-    ratio = found["dense"] / found["csr"]
+    ratios = " and ".join(f"{found['dense'] / found[k]:.0f}x" for k in ("csr", "bcoo"))
     cells = [name, _show(found["csr"]), _show(found["bcoo"]), _show(found["dense"])]
-    cells += [f"**{ratio:.0f}x**", _show(found["jax"]) if peer is not None else ""]
+    cells += [f"**{ratios}**", _show(found["jax"]) if peer is not None else ""]
     return "| " + " | ".join(cells) + " |"
 
 
