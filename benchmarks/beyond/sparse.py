@@ -56,8 +56,8 @@ def section() -> str:
         "",
         *_large(),
         "",
-        f"Under `jit`, float32, minima; n = {BANDED:,}. The asked ratio is 50 for a banded matrix; it",
-        "was 190 and more before dense Jacobians of stencils were computed without storing tangents.",
+        f"Under `jit`, float32, minima; n = {BANDED:,}. The asked ratio is 50 for a banded matrix;",
+        "it was 190 and more before dense Jacobians of stencils stored no tangents.",
         "",
         "| matrix | Pullback, CSR | Pullback, BCOO under jit | dense `jacfwd` under jit | ratios |"
         " JAX, dense under jit |",
