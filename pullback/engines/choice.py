@@ -26,7 +26,6 @@ xla = lazy("pullback.engines.xla.program")
 AUTO = "auto"
 CHECKED = "checked"
 """As "auto", and what the native engine runs is watched (`native/checked.py`): slow, for tests."""
-ENGINES = ("native", "numpy", "xla")
 HOST_ENGINES = frozenset(["native", "numpy"])
 """Those that compute in the memory of the process, wherever the arguments are."""
 
@@ -243,7 +242,6 @@ def llvm_is_installed() -> bool:
 
 __all__ = [
     "AUTO",
-    "ENGINES",
     "HOST_ENGINES",
     "PLAIN",
     "Choice",
